@@ -1,0 +1,1 @@
+//! See the module map in DESIGN; filled by its own change.

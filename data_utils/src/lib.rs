@@ -1,0 +1,16 @@
+//! Everything between a video and a dataset: readers of the formats the field uses, audio features,
+//! face landmarks, and the dataset folder itself.
+//!
+//! This crate knows neither the trainer nor the renderer, and no GPU API. Data flows one way:
+//! `formats` → `audio`, `face` → `dataset`.
+
+pub mod audio;
+pub mod camera;
+pub mod dataset;
+pub mod error;
+pub mod face;
+pub mod files;
+pub mod formats;
+pub mod video;
+
+pub use error::{Error, Problem, Result};

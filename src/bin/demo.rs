@@ -1,0 +1,2 @@
+//! Placeholder until the spine stands.
+fn main() {}
