@@ -1,4 +1,12 @@
-//! Bounded readers and writers of the files the field exchanges. None trusts a size that a file declares.
+//! Bounded readers of the file formats the field uses.
+//!
+//! Every reader takes a path, trusts nothing the file declares about its own size, and answers a damaged
+//! file with [`Error::Input`](crate::Error::Input) that names the file and what is wrong with it.
 
 pub mod npy;
+mod pickle;
 pub mod ply;
+mod state_dict;
+mod torch_legacy;
+mod torch_zip;
+pub mod weights;
