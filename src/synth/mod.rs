@@ -1,1 +1,3 @@
-//! Filled by its own change.
+//! From a voice to frames to a video, and the made-up sample talker.
+
+pub mod talker;

@@ -178,7 +178,7 @@ pub(super) fn speak(speech: &Speech, seed: u64) -> Vec<f32> {
         let vocal = tract.iter_mut().fold(source, |x, r| r.step(x));
         // Noise of a band: resonators have gain 1 at 0 Hz, so the band is taken where it is strong.
         let rough = noise * if gain[0] > 0.05 { open } else { 1.0 };
-        let friction = hiss[1].step(hiss[0].step(rough)) * gain[2] * (row[7] / row[6]).clamp(0.15, 1.0) * 0.35;
+        let friction = hiss.iter_mut().fold(rough, |x, r| r.step(x)) * gain[2] * (row[7] / row[6]).clamp(0.15, 1.0) * 0.35;
         let sum = vocal + friction;
         out.push(sum - 0.97 * before);
         before = sum;

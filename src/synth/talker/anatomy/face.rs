@@ -13,7 +13,7 @@ fn arch(x: f32) -> f32 {
 }
 
 /// A point of a brow, `s` from its inner (0) to its outer (1) end.
-pub(super) fn brow(side: Side, s: f32) -> Vec3 {
+pub(in super::super) fn brow(side: Side, s: f32) -> Vec3 {
     let x = mix(12.0, 54.0, s);
     let y = arch(x);
     vec3(side.sign() * x, y, front(side.sign() * x, y) + 1.2)

@@ -29,7 +29,7 @@ const PROFILE: [[f32; 4]; 16] = [
 ];
 
 /// How far along the profile (rows of the table) the ellipse of height `y` is.
-pub(super) fn row_of(y: f32) -> f32 {
+pub(in super::super) fn row_of(y: f32) -> f32 {
     let (mut low, mut high) = (0.0, (PROFILE.len() - 1) as f32);
     for _ in 0..24 {
         let middle = 0.5 * (low + high);
@@ -43,7 +43,7 @@ pub(super) fn row_of(y: f32) -> f32 {
 }
 
 /// A point of the head at azimuth `theta` (0 in front, positive to +x) and profile row `v`.
-pub(super) fn surface(theta: f32, v: f32) -> Vec3 {
+pub(in super::super) fn surface(theta: f32, v: f32) -> Vec3 {
     let [y, a, b, c] = spline(&PROFILE, v);
     let (s, co) = theta.sin_cos();
     let x = a * s;
@@ -60,7 +60,7 @@ pub(super) fn shell(theta: f32, v: f32, offset: f32) -> Vec3 {
 }
 
 /// Depth of the front of the face at (x, y).
-pub(super) fn front(x: f32, y: f32) -> f32 {
+pub(in super::super) fn front(x: f32, y: f32) -> f32 {
     let [_, a, b, c] = spline(&PROFILE, row_of(y));
     let s = (x / a).clamp(-0.98, 0.98);
     let co = (1.0 - s * s).sqrt();
