@@ -27,7 +27,9 @@ mod tile_ranges;
 mod upstream;
 mod vector;
 
-use super::{ImageGradients, Outputs, RasterSettings, Rasterizer, Real, Rendered, SurfelBatch, SurfelGradients};
+use super::{
+    ImageGradients, Outputs, RasterSettings, Rasterizer, Real, Rendered, SurfelBatch, SurfelGradients,
+};
 use crate::{Camera, Error, Result};
 use frame::Frame;
 use input::OneCopy;
