@@ -4,6 +4,7 @@
 //! file with [`Error::Input`](crate::Error::Input) that names the file and what is wrong with it.
 
 pub mod npy;
+pub mod npz;
 mod pickle;
 mod state_dict;
 mod torch_legacy;
