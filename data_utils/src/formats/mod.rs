@@ -4,6 +4,7 @@
 //! file with [`Error::Input`](crate::Error::Input) that names the file and what is wrong with it.
 
 pub mod npy;
+pub mod npz;
 mod pickle;
 pub mod ply;
 mod state_dict;

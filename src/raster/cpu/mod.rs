@@ -33,7 +33,6 @@ use super::{
 use crate::{Camera, Error, Result};
 use frame::Frame;
 use input::OneCopy;
-use rayon::prelude::*;
 use std::marker::PhantomData;
 
 /// Draws on the processor, with the threads of the rayon pool it is called in.
