@@ -5,6 +5,7 @@
 
 pub mod npy;
 mod pickle;
+pub mod ply;
 mod state_dict;
 mod torch_legacy;
 mod torch_zip;

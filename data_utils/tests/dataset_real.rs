@@ -1,0 +1,77 @@
+//! The preprocessed clips of real people, where they are present: a folder with `anchor50s` and `may13s` named by
+//! `SURFELTALK_DATA`, or `../shared/data` beside the workspace.
+
+use data_utils::dataset::{Dataset, ExpressionSource, Label, OpenOptions, Part};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+fn clip(name: &str) -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let root = std::env::var_os("SURFELTALK_DATA").map_or(beside, PathBuf::from);
+    let dir = root.join(name);
+    if dir.is_dir() {
+        return Some(dir);
+    }
+    println!("skipped: no {} (name its folder with SURFELTALK_DATA)", dir.display());
+    None
+}
+
+/// Share of the pixels of a mask.
+fn share(mask: &[bool]) -> f64 {
+    mask.iter().filter(|m| **m).count() as f64 / mask.len() as f64
+}
+
+#[test]
+fn real_clips_open_with_every_frame() {
+    for (name, train, val) in [("anchor50s", 1137, 114), ("may13s", 300, 31)] {
+        let Some(dir) = clip(name) else { continue };
+        let start = Instant::now();
+        let dataset = Dataset::open(&dir, &OpenOptions::default()).expect("a dataset");
+        println!("{name}: opened in {:.3} s; {:#?}", start.elapsed().as_secs_f64(), dataset.notes());
+        assert_eq!((dataset.train_indices().len(), dataset.val_indices().len()), (train, val));
+        assert_eq!(dataset.size, [512, 512]);
+        assert_eq!(dataset.expression_source, ExpressionSource::Blendshapes);
+        assert!(dataset.frames.iter().all(|f| f.landmarks.is_some()));
+        let cloud = dataset.initial_points().expect("a cloud");
+        assert!(cloud.positions.len() > 20_000 && cloud.normals.is_some() && !cloud.faces.is_empty());
+    }
+}
+
+#[test]
+fn labels_of_real_frames_lie_where_the_face_is() {
+    for (name, torso) in [("anchor50s", false), ("may13s", true)] {
+        let Some(dir) = clip(name) else { continue };
+        let dataset = Dataset::open(&dir, &OpenOptions::default()).expect("a dataset");
+        for index in [0, dataset.frames.len() / 2, dataset.frames.len() - 1] {
+            let (meta, pixels) = (&dataset.frames[index], dataset.pixels(index).expect("pixels"));
+            let [head, face, all] = [Part::Head, Part::Face, Part::All].map(|p| share(&pixels.part_mask(p)));
+            println!("{name} frame {}: head {head:.3}, face {face:.3}, all {all:.3}", meta.img_id);
+            assert!(0.03 < face && face < head && head < all && all < 0.9);
+            let lips = meta.lips_rect().expect("lips");
+            let middle = (lips.row0 + lips.row1) / 2 * 512 + (lips.col0 + lips.col1) / 2;
+            assert_eq!(pixels.labels[middle] & (Label::HEAD | Label::FACE), Label::HEAD | Label::FACE);
+            let (eyes, bounds) = (meta.eye_rect().expect("eyes"), meta.face_rect().expect("face"));
+            assert!(eyes.row1 < lips.row1 && bounds.row0 <= eyes.row0 && lips.row1 <= bounds.row1 + 20);
+            assert_eq!(dataset.torso(index).expect("readable").is_some(), torso);
+        }
+    }
+}
+
+#[test]
+fn the_cloud_projects_onto_the_head() {
+    for name in ["anchor50s", "may13s"] {
+        let Some(dir) = clip(name) else { continue };
+        let dataset = Dataset::open(&dir, &OpenOptions::default()).expect("a dataset");
+        let (cloud, pixels) =
+            (dataset.initial_points().expect("a cloud"), dataset.pixels(40).expect("pixels"));
+        let camera = dataset.frames[40].camera;
+        let on = cloud.positions.iter().filter(|p| {
+            let [column, row, _] = camera.project(p.map(f64::from));
+            pixels.labels[row.round() as usize * 512 + column.round() as usize] & (Label::HEAD | Label::NECK)
+                != 0
+        });
+        let on = on.count() as f64 / cloud.positions.len() as f64;
+        println!("{name}: {on:.3} of the cloud on head and neck");
+        assert!(on > 0.9);
+    }
+}
