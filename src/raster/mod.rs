@@ -4,6 +4,7 @@
 //! struct-of-arrays, frame-major, then surfel (or channel, row, column), then component. Cameras look along
 //! +z, x right, y down, pixel `i` has its centre at coordinate `i`.
 
+pub mod constants;
 pub mod cpu;
 mod real;
 
@@ -25,6 +26,16 @@ pub enum Colors<'a, R = f32> {
         /// Coefficients, band 0 first, RGB innermost.
         coefficients: &'a [R],
     },
+}
+
+impl<R> Colors<'_, R> {
+    /// Numbers per surfel.
+    pub fn width(&self) -> usize {
+        match self {
+            Colors::Ready(_) => 3,
+            Colors::Harmonics { degree, .. } => 3 * (degree + 1) * (degree + 1),
+        }
+    }
 }
 
 /// Activated surfels, one copy for all cameras or one copy for each.
