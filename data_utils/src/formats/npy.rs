@@ -1,0 +1,404 @@
+//! NumPy's `.npy` arrays (format versions 1.0, 2.0 and 3.0, NEP 1): numbers only, little endian.
+//!
+//! Every numeric type is converted to `f32` in C order; 64-bit integers and `f64` lose what `f32` cannot hold.
+//! Object arrays are pickles in disguise and are refused by name, like big endian and structured types.
+
+use crate::error::{Error, Result};
+use crate::files;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+/// The longest header accepted; NumPy writes 118 bytes for any plain array.
+const HEADER_LIMIT: usize = 64 * 1024;
+/// The most axes NumPy itself allows in every version.
+const AXES_LIMIT: usize = 32;
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+
+/// An array of numbers in C order (last axis fastest).
+#[derive(Debug, Clone, PartialEq)]
+pub struct NpyArray {
+    /// Length along each axis; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// The values, as many as the product of `shape`.
+    pub data: Vec<f32>,
+}
+
+/// Reads the array at `path`.
+///
+/// # Errors
+/// [`Error::Input`] when the file cannot be read, is not a plain numeric little-endian array, or its length is
+/// not exactly what its header declares.
+pub fn read(path: &Path) -> Result<NpyArray> {
+    let file = File::open(path).map_err(|e| Error::io(path, "a NumPy array", &e))?;
+    let length = file.metadata().map_err(|e| Error::io(path, "a NumPy array", &e))?.len();
+    read_from(&mut BufReader::new(file), length).map_err(|found| {
+        Error::input(
+            path.display(),
+            "a NumPy array of numbers (.npy, little endian)",
+            found,
+            "save it again with numpy.save(name, array.astype('float32'))",
+        )
+    })
+}
+
+/// Writes `data`, in C order, as a little-endian `f32` array of the given shape; as a whole or not at all.
+///
+/// # Errors
+/// [`Error::Internal`] when `shape` and `data` disagree, [`Error::Input`] when the place cannot be written.
+pub fn write(path: &Path, shape: &[usize], data: &[f32]) -> Result<()> {
+    let count = shape.iter().try_fold(1usize, |count, &n| count.checked_mul(n));
+    if count != Some(data.len()) {
+        return Err(Error::Internal(format!("an array of shape {shape:?} was given {} values", data.len())));
+    }
+    let lengths: Vec<String> = shape.iter().map(|n| format!("{n},")).collect();
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", lengths.join(" "));
+    // NumPy pads so that the values begin at a multiple of 64 and the header ends with a line feed.
+    let unpadded = MAGIC.len() + 4 + header.len() + 1;
+    header.push_str(&" ".repeat(unpadded.next_multiple_of(64) - unpadded));
+    header.push('\n');
+    let declared = u16::try_from(header.len())
+        .map_err(|_| Error::Internal(format!("an array of {} axes does not fit a .npy header", shape.len())))?;
+    files::write_atomic(path, |out| {
+        out.write_all(MAGIC)?;
+        out.write_all(&[1, 0])?;
+        out.write_all(&declared.to_le_bytes())?;
+        out.write_all(header.as_bytes())?;
+        for part in data.chunks(4096) {
+            let bytes: Vec<u8> = part.iter().flat_map(|v| v.to_le_bytes()).collect();
+            out.write_all(&bytes)?;
+        }
+        Ok(())
+    })
+}
+
+/// What one element looks like in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Element {
+    Float(usize),
+    Signed(usize),
+    Unsigned(usize),
+    Bool,
+}
+
+impl Element {
+    /// Reads NumPy's type string, such as `<f4`.
+    fn parse(descr: &str) -> std::result::Result<Self, String> {
+        let (order, kind) = descr.split_at_checked(1).ok_or("an empty type")?;
+        if order == ">" {
+            return Err(format!("big-endian values ({descr})"));
+        }
+        let kind = if matches!(order, "<" | "|" | "=") { kind } else { descr };
+        if kind.starts_with('O') {
+            return Err("an object array, which is a pickle that may run code".to_string());
+        }
+        match kind {
+            "f2" => Ok(Element::Float(2)),
+            "f4" => Ok(Element::Float(4)),
+            "f8" => Ok(Element::Float(8)),
+            "i1" => Ok(Element::Signed(1)),
+            "i2" => Ok(Element::Signed(2)),
+            "i4" => Ok(Element::Signed(4)),
+            "i8" => Ok(Element::Signed(8)),
+            "u1" => Ok(Element::Unsigned(1)),
+            "u2" => Ok(Element::Unsigned(2)),
+            "u4" => Ok(Element::Unsigned(4)),
+            "u8" => Ok(Element::Unsigned(8)),
+            "b1" | "?" => Ok(Element::Bool),
+            _ => Err(format!("values of type {descr}")),
+        }
+    }
+
+    fn size(self) -> usize {
+        match self {
+            Element::Float(n) | Element::Signed(n) | Element::Unsigned(n) => n,
+            Element::Bool => 1,
+        }
+    }
+
+    /// The value of one element; `bytes` holds exactly `size()` of them.
+    fn value(self, bytes: &[u8]) -> f32 {
+        let mut wide = [0u8; 8];
+        wide[..bytes.len()].copy_from_slice(bytes);
+        let bits = u64::from_le_bytes(wide);
+        match self {
+            Element::Float(2) => half_to_f32(bits as u16),
+            Element::Float(4) => f32::from_bits(bits as u32),
+            Element::Float(_) => f64::from_bits(bits) as f32,
+            Element::Signed(size) => {
+                let unused = 64 - 8 * size as u32;
+                ((bits << unused) as i64 >> unused) as f32
+            }
+            Element::Unsigned(_) => bits as f32,
+            Element::Bool => f32::from(u8::from(bits != 0)),
+        }
+    }
+}
+
+/// IEEE 754 binary16 as `f32`, exact.
+fn half_to_f32(bits: u16) -> f32 {
+    let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
+    let exponent = i32::from(bits >> 10 & 0x1f);
+    let fraction = f32::from(bits & 0x3ff);
+    match exponent {
+        0 => sign * fraction * 2f32.powi(-24),
+        31 if fraction == 0.0 => sign * f32::INFINITY,
+        31 => f32::NAN,
+        _ => sign * (1.0 + fraction / 1024.0) * 2f32.powi(exponent - 15),
+    }
+}
+
+struct Header {
+    element: Element,
+    fortran_order: bool,
+    shape: Vec<usize>,
+}
+
+/// Reads an array from a stream that holds `length` bytes in all; the error says what was found instead.
+fn read_from(reader: &mut impl Read, length: u64) -> std::result::Result<NpyArray, String> {
+    let short = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::UnexpectedEof => format!("a file that ends too early ({length} bytes)"),
+        _ => e.to_string(),
+    };
+    let mut start = [0u8; 8];
+    reader.read_exact(&mut start).map_err(short)?;
+    if &start[..6] != MAGIC {
+        return Err("a file that does not begin as one".to_string());
+    }
+    let (prefix, header_length) = match start[6] {
+        1 => {
+            let mut n = [0u8; 2];
+            reader.read_exact(&mut n).map_err(short)?;
+            (10u64, usize::from(u16::from_le_bytes(n)))
+        }
+        2 | 3 => {
+            let mut n = [0u8; 4];
+            reader.read_exact(&mut n).map_err(short)?;
+            (12u64, u32::from_le_bytes(n) as usize)
+        }
+        version => return Err(format!("format version {version}")),
+    };
+    if header_length > HEADER_LIMIT {
+        return Err(format!("a header of {header_length} bytes where {HEADER_LIMIT} are allowed"));
+    }
+    let mut text = vec![0u8; header_length];
+    reader.read_exact(&mut text).map_err(short)?;
+    let text = String::from_utf8(text).map_err(|_| "a header that is not text".to_string())?;
+    let header = parse_header(&text)?;
+
+    let available = length.saturating_sub(prefix + header_length as u64);
+    let count = header.shape.iter().try_fold(1u64, |count, &n| count.checked_mul(n as u64));
+    let needed = count.and_then(|count| count.checked_mul(header.element.size() as u64));
+    if needed != Some(available) {
+        return Err(format!("shape {:?} with {available} bytes of values", header.shape));
+    }
+    // The values are as long as the file is, so memory follows the file and not the header.
+    let data = read_values(reader, header.element, (available / header.element.size() as u64) as usize)
+        .map_err(short)?;
+    let data = if header.fortran_order { to_c_order(&data, &header.shape) } else { data };
+    Ok(NpyArray { shape: header.shape, data })
+}
+
+fn read_values(reader: &mut impl Read, element: Element, count: usize) -> std::io::Result<Vec<f32>> {
+    let mut data = Vec::new();
+    let mut buffer = vec![0u8; 8192 * element.size()];
+    while data.len() < count {
+        let part = (count - data.len()).min(8192) * element.size();
+        reader.read_exact(&mut buffer[..part])?;
+        data.extend(buffer[..part].chunks_exact(element.size()).map(|bytes| element.value(bytes)));
+    }
+    Ok(data)
+}
+
+/// Reorders values whose first axis runs fastest.
+fn to_c_order(data: &[f32], shape: &[usize]) -> Vec<f32> {
+    let mut strides = vec![1usize; shape.len()];
+    for axis in 1..shape.len() {
+        strides[axis] = strides[axis - 1] * shape[axis - 1];
+    }
+    let mut index = vec![0usize; shape.len()];
+    let mut ordered = Vec::with_capacity(data.len());
+    for _ in 0..data.len() {
+        let at: usize = index.iter().zip(&strides).map(|(i, s)| i * s).sum();
+        ordered.push(data[at]);
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            if index[axis] < shape[axis] {
+                break;
+            }
+            index[axis] = 0;
+        }
+    }
+    ordered
+}
+
+/// Reads the header, a Python dict literal of exactly three keys.
+fn parse_header(text: &str) -> std::result::Result<Header, String> {
+    let broken = || format!("a header that cannot be read: {:?}", text.trim_end().chars().take(120).collect::<String>());
+    let mut rest = text.trim().strip_prefix('{').and_then(|t| t.strip_suffix('}')).ok_or_else(broken)?.trim();
+    let (mut descr, mut fortran_order, mut shape) = (None, None, None);
+    while !rest.is_empty() {
+        let (key, after) = quoted(rest).ok_or_else(broken)?;
+        rest = after.trim_start().strip_prefix(':').ok_or_else(broken)?.trim_start();
+        match key {
+            "descr" if rest.starts_with('[') => return Err("a structured array".to_string()),
+            "descr" => {
+                let (value, after) = quoted(rest).ok_or_else(broken)?;
+                descr = Some(value);
+                rest = after;
+            }
+            "fortran_order" => {
+                let (value, after) = match (rest.strip_prefix("True"), rest.strip_prefix("False")) {
+                    (Some(after), _) => (true, after),
+                    (_, Some(after)) => (false, after),
+                    _ => return Err(broken()),
+                };
+                fortran_order = Some(value);
+                rest = after;
+            }
+            "shape" => {
+                let (value, after) = rest.strip_prefix('(').and_then(|t| t.split_once(')')).ok_or_else(broken)?;
+                shape = Some(parse_shape(value).ok_or_else(broken)?);
+                rest = after;
+            }
+            _ => return Err(broken()),
+        }
+        rest = rest.trim_start();
+        rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
+    }
+    match (descr, fortran_order, shape) {
+        (Some(descr), Some(fortran_order), Some(shape)) => {
+            Ok(Header { element: Element::parse(descr)?, fortran_order, shape })
+        }
+        _ => Err(broken()),
+    }
+}
+
+/// The text of a quoted string at the start of `text`, and what follows it.
+fn quoted(text: &str) -> Option<(&str, &str)> {
+    let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    text[1..].split_once(quote)
+}
+
+/// The lengths of a Python tuple such as `3, 4,`; Python 2 wrote long integers as `3L`.
+fn parse_shape(text: &str) -> Option<Vec<usize>> {
+    let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    if parts.len() > AXES_LIMIT {
+        return None;
+    }
+    parts.iter().map(|part| part.strip_suffix('L').unwrap_or(part).parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file image with this header dict and these bytes of values.
+    fn image(header: &str, values: &[u8]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend([1, 0]);
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.as_bytes());
+        bytes.extend(values);
+        bytes
+    }
+
+    fn parse(bytes: &[u8]) -> std::result::Result<NpyArray, String> {
+        read_from(&mut &bytes[..], bytes.len() as u64)
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        for shape in [vec![], vec![0], vec![3], vec![2, 3], vec![2, 1, 4]] {
+            let count = shape.iter().product::<usize>();
+            let data: Vec<f32> = (0..count).map(|i| i as f32 * 0.37 - 1.0).collect();
+            let path = dir.path().join("a.npy");
+            write(&path, &shape, &data).unwrap();
+            assert_eq!(read(&path).unwrap(), NpyArray { shape, data });
+            assert_eq!(std::fs::read(&path).unwrap().len() % 64, count * 4 % 64);
+        }
+    }
+
+    #[test]
+    fn a_shape_that_does_not_fit_its_values_is_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.npy");
+        assert!(matches!(write(&path, &[2, 2], &[1.0]), Err(Error::Internal(_))));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn every_number_type_becomes_f32() {
+        let one = |descr: &str, bytes: &[u8]| {
+            let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (1,), }}");
+            parse(&image(&header, bytes)).unwrap().data[0]
+        };
+        assert_eq!(one("<f2", &0xc200u16.to_le_bytes()), -3.0);
+        assert_eq!(one("<f2", &0x0001u16.to_le_bytes()), 2f32.powi(-24));
+        assert_eq!(one("<f4", &1.5f32.to_le_bytes()), 1.5);
+        assert_eq!(one("<f8", &(-0.25f64).to_le_bytes()), -0.25);
+        assert_eq!(one("|i1", &[0xff]), -1.0);
+        assert_eq!(one("<i2", &(-300i16).to_le_bytes()), -300.0);
+        assert_eq!(one("<i4", &(-70_000i32).to_le_bytes()), -70_000.0);
+        assert_eq!(one("<i8", &(-5i64).to_le_bytes()), -5.0);
+        assert_eq!(one("|u1", &[0xff]), 255.0);
+        assert_eq!(one("<u2", &65_535u16.to_le_bytes()), 65_535.0);
+        assert_eq!(one("<u4", &7u32.to_le_bytes()), 7.0);
+        assert_eq!(one("<u8", &u64::MAX.to_le_bytes()), 18_446_744_073_709_551_615.0);
+        assert_eq!(one("|b1", &[1]), 1.0);
+    }
+
+    #[test]
+    fn fortran_order_is_turned_into_c_order() {
+        // The 2 × 3 array [[0, 1, 2], [3, 4, 5]] as its columns.
+        let array = parse(&image("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3)}", &[0, 3, 1, 4, 2, 5])).unwrap();
+        assert_eq!(array.data, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(array.shape, [2, 3]);
+    }
+
+    #[test]
+    fn an_object_array_is_refused_by_name() {
+        let found = parse(&image("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", b"\x80\x02N.")).unwrap_err();
+        assert!(found.contains("object array"), "{found}");
+    }
+
+    #[test]
+    fn big_endian_structured_and_unknown_types_are_refused() {
+        for (descr, word) in [("'>f4'", "big-endian"), ("[('a', '<f4')]", "structured"), ("'<c8'", "c8"), ("'<U4'", "U4"), ("''", "empty")] {
+            let header = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (1,)}}");
+            let found = parse(&image(&header, &[0; 16])).unwrap_err();
+            assert!(found.contains(word), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_count_that_is_not_the_files_length_is_refused() {
+        for shape in ["(5,)", "(3,)", "(4294967295, 4294967295, 4294967295)", "(18446744073709551615,)", "(-4,)", "(4.0,)"] {
+            let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}");
+            assert!(parse(&image(&header, &[0; 16])).is_err(), "{shape}");
+        }
+    }
+
+    #[test]
+    fn a_huge_header_is_refused_before_it_is_read() {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend([2, 0]);
+        bytes.extend(u32::MAX.to_le_bytes());
+        let found = parse(&bytes).unwrap_err();
+        assert!(found.contains("4294967295"), "{found}");
+    }
+
+    #[test]
+    fn headers_of_python_2_and_of_version_3_are_read() {
+        let array = parse(&image("{'descr': '<f4', 'fortran_order': False, 'shape': (1L, 1L)}", &1f32.to_le_bytes())).unwrap();
+        assert_eq!(array.shape, [1, 1]);
+        let header = "{\"descr\": \"<f4\", \"fortran_order\": False, \"shape\": ()}";
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend([3, 0]);
+        bytes.extend((header.len() as u32).to_le_bytes());
+        bytes.extend(header.as_bytes());
+        bytes.extend(2f32.to_le_bytes());
+        assert_eq!(parse(&bytes).unwrap(), NpyArray { shape: vec![], data: vec![2.0] });
+    }
+}
