@@ -38,6 +38,8 @@ pub struct Finished<'a> {
     pub number: usize,
     /// What drove it.
     pub frame: &'a DriveFrame,
+    /// Width and height.
+    pub size: [usize; 2],
     /// The composed picture, RGB, `[rows, columns, 3]`.
     pub picture: &'a [u8],
     /// The head alone on black, `[3, rows, columns]`.
@@ -127,7 +129,7 @@ pub fn perform(
             if let Some(videos) = &mut attention {
                 videos.push(&rendered.attention[k * 4 * pixels..][..4 * pixels])?;
             }
-            if !each(&Finished { number, frame, picture: &picture, color, alpha })? {
+            if !each(&Finished { number, frame, size: [width, height], picture: &picture, color, alpha })? {
                 return Ok(None);
             }
             number += 1;
