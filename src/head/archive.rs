@@ -54,14 +54,37 @@ impl Archive {
         })
     }
 
-    /// Names of the arrays whose name starts with `prefix`, in order.
-    pub fn names(&self, prefix: &str) -> Vec<String> {
-        self.arrays.keys().filter(|name| name.starts_with(prefix)).cloned().collect()
+    /// Adds every tensor of a safetensors file of ours, names behind `prefix`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the bytes are no such file or a tensor is not f32.
+    pub fn put_safetensors(&mut self, prefix: &str, bytes: &[u8]) -> Result<()> {
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| Error::Internal(e.to_string()))?;
+        for (name, view) in tensors.tensors() {
+            if view.dtype() != Dtype::F32 {
+                return Err(Error::Internal(format!("{name} is {:?}, not F32", view.dtype())));
+            }
+            self.put(format!("{prefix}{name}"), view.shape(), bytemuck::pod_collect_to_vec(view.data()));
+        }
+        Ok(())
     }
 
-    /// Shape of an array.
-    pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.arrays.get(name).map(|(shape, _)| shape.as_slice())
+    /// Takes every array behind `prefix` out, as the bytes of a safetensors file.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when they cannot be put into one.
+    pub fn take_safetensors(&mut self, prefix: &str) -> Result<Vec<u8>> {
+        let fail = |e: safetensors::SafeTensorError| Error::Internal(e.to_string());
+        let names: Vec<String> = self.arrays.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
+        let taken: Vec<_> = names.iter().filter_map(|name| Some((name, self.arrays.remove(name)?))).collect();
+        let views: Vec<(&str, TensorView<'_>)> = taken
+            .iter()
+            .map(|(name, (shape, values))| {
+                let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).map_err(fail)?;
+                Ok((&name[prefix.len()..], view))
+            })
+            .collect::<Result<_>>()?;
+        safetensors::serialize(views, None).map_err(fail)
     }
 
     /// Writes the file atomically.

@@ -1,7 +1,7 @@
 //! A head on the disk: `point_cloud/iteration_N/` with the PLY for viewers and everything exact beside it.
 
 use super::{Archive, Head, PLY_DEGREE};
-use crate::field::{FieldBounds, FieldConfig};
+use crate::field::{Field, FieldBounds, FieldConfig};
 use crate::surfel::cloud::EMBEDDING;
 use crate::surfel::{Cloud, init, ply};
 use crate::{Error, Result};
@@ -27,6 +27,8 @@ pub struct HeadSettings {
     pub extent: f32,
     /// Corners of the box the planes cover.
     pub bounds: [[f32; 3]; 2],
+    /// Longest side of the frames it was trained on, pixels.
+    pub max_side: u32,
     /// Degree of the cloud's harmonics.
     pub sh_degree: usize,
     /// Sizes of the field.
@@ -38,13 +40,21 @@ impl HeadSettings {
     ///
     /// # Errors
     /// [`Error::Internal`] when the cloud is empty or not finite.
-    pub fn new(part: Part, audio: (AudioKind, usize, usize), seed: u64, cloud: &Cloud, field: FieldConfig) -> Result<Self> {
+    pub fn new(
+        part: Part,
+        audio: AudioKind,
+        max_side: u32,
+        seed: u64,
+        cloud: &Cloud,
+        field: FieldConfig,
+    ) -> Result<Self> {
         let bounds = FieldBounds::around(&cloud.positions)?;
-        let (audio, audio_channels, audio_width) = audio;
+        let (audio_channels, audio_width) = (audio.channels(), audio.width());
         Ok(HeadSettings {
             part,
             audio,
             seed,
+            max_side,
             extent: init::extent(&cloud.positions),
             bounds: [bounds.min, bounds.max],
             sh_degree: cloud.sh_degree,
@@ -89,10 +99,7 @@ impl Head {
         archive.put("cloud.opacity_logits", &[n], c.opacity_logits.clone());
         archive.put("cloud.harmonics", &[n, c.bands(), 3], c.harmonics.clone());
         archive.put("cloud.embedding", &[n, EMBEDDING], c.embedding.clone());
-        for (name, shape, values) in self.field.arrays()? {
-            archive.put(format!("field.{name}"), &shape, values);
-        }
-        Ok(())
+        archive.put_safetensors("field.", &self.field.to_safetensors()?)
     }
 
     /// Takes a head out of an archive that `path` was read into.
@@ -120,19 +127,10 @@ impl Head {
             let found = format!("{lengths:?} and {more:?} surfels");
             return Err(Error::input(path.display(), format!("{n} surfels in every array"), found, "train again"));
         }
-        let mut head = Head::new(settings, cloud, device)?;
-        let mut arrays = Vec::new();
-        for (name, shape, _) in head.field.arrays()? {
-            let key = format!("field.{name}");
-            if archive.shape(&key).is_some_and(|found| found != shape) {
-                let found = format!("{:?} for {key}", archive.shape(&key).unwrap_or_default());
-                return Err(Error::input(path.display(), format!("shape {shape:?}"), found, "train the head again"));
-            }
-            let values = archive.take(path, &key, 1)?;
-            arrays.push((name, values));
-        }
-        head.field.set_arrays(arrays)?;
-        Ok(head)
+        let bytes = archive.take_safetensors("field.")?;
+        let at = path.display().to_string();
+        let field = Field::from_safetensors(settings.field.clone(), &at, &bytes, device)?;
+        Head::assemble(settings, cloud, field)
     }
 }
 

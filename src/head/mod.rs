@@ -12,8 +12,9 @@ use crate::field::{Conditions, Field, FieldBounds, FieldGradients, Prepared};
 use crate::raster::{RasterSettings, Rasterizer, Rendered};
 use crate::surfel::Cloud;
 use crate::surfel::activate::{DeltaLayout, Deltas, activate};
+use crate::surfel::cloud::EMBEDDING;
 use crate::{Camera, Result};
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 
 /// Degree of the harmonics in exported PLY files, whatever the cloud has: viewers read by position and expect
 /// all 62 properties.
@@ -38,9 +39,22 @@ impl Head {
     /// [`crate::Error::Input`] when the field's sizes cannot be.
     pub fn new(settings: HeadSettings, cloud: Cloud, device: &Device) -> Result<Self> {
         let bounds = FieldBounds { min: settings.bounds[0], max: settings.bounds[1] };
-        let field = Field::new(settings.field.clone(), bounds, settings.seed, device)?;
+        let field = Field::new(settings.field.clone(), &bounds, settings.seed, device)?;
+        Self::assemble(settings, cloud, field)
+    }
+
+    fn assemble(settings: HeadSettings, cloud: Cloud, field: Field) -> Result<Self> {
         let prepared = field.prepare(&cloud.positions)?;
-        let layout = DeltaLayout::packed((settings.field.sh_degree + 1).pow(2));
+        let l = field.layout();
+        let layout = DeltaLayout {
+            width: l.columns,
+            position: l.position.clone(),
+            rotation: l.rotation.clone(),
+            log_scale: l.log_scale.clone(),
+            opacity: l.opacity.clone(),
+            harmonics: l.harmonics.clone(),
+            attention: l.attention.clone(),
+        };
         Ok(Head { settings, cloud, field, layout, prepared })
     }
 
@@ -49,20 +63,32 @@ impl Head {
     /// # Errors
     /// [`crate::Error::Internal`] when conditions do not fit the field.
     pub fn deform(&self, conditions: &[Conditions]) -> Result<Vec<f32>> {
-        self.field.infer(&self.prepared, &self.cloud.embedding, conditions)
+        let packed = self.field.infer(&self.prepared, &self.embedding()?, conditions)?.packed;
+        Ok(packed.flatten_all()?.to_vec1()?)
+    }
+
+    /// Deforms, asks `loss` for the gradient of what was said (same length), and goes back through the field.
+    ///
+    /// # Errors
+    /// As [`Head::deform`], and what `loss` returns.
+    pub fn field_step(
+        &self,
+        conditions: &[Conditions],
+        loss: impl FnOnce(&[f32]) -> Result<Vec<f32>>,
+    ) -> Result<FieldGradients> {
+        self.field.step(&self.prepared, &self.embedding()?, conditions, |packed| {
+            let gradient = loss(&packed.flatten_all()?.to_vec1::<f32>()?)?;
+            Ok(Tensor::from_vec(gradient, packed.shape(), packed.device())?)
+        })
+    }
+
+    fn embedding(&self) -> Result<Tensor> {
+        Ok(Tensor::from_slice(&self.cloud.embedding, (self.cloud.len(), EMBEDDING), self.field.device())?)
     }
 
     /// [`Head::deform`]'s numbers with the meaning of their columns.
     pub fn deltas<'a>(&'a self, packed: &'a [f32], frames: usize) -> Deltas<'a> {
         Deltas { layout: &self.layout, frames, values: packed }
-    }
-
-    /// Gradients of the field and the embedding from those of what [`Head::deform`] said.
-    ///
-    /// # Errors
-    /// [`crate::Error::Internal`] when lengths disagree.
-    pub fn field_backward(&self, conditions: &[Conditions], packed_gradient: &[f32]) -> Result<FieldGradients> {
-        self.field.backward(&self.prepared, &self.cloud.embedding, conditions, packed_gradient)
     }
 
     /// Adds the gradient of `weight · mean |position delta| / extent`: the field stays at rest where nothing pulls.

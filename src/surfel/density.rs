@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// What the surfels did on the screen since the last edit, each array `[surfels]`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct DensityStats {
     /// Sum of the norms of the screen gradient over the views that saw the surfel.
     pub gradient: Vec<f32>,

@@ -9,6 +9,7 @@ use super::sampler::{Sampler, SamplerState};
 use super::trainer::Trainer;
 use crate::head::{Archive, Head};
 use crate::raster::Rasterizer;
+use crate::surfel::density::DensityStats;
 use crate::{Error, Result};
 use data_utils::dataset::Dataset;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ struct Progress {
     done: u64,
     skipped: u64,
     sampler: SamplerState,
+    statistics: DensityStats,
     adam_steps: Vec<(String, u64)>,
 }
 
@@ -81,20 +83,18 @@ fn store(trainer: &mut Trainer<'_>) -> Result<Archive> {
     trainer.head.store(&mut archive)?;
     let mut adam_steps = Vec::new();
     let bands = trainer.head.cloud.bands();
-    let cloud = trainer.cloud_moments.arrays(bands).map(|(name, _, adam)| (format!("cloud.{name}"), adam.clone()));
-    let field = trainer.field_moments.arrays()?;
-    for (name, adam) in cloud.into_iter().chain(field) {
+    let cloud = trainer.cloud_moments.arrays_mut(bands).into_iter();
+    let cloud = cloud.map(|(name, _, adam)| (format!("cloud.{name}"), adam));
+    for (name, adam) in cloud.chain(trainer.field_moments.arrays_mut()) {
         adam_steps.push((name.clone(), adam.steps));
-        archive.put(format!("adam.first.{name}"), &[adam.first.len()], adam.first);
-        archive.put(format!("adam.second.{name}"), &[adam.second.len()], adam.second);
-    }
-    for (name, values) in trainer.statistics.arrays() {
-        archive.put(format!("statistics.{name}"), &[values.len()], values.to_vec());
+        archive.put(format!("adam.first.{name}"), &[adam.first.len()], adam.first.clone());
+        archive.put(format!("adam.second.{name}"), &[adam.second.len()], adam.second.clone());
     }
     let progress = Progress {
         done: trainer.done,
         skipped: trainer.skipped,
         sampler: trainer.sampler.state(),
+        statistics: trainer.statistics.clone(),
         adam_steps,
     };
     let progress =
@@ -144,21 +144,18 @@ impl<'a> Trainer<'a> {
             Ok(())
         };
         let bands = trainer.head.cloud.bands();
-        for (name, _, adam) in trainer.cloud_moments.arrays(bands) {
+        for (name, _, adam) in trainer.cloud_moments.arrays_mut(bands) {
             load(&format!("cloud.{name}"), adam)?;
         }
-        let mut field = trainer.field_moments.arrays()?;
-        for (name, adam) in &mut field {
-            load(name, adam)?;
+        for (name, adam) in trainer.field_moments.arrays_mut() {
+            load(&name, adam)?;
         }
-        trainer.field_moments.set_arrays(field)?;
-        for (name, values) in trainer.statistics.arrays_mut() {
-            let found = archive.take(path, &format!("statistics.{name}"), 1)?;
-            if found.len() != values.len() {
-                return Err(refuse(format!("{} values of {name}", values.len()), found.len().to_string()));
-            }
-            *values = found;
+        let n = trainer.head.cloud.len();
+        let s = progress.statistics;
+        if [s.gradient.len(), s.views.len(), s.radius.len()] != [n; 3] {
+            return Err(refuse(format!("statistics of {n} surfels"), s.gradient.len().to_string()));
         }
+        trainer.statistics = s;
         let (hard, seed) = (trainer.config.hard_mouths, trainer.config.seed);
         let frames = trainer.frames.len();
         trainer.sampler = Sampler::resume(progress.sampler, frames, hard, seed)

@@ -78,7 +78,7 @@ impl CloudMoments {
     }
 
     /// Every array with its name and the number of values a surfel has in it, for checkpoints and density control.
-    pub fn arrays(&mut self, bands: usize) -> [(&'static str, usize, &mut Adam); 6] {
+    pub fn arrays_mut(&mut self, bands: usize) -> [(&'static str, usize, &mut Adam); 6] {
         [
             ("positions", 3, &mut self.positions),
             ("rotations", 4, &mut self.rotations),
