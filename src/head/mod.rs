@@ -50,7 +50,7 @@ impl Head {
             width: l.columns,
             position: l.position.clone(),
             rotation: l.rotation.clone(),
-            log_scale: l.log_scale.clone(),
+            log_scale: l.scale.clone(),
             opacity: l.opacity.clone(),
             harmonics: l.harmonics.clone(),
             attention: l.attention.clone(),

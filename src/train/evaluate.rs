@@ -2,7 +2,8 @@
 
 use super::targets;
 use super::trainer::{Stage, Trainer};
-use crate::metrics::{psnr, ssim};
+use crate::metrics::psnr::psnr_masked;
+use crate::metrics::ssim::ssim;
 use crate::raster::RasterSettings;
 use crate::{Error, Result};
 use data_utils::dataset::Part;
@@ -37,10 +38,8 @@ impl fmt::Display for Evaluation {
 /// Those of reading frames and of drawing.
 pub fn evaluate(trainer: &Trainer<'_>, count: usize) -> Result<Evaluation> {
     let dataset = trainer.dataset;
-    let mut held_out = dataset.val_indices();
-    if held_out.is_empty() {
-        held_out = dataset.train_indices();
-    }
+    let val = dataset.val_indices();
+    let held_out: Vec<usize> = if val.is_empty() { dataset.train_indices() } else { val }.collect();
     let count = count.clamp(1, held_out.len());
     let part: Part = trainer.config.part;
     let (stage, _) = trainer.position();
@@ -59,8 +58,9 @@ pub fn evaluate(trainer: &Trainer<'_>, count: usize) -> Result<Evaluation> {
         };
         let target = targets::target(dataset, index, part, [0.0; 3])?;
         let drawn: Vec<f32> = rendered.color.iter().map(|c| c.clamp(0.0, 1.0)).collect();
-        sums[0] += psnr::masked(&drawn, &target.color, &target.mask);
-        sums[1] += ssim::metric(&drawn, &target.color, rendered.width, rendered.height);
+        let size = [rendered.height, rendered.width];
+        sums[0] += psnr_masked(&drawn, &target.color, &target.mask)?.unwrap_or(0.0);
+        sums[1] += ssim(&drawn, &target.color, size, None)?.unwrap_or(0.0);
         let inside = f64::from(target.mask.iter().sum::<f32>().max(1.0));
         let difference = |(d, t): (&f32, &f32)| f64::from((d - t).abs());
         sums[2] += drawn.iter().zip(&target.color).map(difference).sum::<f64>() / (3.0 * inside);

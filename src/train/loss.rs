@@ -3,7 +3,7 @@
 
 use super::config::TrainConfig;
 use super::surface::normal_consistency;
-use crate::metrics::ssim;
+use crate::metrics::ssim::SsimLoss;
 use crate::raster::{ImageGradients, Rendered};
 use crate::{Camera, Result};
 use data_utils::dataset::Rect;
@@ -201,11 +201,9 @@ fn frame_loss(
     terms.l1 = l1 as f32 * each;
 
     if weights.dssim > 0.0 {
-        let (value, gradient) = ssim::training(color, &target.color, w, h);
-        terms.dssim = 1.0 - value;
-        for (g, s) in d_color.iter_mut().zip(&gradient) {
-            *g -= weights.dssim * s;
-        }
+        let mut ssim = SsimLoss::new(3, h, w);
+        let value = ssim.value_and_gradient(color, &target.color, -weights.dssim, &mut d_color)?;
+        terms.dssim = (1.0 - value) as f32;
     }
 
     if let Some(rect) = target.lips {

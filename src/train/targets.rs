@@ -28,7 +28,7 @@ pub fn target(dataset: &Dataset, index: usize, part: Part, background: [f32; 3])
         face_or_neck: labelled(Label::FACE | Label::NECK),
         face: labelled(Label::FACE),
         mask,
-        lips: dataset.frames[index].lips_rect(pixels.width, pixels.height),
+        lips: dataset.frames[index].lips_rect(),
     })
 }
 
