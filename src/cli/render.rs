@@ -13,8 +13,10 @@ use crate::synth::perform::{PerformOptions, Performed, perform};
 use crate::synth::score::{Judge, Scorer};
 use crate::{Error, Result};
 use clap::Parser;
+use data_utils::audio::ave::AveEncoder;
+use data_utils::audio::features::{AudioFeatures, AudioKind};
 use data_utils::audio::{self, Sound};
-use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Split};
+use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Split, find_ave_weights};
 use std::path::{Path, PathBuf};
 
 /// Makes a trained head talk: its own frames, the held-out ones, or any voice.
@@ -126,7 +128,7 @@ pub fn run(flags: &RenderFlags) -> Result<()> {
     let iteration = folder.iteration(wanted)?;
     let field_device = flags.device.field_device()?;
     let head = Head::load(&folder.iteration_dir(iteration), &field_device)?;
-    let trained_with = AudioChoice::of(head.settings.audio);
+    let trained_with = AudioChoice::Kind(head.settings.audio);
     let dataset = Dataset::open(
         &flags.source_path,
         &OpenOptions {
@@ -181,10 +183,8 @@ impl Stage<'_> {
             eprintln!("note: no {} frames", set.name());
             return Ok(());
         };
-        let sound = match self.dataset.sound()? {
-            Some(whole) => Some(whole.cut(first.audio_row, poses.len())),
-            None => None,
-        };
+        let whole = self.dataset.sound_path().map(|path| audio::load(&path)).transpose()?;
+        let sound = whole.map(|whole| whole.cut(first.audio_row, poses.len()));
         let code = if set == Set::Train { FrameCode::Source } else { FrameCode::NEW_VOICE };
         let options = DriveOptions { frame_code: code, smooth_win: 0, smooth_coef: 1.0 };
         let drive = Drive::replay(poses, self.rows()?, &options)?;
@@ -196,12 +196,12 @@ impl Stage<'_> {
     fn custom(&self, voice: &Path) -> Result<()> {
         let is_features = voice.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"));
         let (features, sound) = if is_features {
-            let features = audio::features::AudioFeatures::read(voice, self.head.settings.audio)?;
+            let features = AudioFeatures::read(voice, self.head.settings.audio)?;
             (features, sound_beside(voice)?)
         } else {
             let sound = audio::load(voice)?;
-            let weights = self.flags.ave_weights.as_deref();
-            (self.dataset.features_of(&sound, self.head.settings.audio, weights)?, Some(sound))
+            let features = self.features(&sound)?;
+            (features, Some(sound))
         };
         let rows = AudioRows::whole(features.channels * features.width, &features.values)?;
         let frames = sound.as_ref().map_or(features.rows, Sound::video_frames);
@@ -218,6 +218,24 @@ impl Stage<'_> {
         let name = voice.file_stem().map_or_else(|| "voice".into(), |s| s.to_string_lossy().into_owned());
         let scorer = self.judge.of_voice(sound.as_ref());
         self.perform(Set::Custom, &name, drive, sound.as_ref(), scorer)
+    }
+
+    /// What the head hears of a new sound.
+    fn features(&self, sound: &Sound) -> Result<AudioFeatures> {
+        let kind = self.head.settings.audio;
+        match kind {
+            AudioKind::Mel => AudioFeatures::mel(sound),
+            AudioKind::Ave => {
+                let weights = find_ave_weights(self.flags.ave_weights.as_deref(), &self.flags.source_path)?;
+                AudioFeatures::ave(sound, &AveEncoder::open(&weights, &candle_core::Device::Cpu)?)
+            }
+            AudioKind::DeepSpeech | AudioKind::Hubert => Err(Error::input(
+                "--custom_aud",
+                format!("{} features (.npy), which the head was trained with", kind.name()),
+                "a sound file",
+                "extract the features of the voice and give the .npy file",
+            )),
+        }
     }
 
     fn perform(
@@ -254,10 +272,9 @@ impl Stage<'_> {
             eprintln!("stopped; no video was written");
             return Ok(());
         };
-        let report = scorer.report()?;
-        data_utils::files::write_bytes(&dir.join("metrics.json"), report.to_json()?.as_bytes())?;
-        println!("{}", describe(&performed));
-        print!("{}", report.to_table());
+        let report = scorer.report(name)?;
+        report.write_json(&dir.join("metrics.json"))?;
+        println!("{}\n{report}", describe(&performed));
         Ok(())
     }
 

@@ -9,7 +9,9 @@
 //! * [`background`] what stands behind the head; [`compose`] the head over it; [`feather`] the seam between them
 //! * [`video`] a playable file with sound, by ffmpeg or without it
 //! * [`attention`] the four attention channels as pictures and videos
-//! * [`sheet`] contact sheets and difference pictures, labelled by [`font`]
+//! * [`sheet`] contact sheets and difference pictures, labelled by `font`
+//! * [`perform`] the whole chain for one voice or set of frames; [`score`] how good it was
+//! * [`talker`] the sample talker, a made-up person who can say sentences
 
 pub mod attention;
 pub mod background;
@@ -18,5 +20,10 @@ pub mod drive;
 #[cfg(test)]
 mod drive_tests;
 pub mod feather;
+mod font;
+pub mod perform;
+pub mod score;
+pub mod sheet;
 pub mod smooth;
+pub mod talker;
 pub mod video;

@@ -2,13 +2,15 @@
 
 use super::perform::Finished;
 use crate::Result;
-use crate::metrics::landmarks::{correlation, landmark_distance};
+use crate::metrics::landmarks::{correlation, mouth_distance, mouth_opening};
 use crate::metrics::lpips::Lpips;
-use crate::metrics::report::{Cell, Report};
-use crate::metrics::{psnr, ssim};
+use crate::metrics::psnr::psnr_masked;
+use crate::metrics::report::{Column, Figure, Mean, Report};
+use crate::metrics::ssim::ssim;
+use candle_core::Device;
 use data_utils::audio::Sound;
 use data_utils::dataset::{Dataset, Part};
-use data_utils::face::{FaceModels, Landmarks};
+use data_utils::face::{FaceModels, Tracker};
 use image::RgbImage;
 use std::path::Path;
 
@@ -31,18 +33,18 @@ impl Judge {
     pub fn open(face_landmarker: Option<&Path>, lpips_weights: Option<&Path>) -> Result<Self> {
         Ok(Judge {
             faces: face_landmarker.map(FaceModels::open).transpose()?,
-            lpips: lpips_weights.map(Lpips::open).transpose()?,
+            lpips: lpips_weights.map(|path| Lpips::open(&[path], &Device::Cpu)).transpose()?,
         })
     }
 
     /// Scores each frame against the frame of the dataset it redraws.
     pub fn against_truth<'a>(&'a self, dataset: &'a Dataset, part: Part) -> Scorer<'a> {
-        Scorer { judge: self, truth: Some((dataset, part)), loudness: None, ..Scorer::empty(self) }
+        Scorer { truth: Some((dataset, part)), ..Scorer::new(self) }
     }
 
     /// Scores how the lips follow a voice.
     pub fn of_voice(&self, sound: Option<&Sound>) -> Scorer<'_> {
-        Scorer { loudness: sound.map(Sound::loudness_per_frame), ..Scorer::empty(self) }
+        Scorer { loudness: sound.map(Sound::loudness_per_frame), ..Scorer::new(self) }
     }
 }
 
@@ -51,31 +53,30 @@ pub struct Scorer<'a> {
     judge: &'a Judge,
     truth: Option<(&'a Dataset, Part)>,
     loudness: Option<Vec<f32>>,
-    psnr: Vec<f64>,
-    ssim: Vec<f64>,
-    lpips: Vec<f64>,
-    landmark_distance: Vec<f64>,
-    /// Mouth opening in the drawn frames, and in the filmed ones.
-    openings: Vec<(f64, Option<f64>)>,
-    frames: usize,
-    last: [Option<Landmarks>; 2],
-    unseen: usize,
+    psnr: Mean,
+    ssim: Mean,
+    lpips: Mean,
+    lmd: Mean,
+    /// Mouth opening in each drawn frame, where a face was found.
+    drawn: Vec<Option<f64>>,
+    /// The same in the filmed frames.
+    filmed: Vec<Option<f64>>,
+    trackers: Option<[Tracker<'a>; 2]>,
 }
 
 impl<'a> Scorer<'a> {
-    fn empty(judge: &'a Judge) -> Self {
+    fn new(judge: &'a Judge) -> Self {
         Scorer {
             judge,
             truth: None,
             loudness: None,
-            psnr: Vec::new(),
-            ssim: Vec::new(),
-            lpips: Vec::new(),
-            landmark_distance: Vec::new(),
-            openings: Vec::new(),
-            frames: 0,
-            last: [None, None],
-            unseen: 0,
+            psnr: Mean::default(),
+            ssim: Mean::default(),
+            lpips: Mean::default(),
+            lmd: Mean::default(),
+            drawn: Vec::new(),
+            filmed: Vec::new(),
+            trackers: judge.faces.as_ref().map(|faces| [Tracker::new(faces), Tracker::new(faces)]),
         }
     }
 
@@ -84,123 +85,129 @@ impl<'a> Scorer<'a> {
     /// # Errors
     /// Those of reading the filmed frame and of the networks.
     pub fn see(&mut self, finished: &Finished<'_>) -> Result<()> {
-        self.frames += 1;
         let [width, height] = finished.size;
-        let drawn = RgbImage::from_raw(width as u32, height as u32, finished.picture.to_vec());
-        let drawn_face = match (&self.judge.faces, &drawn) {
-            (Some(faces), Some(picture)) => find(faces, picture, &mut self.last[0])?,
-            _ => None,
+        let size = [height, width];
+        let drawn_face = self.face(0, finished.size, finished.picture)?;
+        self.drawn.push(drawn_face.as_ref().map(mouth_opening));
+        let Some((dataset, part)) = self.truth else { return Ok(()) };
+        let filmed = dataset.pixels(finished.frame.source)?;
+        let mask: Vec<f32> = filmed.part_mask(part).iter().map(|m| f32::from(u8::from(*m))).collect();
+        let planes = |rgb: &[u8]| -> Vec<f32> {
+            let n = mask.len();
+            (0..3 * n).map(|i| f32::from(rgb[i % n * 3 + i / n]) / 255.0 * mask[i % n]).collect()
         };
-        let mut truth_face = None;
-        if let Some((dataset, part)) = self.truth {
-            let filmed = dataset.pixels(finished.frame.source)?;
-            let mask: Vec<f32> = filmed.part_mask(part).iter().map(|m| f32::from(u8::from(*m))).collect();
-            let planes = |rgb: &[u8]| -> Vec<f32> {
-                let n = mask.len();
-                (0..3 * n).map(|i| f32::from(rgb[i % n * 3 + i / n]) / 255.0 * mask[i % n]).collect()
-            };
-            let (a, b) = (planes(finished.picture), planes(&filmed.rgb));
-            self.psnr.push(psnr::masked(&a, &b, &mask));
-            self.ssim.push(ssim::metric(&a, &b, width, height));
-            if let Some(lpips) = &self.judge.lpips {
-                self.lpips.push(lpips.distance(&a, &b, width, height)?);
-            }
-            if let Some(faces) = &self.judge.faces {
-                let picture = RgbImage::from_raw(width as u32, height as u32, filmed.rgb.clone());
-                if let Some(picture) = picture {
-                    truth_face = find(faces, &picture, &mut self.last[1])?;
-                }
-            }
+        let (a, b) = (planes(finished.picture), planes(&filmed.rgb));
+        psnr_masked(&a, &b, &mask)?.into_iter().for_each(|v| self.psnr.add(v));
+        ssim(&a, &b, size, None)?.into_iter().for_each(|v| self.ssim.add(v));
+        if let Some(lpips) = &self.judge.lpips {
+            self.lpips.add(lpips.distance(&a, &b, size)?);
         }
-        match (&drawn_face, &truth_face) {
-            (Some(drawn), Some(truth)) => {
-                self.landmark_distance.push(landmark_distance(&drawn.ibug68(), &truth.ibug68()));
-            }
-            (None, _) if self.judge.faces.is_some() => self.unseen += 1,
-            _ => {}
-        }
-        if let Some(face) = &drawn_face {
-            self.openings.push((face.mouth_opening().into(), truth_face.map(|f| f.mouth_opening().into())));
-        } else {
-            self.openings.push((f64::NAN, None));
+        let filmed_face = self.face(1, finished.size, &filmed.rgb)?;
+        self.filmed.push(filmed_face.as_ref().map(mouth_opening));
+        if let (Some(drawn), Some(filmed)) = (&drawn_face, &filmed_face) {
+            self.lmd.add(mouth_distance(drawn, filmed));
         }
         Ok(())
     }
 
-    /// The scores so far.
-    pub fn report(&self) -> Report {
-        let mut report = Report::default();
-        let landmarks = |values: &[f64]| mean(values, if self.judge.faces.is_some() { "no face found" } else { NO_LANDMARKER });
-        report.put("frames", Cell::Value(self.frames as f64));
-        if self.truth.is_some() {
-            report.put("psnr_db", mean(&self.psnr, "no frames"));
-            report.put("ssim", mean(&self.ssim, "no frames"));
-            report.put("lpips", mean(&self.lpips, NO_LPIPS));
-            report.put("landmark_distance_px", landmarks(&self.landmark_distance));
-            let pairs: (Vec<f64>, Vec<f64>) =
-                self.openings.iter().filter_map(|(drawn, truth)| truth.map(|t| (*drawn, t))).unzip();
-            report.put("mouth_opening_correlation", landmarks_correlation(self.judge, &pairs.0, &pairs.1));
-        }
-        if let Some(loudness) = &self.loudness {
-            let seen: (Vec<f64>, Vec<f64>) = self
-                .openings
-                .iter()
-                .zip(loudness)
-                .filter(|((opening, _), _)| opening.is_finite())
-                .map(|((opening, _), db)| (*opening, f64::from(*db)))
-                .unzip();
-            report.put("mouth_loudness_correlation", landmarks_correlation(self.judge, &seen.0, &seen.1));
-            let loudest = loudness.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let quiet: Vec<f64> = self
-                .openings
-                .iter()
-                .zip(loudness)
-                .filter(|((opening, _), db)| opening.is_finite() && **db < loudest - SILENCE_BELOW_DB)
-                .map(|((opening, _), _)| *opening)
-                .collect();
-            report.put("mouth_opening_in_silence", mean(&quiet, "no silence, or no landmarks"));
-            let spoken: Vec<f64> = self
-                .openings
-                .iter()
-                .zip(loudness)
-                .filter(|((opening, _), db)| opening.is_finite() && **db >= loudest - SILENCE_BELOW_DB)
-                .map(|((opening, _), _)| *opening)
-                .collect();
-            report.put("mouth_opening_in_speech", mean(&spoken, "no landmarks"));
-        }
-        if self.unseen > 0 {
-            report.put("frames_without_a_face", Cell::Value(self.unseen as f64));
-        }
-        report
+    /// The 68 landmarks of a picture; tracker 0 follows the drawn face, 1 the filmed one.
+    fn face(&mut self, tracker: usize, size: [usize; 2], rgb: &[u8]) -> Result<Option<[[f32; 2]; 68]>> {
+        let Some(trackers) = &mut self.trackers else { return Ok(None) };
+        let Some(picture) = RgbImage::from_raw(size[0] as u32, size[1] as u32, rgb.to_vec()) else { return Ok(None) };
+        Ok(trackers[tracker].next(&picture)?.map(|face| face.ibug68()))
     }
-}
 
-fn landmarks_correlation(judge: &Judge, a: &[f64], b: &[f64]) -> Cell {
-    if judge.faces.is_none() {
-        return Cell::Absent(NO_LANDMARKER.into());
+    /// The scores so far, one row called `name`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when figures and columns disagree.
+    pub fn report(&self, name: &str) -> Result<Report> {
+        if self.truth.is_some() { self.truth_report(name) } else { self.voice_report(name) }
     }
-    correlation(a, b).map_or_else(|| Cell::Absent("nothing moves".into()), Cell::Value)
-}
 
-fn mean(values: &[f64], why_not: &str) -> Cell {
-    let finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-    if finite.is_empty() {
-        Cell::Absent(why_not.into())
-    } else {
-        Cell::Value(finite.iter().sum::<f64>() / finite.len() as f64)
+    fn truth_report(&self, name: &str) -> Result<Report> {
+        let network = self.judge.lpips.as_ref().map(|l| format!(" ({})", l.backbone())).unwrap_or_default();
+        let mut report = Report::new(vec![
+            Column::new("psnr_in_mask", "PSNR in mask dB", 2),
+            Column::new("ssim", "SSIM", 4),
+            Column::new("lpips", &format!("LPIPS{network}"), 4),
+            Column::new("lmd", "LMD px", 3),
+            Column::new("mouth_correlation", "mouth r", 3),
+            Column::new("without_face", "no face", 0),
+        ]);
+        let pairs = self.drawn.iter().zip(&self.filmed).filter_map(|(a, b)| a.zip(*b));
+        let (drawn, filmed): (Vec<f64>, Vec<f64>) = pairs.unzip();
+        let no_face = if self.judge.faces.is_some() { "no face found" } else { NO_LANDMARKER };
+        report.push(
+            name,
+            self.drawn.len(),
+            vec![
+                self.psnr.figure("the mask is empty"),
+                self.ssim.figure("no frames"),
+                self.lpips.figure(NO_LPIPS),
+                self.lmd.figure(no_face),
+                self.correlated(&drawn, &filmed)?,
+                self.without_face(),
+            ],
+        )?;
+        Ok(report)
     }
-}
 
-/// The face in a frame, looked for near where it was.
-fn find(faces: &FaceModels, picture: &RgbImage, last: &mut Option<Landmarks>) -> Result<Option<Landmarks>> {
-    let near = match last.take() {
-        Some(last) => faces.landmarks_near(picture, &last)?,
-        None => None,
-    };
-    let found = match near {
-        Some(face) => Some(face),
-        None => faces.landmarks(picture)?,
-    };
-    *last = found.clone();
-    Ok(found)
+    fn voice_report(&self, name: &str) -> Result<Report> {
+        let mut report = Report::new(vec![
+            Column::new("mouth_loudness_correlation", "mouth–loudness r", 3),
+            Column::new("opening_in_speech", "opening in speech", 4),
+            Column::new("opening_in_silence", "in silence", 4),
+            Column::new("movement_in_silence", "movement in silence", 4),
+            Column::new("without_face", "no face", 0),
+        ]);
+        let Some(loudness) = &self.loudness else {
+            let missing = || Figure::missing("no sound beside the features");
+            let figures = vec![missing(), missing(), missing(), missing(), self.without_face()];
+            report.push(name, self.drawn.len(), figures)?;
+            return Ok(report);
+        };
+        let seen: Vec<(f64, f32)> =
+            self.drawn.iter().zip(loudness).filter_map(|(opening, db)| Some(((*opening)?, *db))).collect();
+        let loudest = loudness.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let (quiet, spoken): (Vec<_>, Vec<_>) = seen.iter().partition(|(_, db)| *db < loudest - SILENCE_BELOW_DB);
+        let mean = |part: &[(f64, f32)], why: &str| {
+            let mut mean = Mean::default();
+            part.iter().for_each(|(opening, _)| mean.add(*opening));
+            mean.figure(if self.judge.faces.is_some() { why } else { NO_LANDMARKER })
+        };
+        let mut movement = Mean::default();
+        for (pair, db) in self.drawn.windows(2).zip(loudness.windows(2)) {
+            if let ([Some(a), Some(b)], true) = (pair, db.iter().all(|db| *db < loudest - SILENCE_BELOW_DB)) {
+                movement.add((a - b).abs());
+            }
+        }
+        let (openings, levels): (Vec<f64>, Vec<f64>) = seen.iter().map(|(o, db)| (*o, f64::from(*db))).unzip();
+        report.push(
+            name,
+            self.drawn.len(),
+            vec![
+                self.correlated(&openings, &levels)?,
+                mean(&spoken, "no speech"),
+                mean(&quiet, "no silence"),
+                movement.figure(if self.judge.faces.is_some() { "no silence" } else { NO_LANDMARKER }),
+                self.without_face(),
+            ],
+        )?;
+        Ok(report)
+    }
+
+    fn correlated(&self, a: &[f64], b: &[f64]) -> Result<Figure> {
+        if self.judge.faces.is_none() {
+            return Ok(Figure::missing(NO_LANDMARKER));
+        }
+        Ok(correlation(a, b)?.map_or_else(|| Figure::missing("nothing moves"), Figure::new))
+    }
+
+    fn without_face(&self) -> Figure {
+        if self.judge.faces.is_none() {
+            return Figure::missing(NO_LANDMARKER);
+        }
+        Figure::new(self.drawn.iter().filter(|opening| opening.is_none()).count() as f64)
+    }
 }

@@ -41,6 +41,16 @@ impl Sound {
         ticks.div_ceil(u64::from(self.rate.max(1))) as usize
     }
 
+    /// The sound of `frames` video frames from number `first` on; shorter where the sound ends before.
+    pub fn cut(&self, first: usize, frames: usize) -> Sound {
+        let edge = |frame: usize| {
+            let at = frame as u64 * u64::from(self.rate) / u64::from(FRAME_RATE);
+            (at as usize).min(self.samples.len())
+        };
+        let (start, end) = (edge(first), edge(first.saturating_add(frames)));
+        Sound { samples: self.samples[start..end].to_vec(), rate: self.rate }
+    }
+
     /// The root mean square of each video frame's samples in dB of full scale, at least [`SILENCE_DB`];
     /// one value per video frame.
     pub fn loudness_per_frame(&self) -> Vec<f32> {

@@ -1,0 +1,155 @@
+//! Writes a performance as a complete dataset in the normal layout.
+
+use super::element::Label;
+use super::landmarks::landmarks;
+use super::params::Params;
+use super::performance::Performance;
+use super::render::{Region, TalkerFrame, backdrop, render_frame};
+use super::scene::{Talker, TalkerSurfels, camera};
+use crate::raster::{RasterSettings, Rasterizer};
+use crate::{Error, Result};
+use data_utils::audio::write_wav;
+use data_utils::dataset::write::{DatasetWriter, FrameRecord};
+use data_utils::formats::ply::PointCloud;
+use image::{Rgba, RgbaImage};
+use rayon::prelude::*;
+use std::path::Path;
+
+/// Smallest and largest pictures that make sense.
+const SIZES: std::ops::RangeInclusive<u32> = 32..=2048;
+
+/// Writes everything a training needs into `dir`: pictures of `size` × `size`, masks, torso, landmarks, cameras,
+/// blendshapes, the initial cloud, the backdrop and the sound. The first 10/11 of the frames are for training.
+///
+/// # Errors
+/// [`Error::Input`] for a size out of bounds or a place that cannot be written to; those of the rasterizer.
+pub fn write_dataset(
+    dir: &Path,
+    talker: &Talker,
+    performance: &Performance,
+    size: u32,
+    rasterizer: &dyn Rasterizer,
+) -> Result<()> {
+    check_size(size)?;
+    let plate = backdrop(talker, size);
+    let writer = DatasetWriter::create(dir, &plate)?;
+    performance.params.par_iter().enumerate().try_for_each(|(i, params)| {
+        let frame = render_frame(talker, params, size, &plate, rasterizer)?;
+        let torso = torso(talker, params, size, rasterizer)?;
+        let id = u32::try_from(i).map_err(|_| Error::Internal("more frames than numbers".into()))?;
+        writer.frame(&FrameRecord {
+            img_id: id,
+            aud_id: id,
+            camera: &camera(params, size),
+            picture: &frame.rgb,
+            labels: &labels(&frame),
+            landmarks: Some(&landmarks(params, size)),
+            torso: Some(&torso),
+        })
+    })?;
+    writer.blendshapes(&performance.blendshapes())?;
+    writer.points(&points(talker))?;
+    write_wav(&dir.join("aud.wav"), &performance.sound)?;
+    writer.finish()
+}
+
+/// Ground truth of a performance, drawn: one frame after the other is handed to `take` with its number, in order.
+///
+/// # Errors
+/// As [`write_dataset`], and what `take` returns.
+pub fn truth(
+    talker: &Talker,
+    performance: &Performance,
+    size: u32,
+    rasterizer: &dyn Rasterizer,
+    mut take: impl FnMut(usize, TalkerFrame) -> Result<()>,
+) -> Result<()> {
+    check_size(size)?;
+    let plate = backdrop(talker, size);
+    for (i, params) in performance.params.iter().enumerate() {
+        take(i, render_frame(talker, params, size, &plate, rasterizer)?)?;
+    }
+    Ok(())
+}
+
+fn check_size(size: u32) -> Result<()> {
+    if SIZES.contains(&size) {
+        return Ok(());
+    }
+    Err(Error::input(
+        "the size of the talker's pictures",
+        format!("{} to {} pixels", SIZES.start(), SIZES.end()),
+        size.to_string(),
+        "choose another size",
+    ))
+}
+
+/// The writer's label bits of every pixel.
+pub(super) fn labels(frame: &TalkerFrame) -> Vec<u8> {
+    use data_utils::dataset::Label as Bits;
+    let bits = |(region, face): (&Region, &bool)| match region {
+        Region::Background => 0,
+        Region::Head if *face => Bits::HEAD | Bits::FACE,
+        Region::Head => Bits::HEAD,
+        Region::Neck => Bits::NECK,
+        Region::Torso => Bits::TORSO,
+    };
+    frame.regions.iter().zip(&frame.face).map(bits).collect()
+}
+
+/// Neck and clothes alone, straight alpha; where the head hides them they are still there.
+fn torso(talker: &Talker, params: &Params, size: u32, rasterizer: &dyn Rasterizer) -> Result<RgbaImage> {
+    let body = only(&talker.surfels(params), |label| matches!(label, Label::Neck | Label::Torso));
+    let drawn = rasterizer.forward(&body.batch(false), &[camera(params, size)], &RasterSettings::default())?;
+    let pixels = (size * size) as usize;
+    if drawn.color.len() != 3 * pixels || drawn.alpha.len() != pixels {
+        return Err(Error::Internal("the rasterizer drew another size than asked for".into()));
+    }
+    Ok(RgbaImage::from_fn(size, size, |column, row| {
+        let i = (row * size + column) as usize;
+        let alpha = drawn.alpha[i];
+        if alpha < 0.5 / 255.0 {
+            return Rgba([0; 4]);
+        }
+        let straight = |k: usize| (drawn.color[k * pixels + i] / alpha * 255.0).round().clamp(0.0, 255.0) as u8;
+        Rgba([straight(0), straight(1), straight(2), (alpha * 255.0).round().clamp(0.0, 255.0) as u8])
+    }))
+}
+
+fn only(all: &TalkerSurfels, keep: impl Fn(Label) -> bool) -> TalkerSurfels {
+    let mut out = TalkerSurfels::default();
+    for (i, label) in all.labels.iter().enumerate().filter(|(_, l)| keep(**l)) {
+        out.positions.extend(&all.positions[3 * i..3 * i + 3]);
+        out.rotations.extend(&all.rotations[4 * i..4 * i + 4]);
+        out.scales.extend(&all.scales[2 * i..2 * i + 2]);
+        out.opacities.push(all.opacities[i]);
+        out.colors.extend(&all.colors[3 * i..3 * i + 3]);
+        out.memberships.extend(&all.memberships[4 * i..4 * i + 4]);
+        out.labels.push(*label);
+    }
+    out
+}
+
+/// The head and the neck at rest as a cloud with normals and colours, metres: what a tracker's mesh would be.
+fn points(talker: &Talker) -> PointCloud {
+    let all = only(&talker.surfels(&Params::default()), |label| label != Label::Torso);
+    let vertex = |v: &[f32]| [v[0], v[1], v[2]];
+    let normal = |q: &[f32]| {
+        let (w, x, y, z) = (q[0], q[1], q[2], q[3]);
+        // Third column of the rotation, facing away from the inside of the head.
+        [2.0 * (x * z + w * y), 2.0 * (y * z - w * x), 1.0 - 2.0 * (x * x + y * y)]
+    };
+    let positions: Vec<[f32; 3]> = all.positions.chunks_exact(3).map(vertex).collect();
+    let normals = all
+        .rotations
+        .chunks_exact(4)
+        .zip(&positions)
+        .map(|(q, p)| {
+            let n = normal(q);
+            let outwards = n[0] * p[0] + n[1] * p[1] + n[2] * p[2] >= 0.0;
+            n.map(|v| if outwards { v } else { -v })
+        })
+        .collect();
+    let colors = all.colors.chunks_exact(3).map(|c| vertex(c).map(|v| (v * 255.0).round() as u8)).collect();
+    PointCloud { positions, normals: Some(normals), colors: Some(colors), faces: Vec::new() }
+}

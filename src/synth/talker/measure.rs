@@ -1,0 +1,61 @@
+//! How far a mouth is open, measured in a picture without any face network: from the colours inside the box
+//! where the lips are. It works for the talker (red lips on lighter skin, dark hollow, light teeth) and for
+//! renders of models trained on it.
+
+use super::landmarks::project;
+use super::warp::{HALF_WIDTH, SEAM};
+use crate::Camera;
+use glam::vec3;
+use image::RgbImage;
+
+/// The box of a picture in which the lips move: first and last column and row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MouthRegion {
+    /// First and last column.
+    pub columns: [f32; 2],
+    /// First and last row.
+    pub rows: [f32; 2],
+}
+
+impl MouthRegion {
+    /// The box around the middle of the talker's mouth as `camera` sees it: the middle 9 mm across, from the
+    /// philtrum to where the lower lip goes when the mouth is wide open.
+    pub fn of(camera: &Camera) -> Self {
+        let corner = |x: f32, y: f32| project(camera, vec3(x, y, 88.0));
+        let (a, b) = (corner(-0.2 * HALF_WIDTH, SEAM + 9.0), corner(0.2 * HALF_WIDTH, SEAM - 26.0));
+        MouthRegion {
+            columns: [a[0].min(b[0]), a[0].max(b[0])],
+            rows: [a[1].min(b[1]), a[1].max(b[1])],
+        }
+    }
+}
+
+/// How much a colour (sRGB 0..1) looks like the inside of a mouth, 0..1: darker than any lip, or as grey as teeth.
+fn inside(c: [f32; 3]) -> f32 {
+    let [r, g, b] = c;
+    let light = 0.299 * r + 0.587 * g + 0.114 * b;
+    let dark = ((0.40 - light) / 0.16).clamp(0.0, 1.0);
+    // Teeth have little colour; lips and skin are warmer.
+    let warmth = (r - 0.5 * (g + b)) / r.max(0.05);
+    let grey = ((0.21 - warmth) / 0.10).clamp(0.0, 1.0);
+    dark.max(grey)
+}
+
+/// The opening of the mouth in pixels: the height of what looks like the inside of a mouth, averaged over the
+/// columns of the region; 0 for a region outside the picture.
+pub fn measure_mouth_opening(rgb: &RgbImage, region: &MouthRegion) -> f32 {
+    let clip = |range: [f32; 2], size: u32| {
+        let last = size.saturating_sub(1) as f32;
+        let usable = range[1] >= 0.0 && range[0] <= last && range[0].is_finite() && range[1].is_finite();
+        usable.then(|| range[0].clamp(0.0, last).round() as u32..=range[1].clamp(0.0, last).round() as u32)
+    };
+    let (Some(columns), Some(rows)) = (clip(region.columns, rgb.width()), clip(region.rows, rgb.height())) else {
+        return 0.0;
+    };
+    let count = columns.clone().count();
+    let sum: f32 = columns
+        .flat_map(|x| rows.clone().map(move |y| (x, y)))
+        .map(|(x, y)| inside(rgb.get_pixel(x, y).0.map(|v| f32::from(v) / 255.0)))
+        .sum();
+    sum / count as f32
+}

@@ -1,0 +1,202 @@
+//! The voice: a cascade formant synthesiser after Klatt 1980 ("Software for a cascade/parallel formant
+//! synthesizer"). A train of glottal pulses and breath noise go through five resonators in a row, friction
+//! noise through one of its own; the lips' radiation is a first difference. 16 kHz, mono.
+
+use super::curve::{Chance, ramp};
+use super::phonemes::Segment;
+use super::speech::Speech;
+use std::f32::consts::PI;
+
+/// Samples a second.
+pub const RATE: u32 = 16_000;
+/// Samples between two settings of the resonators (2.5 ms).
+const HOP: usize = 40;
+/// Bandwidths of the five formants, Hz; the upper two formants stand still.
+const BANDWIDTHS: [f32; 5] = [75.0, 95.0, 140.0, 240.0, 320.0];
+const UPPER: [f32; 2] = [4050.0, 5050.0];
+/// Mean pitch, Hz.
+const PITCH: f32 = 188.0;
+
+/// Settings over time, one row per [`HOP`].
+struct Tracks {
+    /// Three formants, voice, breath, noise, middle and width of the noise band.
+    rows: Vec<[f32; 8]>,
+    pitch: Vec<f32>,
+}
+
+/// A second-order resonator; coefficients may change from sample to sample.
+#[derive(Default, Clone, Copy)]
+struct Resonator {
+    a: f32,
+    b: f32,
+    c: f32,
+    y1: f32,
+    y2: f32,
+}
+
+impl Resonator {
+    fn tune(&mut self, frequency: f32, bandwidth: f32) {
+        let t = 1.0 / RATE as f32;
+        self.c = -(-2.0 * PI * bandwidth * t).exp();
+        self.b = 2.0 * (-PI * bandwidth * t).exp() * (2.0 * PI * frequency.min(7600.0) * t).cos();
+        self.a = 1.0 - self.b - self.c;
+    }
+
+    fn step(&mut self, x: f32) -> f32 {
+        let y = self.a * x + self.b * self.y1 + self.c * self.y2;
+        (self.y2, self.y1) = (self.y1, y);
+        y
+    }
+}
+
+/// What the segments ask for, smoothed as a vocal tract moves.
+fn tracks(speech: &Speech, chance: &mut Chance) -> Tracks {
+    let count = (speech.duration * RATE as f32 / HOP as f32).ceil() as usize;
+    let mut rows = vec![row_of(None); count];
+    let mut pitch = vec![PITCH; count];
+    for t in &speech.timed {
+        let mut start = t.start;
+        for segment in &t.phoneme.segments {
+            let end = start + segment.ms * 1e-3 * t.stretch;
+            let span = hop(start).min(count)..hop(end).min(count);
+            rows[span].fill(row_of(Some(segment)));
+            start = end;
+        }
+    }
+    // Silence and breath take the shape of what comes next, so that no formant sweeps in from nowhere.
+    let mut next: Option<[f32; 3]> = None;
+    for row in rows.iter_mut().rev() {
+        let sounding = row[3] > 0.0 || row[5] > 0.0;
+        if sounding {
+            next = Some([row[0], row[1], row[2]]);
+        } else if let Some(f) = next {
+            row[..3].copy_from_slice(&f);
+        }
+    }
+    for (column, radius) in [(0, 13), (1, 13), (2, 13), (3, 5), (4, 5), (5, 3), (6, 3), (7, 3)] {
+        smooth(&mut rows, column, radius);
+    }
+    intonation(speech, chance, &mut pitch);
+    Tracks { rows, pitch }
+}
+
+fn hop(seconds: f32) -> usize {
+    (seconds * RATE as f32 / HOP as f32).round() as usize
+}
+
+fn row_of(segment: Option<&Segment>) -> [f32; 8] {
+    match segment {
+        None => [500.0, 1500.0, 2700.0, 0.0, 0.0, 0.0, 4000.0, 2000.0],
+        Some(s) => {
+            let [f1, f2, f3] = s.formants;
+            [f1, f2, f3, s.voice, s.breath, s.noise, s.band[0], s.band[1]]
+        }
+    }
+}
+
+/// Two passes of a moving mean of ±`radius` rows.
+fn smooth(rows: &mut [[f32; 8]], column: usize, radius: usize) {
+    for _ in 0..2 {
+        let source: Vec<f64> = std::iter::once(0.0)
+            .chain(rows.iter().scan(0.0, |sum, r| {
+                *sum += f64::from(r[column]);
+                Some(*sum)
+            }))
+            .collect();
+        for i in 0..rows.len() {
+            let (from, to) = (i.saturating_sub(radius / 2), (i + radius / 2 + 1).min(rows.len()));
+            rows[i][column] = ((source[to] - source[from]) / (to - from) as f64) as f32;
+        }
+    }
+}
+
+/// Pitch falls over a sentence, peaks on stressed vowels, ends low or, for a question, high.
+fn intonation(speech: &Speech, chance: &mut Chance, pitch: &mut [f32]) {
+    let peaks: Vec<(f32, f32)> = speech
+        .timed
+        .iter()
+        .filter(|t| t.stressed)
+        .map(|t| (0.5 * (t.start + t.end), chance.between(0.07, 0.16)))
+        .collect();
+    let mut wander = 0.0;
+    for (i, p) in pitch.iter_mut().enumerate() {
+        let time = (i * HOP) as f32 / RATE as f32;
+        let mut factor = 1.0;
+        if let Some(f) = speech.phrases.iter().find(|f| time >= f.start && time <= f.end) {
+            let way = (time - f.start) / (f.end - f.start).max(0.1);
+            factor += 0.10 - 0.20 * way;
+            let ending = ramp(0.82, 1.0, way);
+            factor += if f.question { 0.34 } else { -0.14 } * ending;
+        }
+        for (at, height) in &peaks {
+            factor += height * (-0.5 * ((time - at) / 0.075).powi(2)).exp();
+        }
+        wander = 0.97 * wander + 0.0035 * chance.sign();
+        let vibrato = 0.006 * (2.0 * PI * 5.3 * time).sin();
+        *p = PITCH * (factor + wander + vibrato);
+    }
+}
+
+/// Says it: samples of −1..1 at [`RATE`], as long as the speech.
+pub(super) fn speak(speech: &Speech, seed: u64) -> Vec<f32> {
+    let mut chance = Chance::new(seed, 12);
+    let tracks = tracks(speech, &mut chance);
+    let total = (speech.duration * RATE as f32).round() as usize;
+    let mut tract = [Resonator::default(); 5];
+    let mut glottis = Resonator::default();
+    glottis.tune(0.0, 160.0);
+    let mut hiss = [Resonator::default(); 2];
+    let (mut phase, mut before, mut gain) = (1.0_f32, 0.0_f32, [0.0_f32; 3]);
+    let mut out = Vec::with_capacity(total);
+    for i in 0..total {
+        let k = (i / HOP).min(tracks.rows.len().saturating_sub(1));
+        let row = &tracks.rows[k];
+        if i % HOP == 0 {
+            for (r, (f, b)) in
+                tract.iter_mut().zip([row[0], row[1], row[2], UPPER[0], UPPER[1]].into_iter().zip(BANDWIDTHS))
+            {
+                r.tune(f, b);
+            }
+            for r in &mut hiss {
+                r.tune(row[6], row[7]);
+            }
+        }
+        // Strengths glide over a hop so that nothing clicks.
+        for (g, target) in gain.iter_mut().zip([row[3], row[4], row[5]]) {
+            *g += (target - *g) * 0.02;
+        }
+        phase += tracks.pitch[k] / RATE as f32;
+        let mut pulse = 0.0;
+        if phase >= 1.0 {
+            phase -= 1.0;
+            pulse = 1.0 + 0.06 * chance.sign();
+        }
+        let noise = chance.sign();
+        let open = 0.6 + 0.4 * (2.0 * PI * phase).sin();
+        let source = 26.0 * gain[0] * glottis.step(pulse)
+            + noise * (0.16 * gain[1] + 0.012 * gain[0] * open);
+        let vocal = tract.iter_mut().fold(source, |x, r| r.step(x));
+        // Noise of a band: resonators have gain 1 at 0 Hz, so the band is taken where it is strong.
+        let rough = noise * if gain[0] > 0.05 { open } else { 1.0 };
+        let friction = hiss.iter_mut().fold(rough, |x, r| r.step(x)) * gain[2] * (row[7] / row[6]).clamp(0.15, 1.0) * 0.35;
+        let sum = vocal + friction;
+        out.push(sum - 0.97 * before);
+        before = sum;
+    }
+    level(&mut out);
+    out
+}
+
+/// Brings speech to −20 dB (RMS of the loud parts) and eases peaks.
+fn level(samples: &mut [f32]) {
+    let mut blocks: Vec<f32> =
+        samples.chunks(400).map(|c| c.iter().map(|v| v * v).sum::<f32>() / c.len() as f32).collect();
+    blocks.sort_by(f32::total_cmp);
+    let loud = &blocks[blocks.len() / 2..];
+    let rms = (loud.iter().sum::<f32>() / loud.len().max(1) as f32).sqrt();
+    let gain = if rms > 1e-9 { 0.12 / rms } else { 0.0 };
+    for s in samples {
+        let v = *s * gain;
+        *s = if v.abs() > 0.6 { v.signum() * (0.6 + 0.35 * (1.0 - (-(v.abs() - 0.6) / 0.35).exp())) } else { v };
+    }
+}
