@@ -226,7 +226,11 @@ impl Stage<'_> {
         match kind {
             AudioKind::Mel => AudioFeatures::mel(sound),
             AudioKind::Ave => {
-                let weights = find_ave_weights(self.flags.ave_weights.as_deref(), &self.flags.source_path)?;
+                let found = self.flags.ave_weights.clone().or_else(|| find_ave_weights(&self.flags.source_path));
+                let weights = found.ok_or_else(|| {
+                    let remedy = "name the weights, or give the voice's features as .npy";
+                    Error::input("--ave_weights", "audio_visual_encoder.pth", "no such file", remedy)
+                })?;
                 AudioFeatures::ave(sound, &AveEncoder::open(&weights, &candle_core::Device::Cpu)?)
             }
             AudioKind::DeepSpeech | AudioKind::Hubert => Err(Error::input(
@@ -279,15 +283,8 @@ impl Stage<'_> {
     }
 
     fn rows(&self) -> Result<AudioRows> {
-        match &self.dataset.audio {
-            Some(audio) => AudioRows::whole(audio.channels * audio.width, &audio.values),
-            None => Err(Error::input(
-                self.flags.source_path.display(),
-                "aud.wav or a feature file",
-                "neither",
-                "put the clip's sound into the folder as aud.wav",
-            )),
-        }
+        let audio = &self.dataset.audio;
+        AudioRows::whole(audio.channels * audio.width, &audio.values)
     }
 
     fn poses(&self, wanted: impl Fn(Split) -> bool) -> Vec<PoseSource> {

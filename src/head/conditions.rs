@@ -9,22 +9,15 @@ impl Head {
     /// The conditions of frame `index` of a dataset; the frame code is frozen on request.
     ///
     /// # Errors
-    /// [`Error::Input`] when the dataset has no sound, or another audio feature than the head was trained with.
+    /// [`Error::Input`] when the dataset was opened with another audio feature than the head was trained with.
     pub fn conditions(&self, dataset: &Dataset, index: usize, freeze_frame_code: bool) -> Result<Conditions> {
         let frame = &dataset.frames[index];
-        let Some(audio) = &dataset.audio else {
-            return Err(Error::input(
-                "the dataset",
-                "aud.wav or a feature file",
-                "neither",
-                "put the clip's sound into the folder as aud.wav",
-            ));
-        };
+        let audio = &dataset.audio;
         if audio.kind != self.settings.audio {
             return Err(Error::input(
                 "--asr",
-                format!("{} features, which the head was trained with", self.settings.audio),
-                audio.kind.to_string(),
+                format!("{} features, which the head was trained with", self.settings.audio.name()),
+                audio.kind.name(),
                 "use the same feature as in training",
             ));
         }

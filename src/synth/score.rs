@@ -126,7 +126,7 @@ impl<'a> Scorer<'a> {
     }
 
     fn truth_report(&self, name: &str) -> Result<Report> {
-        let network = self.judge.lpips.as_ref().map(|l| format!(" ({})", l.backbone())).unwrap_or_default();
+        let network = self.judge.lpips.as_ref().map(|l| format!(" ({})", l.backbone().name())).unwrap_or_default();
         let mut report = Report::new(vec![
             Column::new("psnr_in_mask", "PSNR in mask dB", 2),
             Column::new("ssim", "SSIM", 4),

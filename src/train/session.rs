@@ -6,10 +6,11 @@ use super::evaluate::{Evaluation, evaluate};
 use super::events::Events;
 use super::trainer::{Stage, StepReport, Trainer};
 use crate::raster::Rasterizer;
-use crate::surfel::model_dir::ModelDir;
+use crate::surfel::init::Points;
+use crate::surfel::model_dir::{CfgArgs, ModelDir};
 use crate::{Error, Result};
 use data_utils::dataset::{Dataset, Split};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Steps between two lines in the logs.
@@ -103,7 +104,7 @@ impl<'a> Session<'a> {
             _ => {
                 let trainer = Trainer::new(config, dataset, rasterizer, &options.field_device)?;
                 checkpoint::remove_all(&options.model_path)?;
-                folder.remove_point_clouds()?;
+                remove_point_clouds(&options.model_path)?;
                 write_folder(&folder, &trainer, dataset, &options)?;
                 trainer
             }
@@ -144,7 +145,7 @@ impl<'a> Session<'a> {
             }
             if save || last || report.stage_ends {
                 let (stage, step) = (report.stage, report.step);
-                self.trainer.head.save(&self.folder.iteration(stage == Stage::Coarse, step))?;
+                self.trainer.head.save(&self.iteration_dir(stage, step))?;
             }
             if check {
                 self.save_checkpoint(&mut events)?;
@@ -163,10 +164,26 @@ impl<'a> Session<'a> {
         })
     }
 
+    fn iteration_dir(&self, stage: Stage, step: u64) -> PathBuf {
+        match stage {
+            Stage::Coarse => self.options.model_path.join("point_cloud").join(format!("coarse_iteration_{step}")),
+            Stage::Fine => self.folder.iteration_dir(step),
+        }
+    }
+
     fn save_checkpoint(&mut self, events: &mut Events) -> Result<()> {
         events.flush()?;
         checkpoint::save(&mut self.trainer, &self.options.model_path)
     }
+}
+
+/// Takes what an earlier run left for viewers out of a model folder.
+fn remove_point_clouds(model: &Path) -> Result<()> {
+    let folder = model.join("point_cloud");
+    if !folder.exists() {
+        return Ok(());
+    }
+    std::fs::remove_dir_all(&folder).map_err(|e| Error::io(&folder, "a folder that may be removed", &e))
 }
 
 /// What viewers and later runs want to find beside the point clouds.
@@ -177,13 +194,23 @@ fn write_folder(
     options: &SessionOptions,
 ) -> Result<()> {
     let config = &trainer.config;
-    folder.write_cfg_args(&options.source_path, crate::head::PLY_DEGREE, false)?;
+    let source = std::path::absolute(&options.source_path).unwrap_or_else(|_| options.source_path.clone());
+    let mut args = CfgArgs::new(crate::head::PLY_DEGREE, &source.to_string_lossy(), false);
+    args.set("model_path", options.model_path.to_string_lossy().as_ref());
+    args.set("part", config.part.to_string().as_str());
+    folder.write_cfg_args(&args)?;
     let cameras = |split: Split| {
         dataset.frames.iter().filter(move |f| f.split == split).map(|f| (f.img_id.to_string(), f.camera))
     };
     let (test, train): (Vec<_>, Vec<_>) = (cameras(Split::Val).collect(), cameras(Split::Train).collect());
     folder.write_cameras(&test, &train)?;
-    folder.write_input_ply(&trainer.head.cloud)?;
+    let points = dataset.initial_points()?;
+    folder.write_input(&Points {
+        positions: &points.positions,
+        normals: points.normals.as_deref(),
+        colors: points.colors.as_deref(),
+        faces: &points.faces,
+    })?;
     data_utils::files::write_bytes(&options.model_path.join("config.toml"), config.to_toml()?.as_bytes())
 }
 

@@ -111,7 +111,7 @@ impl<'a> Trainer<'a> {
     /// A fresh trainer: the cloud from the dataset's points, the field from the seed.
     ///
     /// # Errors
-    /// [`Error::Input`] when the dataset has no training frame, no sound or no points, or weights cannot be read.
+    /// [`Error::Input`] when the dataset has no training frame or no points, or weights cannot be read.
     pub fn new(
         config: TrainConfig,
         dataset: &'a Dataset,
@@ -123,6 +123,7 @@ impl<'a> Trainer<'a> {
             sh_degree: config.sh_degree,
             max_points: config.max_points,
             opacity: FIRST_OPACITY,
+            seed: config.seed,
         };
         let cloud = init::from_points(
             &init::Points {
@@ -133,12 +134,9 @@ impl<'a> Trainer<'a> {
             },
             &options,
         )?;
-        let audio = dataset.audio.as_ref().ok_or_else(|| {
-            Error::input("the dataset", "aud.wav or a feature file", "neither", "put the clip's sound there as aud.wav")
-        })?;
         let [width, height] = dataset.size;
         let settings =
-            HeadSettings::new(config.part, audio.kind, width.max(height), config.seed, &cloud, config.field.clone())?;
+            HeadSettings::new(config.part, dataset.audio.kind, width.max(height), config.seed, &cloud, config.field.clone())?;
         let mut head = Head::new(settings, cloud, device)?;
         let cameras: Vec<[f32; 12]> =
             dataset.frames[dataset.train_indices()].iter().map(|frame| frame.camera.token()).collect();

@@ -22,6 +22,7 @@
 //! `face_mask` is written but not read: SyncTalk means the head by it and SyncGaussianTalker the face.
 //! Metres and decimetres are both fine, so long as cameras and cloud agree.
 
+mod audio;
 mod cache;
 mod check;
 mod expression;
@@ -35,11 +36,13 @@ mod scale;
 mod transforms;
 pub mod write;
 
+pub use audio::{AudioChoice, find_ave_weights};
 pub use expression::{COLUMNS as EXPRESSION_COLUMNS, ExpressionSource};
 pub use landmarks::{Points68, Rect};
 pub use masks::{Label, Part, grow, part_mask};
 pub use pixels::FramePixels;
 
+use crate::audio::features::AudioFeatures;
 use crate::camera::Camera;
 use crate::error::{Error, Result};
 use crate::formats::ply::PointCloud;
@@ -53,6 +56,10 @@ use std::sync::Arc;
 /// How a dataset is opened.
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
+    /// Which audio features are wanted.
+    pub audio: AudioChoice,
+    /// Weights of the audio-visual encoder, where they are not in one of the usual places.
+    pub ave_weights: Option<PathBuf>,
     /// Bytes of decoded frames kept in memory.
     pub image_budget: u64,
     /// Longest side of the frames handed out, pixels; larger ones are averaged down and cameras with them.
@@ -61,7 +68,7 @@ pub struct OpenOptions {
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        OpenOptions { image_budget: 1 << 30, max_side: None }
+        OpenOptions { audio: AudioChoice::Auto, ave_weights: None, image_budget: 1 << 30, max_side: None }
     }
 }
 
@@ -119,6 +126,8 @@ pub struct Dataset {
     pub frames: Vec<FrameMeta>,
     /// Width and height of the frames handed out, pixels.
     pub size: [u32; 2],
+    /// What the face is driven by; row [`FrameMeta::aud_id`] belongs to a frame.
+    pub audio: AudioFeatures,
     /// Where the expressions come from.
     pub expression_source: ExpressionSource,
     train: usize,

@@ -4,9 +4,9 @@ use super::check::{self, Findings};
 use super::landmarks::{self, Points68};
 use super::pixels::Store;
 use super::transforms::{self, Pose};
-use super::{Cache, Dataset, FrameMeta, Label, OpenOptions, Split, expression, scale};
+use super::{Cache, Dataset, FrameMeta, Label, OpenOptions, Split, audio, expression, scale};
 use crate::camera::Camera;
-use crate::error::{Problem, Result};
+use crate::error::{Error, Problem, Result};
 use crate::formats::ply::{self, PointCloud};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +57,9 @@ pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Dataset> {
 
     let last = poses.iter().map(|(p, _)| p.img_id).max().unwrap_or(0);
     let (rows, expression_source) = expression::read(dir, last, &mut findings, &mut notes);
+    let last_row = poses.iter().map(|(p, _)| p.aud_id).max().unwrap_or(0);
+    let weights = options.ave_weights.as_deref();
+    let audio = audio::read(dir, options.audio, weights, last_row, &mut findings, &mut notes);
     let frames = frames_of(&poses, &seen, &store, &rows, &mut findings, &mut notes);
     let train = frames.iter().filter(|f| f.split == Split::Train).count();
     if findings.is_empty() && train == frames.len() {
@@ -68,7 +71,9 @@ pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Dataset> {
         check_samples(&store, &frames, &mut findings);
     }
     findings.into_result()?;
+    let audio = audio.ok_or_else(|| Error::Internal("no audio features and no reason for it".into()))?;
     Ok(Dataset {
+        audio,
         size: store.size,
         cache: Cache::new(options.image_budget),
         frames,

@@ -7,17 +7,18 @@ use crate::error::Problem;
 /// container's duration and by decoding differs by that much. The last row then stands for those missing.
 const SHORT: usize = 5;
 
-/// Notes or refuses a file of `rows` rows whose last one wanted is `last`.
+/// Whether a file of `rows` rows will do when the last one wanted is `last`; noted or refused when it is short.
 pub(super) fn enough_rows(
     name: &str,
     rows: usize,
     last: u32,
     findings: &mut Findings,
     notes: &mut Vec<String>,
-) {
+) -> bool {
     let wanted = last as usize + 1;
     let short = wanted.saturating_sub(rows);
-    if short > SHORT.max(wanted / 100) {
+    let allowed = SHORT.max(wanted / 100);
+    if short > allowed {
         findings.push(Problem::new(
             name,
             format!("a row for each of the frames up to {last}"),
@@ -27,6 +28,7 @@ pub(super) fn enough_rows(
     } else if short > 0 {
         notes.push(format!("{name} ends {short} rows before the video: its last row is repeated"));
     }
+    short <= allowed
 }
 
 #[cfg(test)]

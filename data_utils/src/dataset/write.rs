@@ -6,6 +6,7 @@
 use super::landmarks::Points68;
 use super::masks::Label;
 use super::transforms::{self, Entry, Transforms};
+use crate::audio::{self, Sound};
 use crate::camera::Camera;
 use crate::error::{Error, Result};
 use crate::files;
@@ -119,6 +120,14 @@ impl DatasetWriter {
     /// [`Error::Input`] when the place cannot be written to.
     pub fn blendshapes(&self, rows: &[[f32; 52]]) -> Result<()> {
         npy::write(&self.dir.join("bs.npy"), &[rows.len(), 52], rows.as_flattened())
+    }
+
+    /// Writes `aud.wav`.
+    ///
+    /// # Errors
+    /// As [`audio::write_wav`].
+    pub fn sound(&self, sound: &Sound) -> Result<()> {
+        audio::write_wav(&self.dir.join("aud.wav"), sound)
     }
 
     /// Writes `fused.ply`, in the unit of the cameras.
