@@ -6,10 +6,12 @@
 
 pub mod ave;
 mod decode;
-mod ffmpeg;
 pub mod features;
+mod ffmpeg;
 pub mod mel;
+mod mp4_edits;
 mod resample;
+mod source;
 
 use crate::error::{Error, Result};
 use crate::files;
@@ -51,7 +53,8 @@ impl Sound {
         (0..self.video_frames())
             .map(|frame| {
                 let part = &self.samples[edge(frame)..edge(frame + 1)];
-                let power = part.iter().map(|&s| f64::from(s) * f64::from(s)).sum::<f64>() / part.len().max(1) as f64;
+                let power =
+                    part.iter().map(|&s| f64::from(s) * f64::from(s)).sum::<f64>() / part.len().max(1) as f64;
                 (10.0 * power.log10()).max(f64::from(SILENCE_DB)) as f32
             })
             .collect()
@@ -65,7 +68,16 @@ impl Sound {
 /// [`Error::Input`] when the file cannot be read, has no audio or no samples, is damaged, ends before the
 /// length it declares, or is longer than [`LONGEST`].
 pub fn load(path: &Path) -> Result<Sound> {
-    decode::load(path)
+    decode::load(path, true)
+}
+
+/// Loads as [`load`] does, but never starts ffmpeg: for files of strangers, whose bytes then only meet decoders
+/// in safe Rust.
+///
+/// # Errors
+/// As [`load`]; formats beyond wav, mp3, m4a, mp4 and flac too.
+pub fn load_native(path: &Path) -> Result<Sound> {
+    decode::load(path, false)
 }
 
 /// Writes `sound` as 16-bit PCM, as a whole or not at all. Samples beyond full scale are clipped.
