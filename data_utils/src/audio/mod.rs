@@ -9,7 +9,9 @@ mod decode;
 pub mod features;
 mod ffmpeg;
 pub mod mel;
+mod mp4_edits;
 mod resample;
+mod source;
 
 use crate::error::{Error, Result};
 use crate::files;
@@ -76,7 +78,16 @@ impl Sound {
 /// [`Error::Input`] when the file cannot be read, has no audio or no samples, is damaged, ends before the
 /// length it declares, or is longer than [`LONGEST`].
 pub fn load(path: &Path) -> Result<Sound> {
-    decode::load(path)
+    decode::load(path, true)
+}
+
+/// Loads as [`load`] does, but never starts ffmpeg: for files of strangers, whose bytes then only meet decoders
+/// in safe Rust.
+///
+/// # Errors
+/// As [`load`]; formats beyond wav, mp3, m4a, mp4 and flac too.
+pub fn load_native(path: &Path) -> Result<Sound> {
+    decode::load(path, false)
 }
 
 /// Writes `sound` as 16-bit PCM, as a whole or not at all. Samples beyond full scale are clipped.
