@@ -1,18 +1,18 @@
-//! The preprocessed clips of real people, where they are present: a folder with `anchor50s` and `may13s` named by
-//! `SURFELTALK_DATA`, or `../shared/data` beside the workspace.
+//! The preprocessed clips of real people, where they are present: `data/anchor50s` and `data/may13s` in the folder
+//! `../shared` beside the workspace, or in the one that `SURFELTALK_SHARED_DIR` names.
 
 use data_utils::dataset::{Dataset, ExpressionSource, Label, OpenOptions, Part};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 fn clip(name: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let root = std::env::var_os("SURFELTALK_DATA").map_or(beside, PathBuf::from);
-    let dir = root.join(name);
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let root = std::env::var_os("SURFELTALK_SHARED_DIR").map_or(beside, PathBuf::from);
+    let dir = root.join("data").join(name);
     if dir.is_dir() {
         return Some(dir);
     }
-    println!("skipped: no {} (name its folder with SURFELTALK_DATA)", dir.display());
+    println!("skipped: no {} (name its folder with SURFELTALK_SHARED_DIR)", dir.display());
     None
 }
 

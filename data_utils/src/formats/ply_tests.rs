@@ -93,7 +93,7 @@ fn every_cut_and_every_flipped_byte_is_an_answer_and_no_panic() {
 
 #[test]
 fn places_that_are_not_finite_and_faces_beyond_the_points_are_refused() {
-    let nan = ASCII.replace("1 0.5 1 0 0 1 40", "1 nan 1 0 0 1 40");
+    let nan = ASCII.replace("1 0.5 1 0 0 1 40", "1 1e39 1 0 0 1 40");
     assert!(read(nan.as_bytes()).expect_err("refused").to_string().contains("finite"));
     let beyond = ASCII.replace("4 0 1 2 3", "4 0 1 2 4");
     assert!(read(beyond.as_bytes()).expect_err("refused").to_string().contains("point 4"));
