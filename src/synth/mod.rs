@@ -18,5 +18,7 @@ pub mod drive;
 #[cfg(test)]
 mod drive_tests;
 pub mod feather;
+pub mod font;
+pub mod sheet;
 pub mod smooth;
 pub mod video;

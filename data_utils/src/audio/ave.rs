@@ -99,7 +99,10 @@ impl AveEncoder {
             match folded(prefix, i, layout, tensors) {
                 Ok((kernel, bias)) => {
                     let shape = (layout.output, layout.input, layout.kernel, layout.kernel);
-                    blocks.push((Tensor::from_vec(kernel, shape, device)?, Tensor::from_vec(bias, layout.output, device)?));
+                    blocks.push((
+                        Tensor::from_vec(kernel, shape, device)?,
+                        Tensor::from_vec(bias, layout.output, device)?,
+                    ));
                 }
                 Err(problem) => problems.push(problem),
             }
@@ -108,7 +111,12 @@ impl AveEncoder {
             .into_iter()
             .map(|(name, expected, found): Fault| {
                 let at = format!("{}: {name}", origin.display());
-                crate::Problem::new(at, expected, found, "give the file audio_visual_encoder.pth that SyncTalk publishes")
+                crate::Problem::new(
+                    at,
+                    expected,
+                    found,
+                    "give the file audio_visual_encoder.pth that SyncTalk publishes",
+                )
             })
             .collect();
         match problems.len() {
@@ -187,7 +195,8 @@ fn folded(
         if tensor.dims() != shape {
             return Err((name, expected, format!("shape {:?}", tensor.dims())));
         }
-        let values = tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all()).and_then(|t| t.to_vec1::<f64>());
+        let values =
+            tensor.to_dtype(DType::F64).and_then(|t| t.flatten_all()).and_then(|t| t.to_vec1::<f64>());
         match values {
             Ok(values) if values.iter().all(|v| v.is_finite()) => Ok(values),
             Ok(_) => Err((name, expected, "values that are not finite".to_string())),
@@ -223,10 +232,11 @@ fn convolve(x: &Tensor, kernel: &Tensor, layout: &Layout) -> Result<Tensor> {
     let size = layout.kernel;
     let high = (height + 2 * layout.padding - size) / rows + 1;
     let padded = x.pad_with_zeros(2, layout.padding, layout.padding + size)?.narrow(2, 0, high * size)?;
-    let folded = padded
-        .reshape((batch, channels, high, size, ()))?
-        .permute((0, 2, 1, 3, 4))?
-        .reshape((batch * high, channels * size, ()))?;
+    let folded = padded.reshape((batch, channels, high, size, ()))?.permute((0, 2, 1, 3, 4))?.reshape((
+        batch * high,
+        channels * size,
+        (),
+    ))?;
     let flat = kernel.reshape((layout.output, channels * size, size))?;
     let y = folded.conv1d(&flat, layout.padding, columns, 1, 1)?;
     Ok(y.reshape((batch, high, layout.output, ()))?.transpose(1, 2)?.contiguous()?)

@@ -38,15 +38,18 @@ pub(super) fn load(path: &Path) -> Result<Sound> {
     let length = file.metadata().map_err(|e| Error::io(path, expected, &e))?.len();
     let patch = inspect_wav(&mut file, length).map_err(|e| Error::io(path, expected, &e))?;
     let decoded = match patch {
-        Ok(patch) => with_symphonia(Source { file, length, patch }, path.extension().and_then(|e| e.to_str())),
+        Ok(patch) => {
+            with_symphonia(Source { file, length, patch }, path.extension().and_then(|e| e.to_str()))
+        }
         Err(failure) => Err(failure),
     };
     let decoded = match decoded {
-        Err(Failure::Unsupported(found)) if length > 0 => ffmpeg::decode(path)
-            .map_err(|ffmpeg| match ffmpeg {
+        Err(Failure::Unsupported(found)) if length > 0 => {
+            ffmpeg::decode(path).map_err(|ffmpeg| match ffmpeg {
                 Failure::Unsupported(why) => Failure::Unsupported(format!("{found}; {why}")),
                 other => other,
-            }),
+            })
+        }
         other => other,
     };
     let (found, remedy) = match decoded {
@@ -66,7 +69,10 @@ type Patch = Option<(u64, [u8; 4])>;
 
 /// Walks the chunks of a RIFF file up to its samples. A program that writes wav into a pipe declares a length of
 /// 0 or 2³²−1 and means "until the end"; any other length beyond the end is a file cut off.
-fn inspect_wav(file: &mut (impl Read + Seek), length: u64) -> std::io::Result<std::result::Result<Patch, Failure>> {
+fn inspect_wav(
+    file: &mut (impl Read + Seek),
+    length: u64,
+) -> std::io::Result<std::result::Result<Patch, Failure>> {
     let mut head = [0u8; 12];
     if length == 0 {
         return Ok(Err(Failure::NoSound("an empty file".to_string())));
@@ -90,7 +96,8 @@ fn inspect_wav(file: &mut (impl Read + Seek), length: u64) -> std::io::Result<st
                 let open = u32::try_from(available).unwrap_or(u32::MAX - 1);
                 patch = Ok(Some((at + 4, open.to_le_bytes())));
             } else if u64::from(size) > available {
-                patch = Err(Failure::CutOff(format!("{available} bytes of samples where it declares {size}")));
+                patch =
+                    Err(Failure::CutOff(format!("{available} bytes of samples where it declares {size}")));
             }
             break;
         }
@@ -159,7 +166,11 @@ fn with_symphonia(source: Source, extension: Option<&str>) -> std::result::Resul
     // An MP3 without a table of contents has its length only estimated from the bit rate.
     let is_estimate = format.format_info().short_name.starts_with("mp") && track.delay.is_none();
     let declared = track.num_frames.filter(|_| !is_estimate);
-    let parameters = track.codec_params.as_ref().and_then(|p| p.audio()).ok_or_else(|| unsupported(&"an unknown codec"))?;
+    let parameters = track
+        .codec_params
+        .as_ref()
+        .and_then(|p| p.audio())
+        .ok_or_else(|| unsupported(&"an unknown codec"))?;
     let mut decoder = symphonia::default::get_codecs()
         .make_audio_decoder(parameters, &AudioDecoderOptions::default())
         .map_err(|e| unsupported(&e))?;
@@ -173,7 +184,9 @@ fn with_symphonia(source: Source, extension: Option<&str>) -> std::result::Resul
             Ok(Some(packet)) => packet,
             Ok(None) => break,
             Err(DecodeError::IoError(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
-                return Err(Failure::CutOff(format!("a file that ends inside its sound, after {frames} frames")));
+                return Err(Failure::CutOff(format!(
+                    "a file that ends inside its sound, after {frames} frames"
+                )));
             }
             Err(e) => return Err(unsupported(&e)),
         };
@@ -211,7 +224,8 @@ fn with_symphonia(source: Source, extension: Option<&str>) -> std::result::Resul
     };
     // MP4 may count in another unit than samples.
     let counts_samples = time_base.is_none_or(|base| base.numer.get() == 1 && base.denom.get() == rate);
-    if let Some(declared) = declared.filter(|declared| counts_samples && frames + DECLARED_SLACK < *declared) {
+    if let Some(declared) = declared.filter(|declared| counts_samples && frames + DECLARED_SLACK < *declared)
+    {
         return Err(Failure::CutOff(format!("{frames} frames of sound where it declares {declared}")));
     }
     converter.finish().map_err(Failure::Unsupported)

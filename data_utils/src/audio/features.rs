@@ -30,7 +30,8 @@ pub enum AudioKind {
 
 impl AudioKind {
     /// Every kind.
-    pub const ALL: [AudioKind; 4] = [AudioKind::Ave, AudioKind::Mel, AudioKind::DeepSpeech, AudioKind::Hubert];
+    pub const ALL: [AudioKind; 4] =
+        [AudioKind::Ave, AudioKind::Mel, AudioKind::DeepSpeech, AudioKind::Hubert];
 
     /// The kind of this name, as [`AudioKind::name`] gives it.
     ///
@@ -115,7 +116,9 @@ impl AudioFeatures {
             // 3.2·(j − 2) rounded, in fifths of a column.
             let start = (16 * (row - 2) + 2).div_euclid(5);
             let columns: Vec<_> = (start..start + ave::WINDOW as i64).map(|at| mel.column(at)).collect();
-            values.extend((0..mel::BANDS).flat_map(|band| columns.iter().map(move |column| column[band] * 0.25)));
+            values.extend(
+                (0..mel::BANDS).flat_map(|band| columns.iter().map(move |column| column[band] * 0.25)),
+            );
         }
         Ok(AudioFeatures { kind, rows, channels: kind.channels(), width: kind.width(), values })
     }
@@ -129,7 +132,8 @@ impl AudioFeatures {
         let values = encoder.encode(&MelSpectrogram::new(sound)?)?;
         let kind = AudioKind::Ave;
         let rows = values.len() / ave::FEATURES;
-        let mut features = AudioFeatures { kind, rows, channels: kind.channels(), width: kind.width(), values };
+        let mut features =
+            AudioFeatures { kind, rows, channels: kind.channels(), width: kind.width(), values };
         features.fit(sound.video_frames());
         Ok(features)
     }
@@ -143,7 +147,8 @@ impl AudioFeatures {
         let array = npy::read(path)?;
         let (channels, width) = (kind.channels(), kind.width());
         let is_time_first = matches!(kind, AudioKind::DeepSpeech | AudioKind::Hubert);
-        let row_shape = if is_time_first || kind == AudioKind::Ave { [width, channels] } else { [channels, width] };
+        let row_shape =
+            if is_time_first || kind == AudioKind::Ave { [width, channels] } else { [channels, width] };
         let fits = match array.shape[..] {
             [_, a, b] => [a, b] == row_shape,
             [_, a] => kind == AudioKind::Ave && a == channels,

@@ -29,7 +29,16 @@ fn run(mut command: Command, path: &Path, patience: Duration) -> Result<Vec<f32>
     command
         .args(["-nostdin", "-v", "error", "-xerror", "-protocol_whitelist", "file,pipe", "-i"])
         .arg(input)
-        .args(["-map", "0:a:0", "-ac", "1", "-ar", &SAMPLE_RATE.to_string(), "-t", &(LONGEST + 1).to_string()])
+        .args([
+            "-map",
+            "0:a:0",
+            "-ac",
+            "1",
+            "-ar",
+            &SAMPLE_RATE.to_string(),
+            "-t",
+            &(LONGEST + 1).to_string(),
+        ])
         .args(["-f", "f32le", "pipe:1"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -37,7 +46,9 @@ fn run(mut command: Command, path: &Path, patience: Duration) -> Result<Vec<f32>
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Failure::Unsupported("ffmpeg, which reads more formats, is not installed".to_string()));
+            return Err(Failure::Unsupported(
+                "ffmpeg, which reads more formats, is not installed".to_string(),
+            ));
         }
         Err(e) => return Err(failed(&e)),
     };

@@ -42,11 +42,15 @@ impl MelSpectrogram {
     /// [`Error::Internal`] when `sound` is not at 16 kHz.
     pub fn new(sound: &Sound) -> Result<Self> {
         if sound.rate != SAMPLE_RATE {
-            return Err(Error::Internal(format!("a mel spectrogram was asked of sound at {} Hz", sound.rate)));
+            return Err(Error::Internal(format!(
+                "a mel spectrogram was asked of sound at {} Hz",
+                sound.rate
+            )));
         }
         let emphasised = pre_emphasis(&sound.samples);
-        let window: Vec<f64> =
-            (0..WINDOW).map(|n| 0.5 - 0.5 * (std::f64::consts::TAU * n as f64 / WINDOW as f64).cos()).collect();
+        let window: Vec<f64> = (0..WINDOW)
+            .map(|n| 0.5 - 0.5 * (std::f64::consts::TAU * n as f64 / WINDOW as f64).cos())
+            .collect();
         let bands = mel_bands();
         let transform = RealFftPlanner::<f64>::new().plan_fft_forward(WINDOW);
         let mut scratch = transform.make_scratch_vec();
@@ -136,7 +140,11 @@ fn log_step() -> f64 {
 }
 
 fn hertz_to_mel(hertz: f64) -> f64 {
-    if hertz < BREAK_HERTZ { hertz / LINEAR_HERTZ } else { BREAK_MEL + (hertz / BREAK_HERTZ).ln() / log_step() }
+    if hertz < BREAK_HERTZ {
+        hertz / LINEAR_HERTZ
+    } else {
+        BREAK_MEL + (hertz / BREAK_HERTZ).ln() / log_step()
+    }
 }
 
 fn mel_to_hertz(mel: f64) -> f64 {
@@ -172,7 +180,8 @@ mod tests {
 
     #[test]
     fn a_louder_tone_is_brightest_in_its_own_band() {
-        let samples = (0..8000).map(|i| 0.5 * (std::f32::consts::TAU * 1000.0 * i as f32 / 16_000.0).sin()).collect();
+        let samples =
+            (0..8000).map(|i| 0.5 * (std::f32::consts::TAU * 1000.0 * i as f32 / 16_000.0).sin()).collect();
         let mel = MelSpectrogram::new(&Sound { samples, rate: SAMPLE_RATE }).unwrap();
         let column = mel.column(20);
         let brightest = (0..BANDS).max_by(|&a, &b| column[a].total_cmp(&column[b])).unwrap();
@@ -183,6 +192,9 @@ mod tests {
 
     #[test]
     fn sound_at_another_rate_is_our_own_mistake() {
-        assert!(matches!(MelSpectrogram::new(&Sound { samples: vec![], rate: 8000 }), Err(Error::Internal(_))));
+        assert!(matches!(
+            MelSpectrogram::new(&Sound { samples: vec![], rate: 8000 }),
+            Err(Error::Internal(_))
+        ));
     }
 }

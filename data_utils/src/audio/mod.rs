@@ -6,8 +6,8 @@
 
 pub mod ave;
 mod decode;
-mod ffmpeg;
 pub mod features;
+mod ffmpeg;
 pub mod mel;
 mod resample;
 
@@ -51,7 +51,8 @@ impl Sound {
         (0..self.video_frames())
             .map(|frame| {
                 let part = &self.samples[edge(frame)..edge(frame + 1)];
-                let power = part.iter().map(|&s| f64::from(s) * f64::from(s)).sum::<f64>() / part.len().max(1) as f64;
+                let power =
+                    part.iter().map(|&s| f64::from(s) * f64::from(s)).sum::<f64>() / part.len().max(1) as f64;
                 (10.0 * power.log10()).max(f64::from(SILENCE_DB)) as f32
             })
             .collect()

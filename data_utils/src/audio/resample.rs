@@ -80,7 +80,12 @@ impl ToSampleRate {
 }
 
 /// Filters one block and appends what is not delay.
-fn convert(filter: &mut Fft<f32>, block: &[f32], out: &mut Vec<f32>, delay: &mut usize) -> Result<(), String> {
+fn convert(
+    filter: &mut Fft<f32>,
+    block: &[f32],
+    out: &mut Vec<f32>,
+    delay: &mut usize,
+) -> Result<(), String> {
     let mut made = vec![0f32; filter.output_frames_next()];
     let frames = made.len();
     let input = InterleavedSlice::new(block, 1, block.len()).map_err(|e| e.to_string())?;
@@ -99,7 +104,9 @@ mod tests {
 
     fn tone(rate: u32, hertz: f64, seconds: f64) -> Vec<f32> {
         let count = (f64::from(rate) * seconds) as usize;
-        (0..count).map(|i| (std::f64::consts::TAU * hertz * i as f64 / f64::from(rate)).sin() as f32).collect()
+        (0..count)
+            .map(|i| (std::f64::consts::TAU * hertz * i as f64 / f64::from(rate)).sin() as f32)
+            .collect()
     }
 
     fn convert_in_parts(rate: u32, samples: &[f32], part: usize) -> Vec<f32> {
@@ -117,7 +124,13 @@ mod tests {
             let expected = tone(SAMPLE_RATE, 440.0, 1.0);
             assert_eq!(converted.len(), expected.len(), "{rate}");
             // Away from the ends, where the source is cut off.
-            let worst = converted.iter().zip(&expected).skip(800).take(14_400).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let worst = converted
+                .iter()
+                .zip(&expected)
+                .skip(800)
+                .take(14_400)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
             assert!(worst < 2e-3, "{rate}: {worst}");
         }
     }
@@ -131,7 +144,9 @@ mod tests {
 
     #[test]
     fn the_length_is_the_ceiling_of_the_exact_one() {
-        for (rate, count) in [(44_100, 1), (44_100, 44_101), (22_050, 7), (48_000, 4), (384_000, 100_001), (4_001, 4_001)] {
+        for (rate, count) in
+            [(44_100, 1), (44_100, 44_101), (22_050, 7), (48_000, 4), (384_000, 100_001), (4_001, 4_001)]
+        {
             let expected = (count as u64 * 16_000).div_ceil(u64::from(rate)) as usize;
             assert_eq!(convert_in_parts(rate, &vec![0.1; count], 1000).len(), expected, "{rate} {count}");
         }

@@ -52,13 +52,15 @@ pub fn write(path: &Path, shape: &[usize], data: &[f32]) -> Result<()> {
         return Err(Error::Internal(format!("an array of shape {shape:?} was given {} values", data.len())));
     }
     let lengths: Vec<String> = shape.iter().map(|n| format!("{n},")).collect();
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", lengths.join(" "));
+    let mut header =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", lengths.join(" "));
     // NumPy pads so that the values begin at a multiple of 64 and the header ends with a line feed.
     let unpadded = MAGIC.len() + 4 + header.len() + 1;
     header.push_str(&" ".repeat(unpadded.next_multiple_of(64) - unpadded));
     header.push('\n');
-    let declared = u16::try_from(header.len())
-        .map_err(|_| Error::Internal(format!("an array of {} axes does not fit a .npy header", shape.len())))?;
+    let declared = u16::try_from(header.len()).map_err(|_| {
+        Error::Internal(format!("an array of {} axes does not fit a .npy header", shape.len()))
+    })?;
     files::write_atomic(path, |out| {
         out.write_all(MAGIC)?;
         out.write_all(&[1, 0])?;
@@ -234,7 +236,9 @@ fn to_c_order(data: &[f32], shape: &[usize]) -> Vec<f32> {
 
 /// Reads the header, a Python dict literal of exactly three keys.
 fn parse_header(text: &str) -> std::result::Result<Header, String> {
-    let broken = || format!("a header that cannot be read: {:?}", text.trim_end().chars().take(120).collect::<String>());
+    let broken = || {
+        format!("a header that cannot be read: {:?}", text.trim_end().chars().take(120).collect::<String>())
+    };
     let mut rest = text.trim().strip_prefix('{').and_then(|t| t.strip_suffix('}')).ok_or_else(broken)?.trim();
     let (mut descr, mut fortran_order, mut shape) = (None, None, None);
     while !rest.is_empty() {
@@ -257,7 +261,8 @@ fn parse_header(text: &str) -> std::result::Result<Header, String> {
                 rest = after;
             }
             "shape" => {
-                let (value, after) = rest.strip_prefix('(').and_then(|t| t.split_once(')')).ok_or_else(broken)?;
+                let (value, after) =
+                    rest.strip_prefix('(').and_then(|t| t.split_once(')')).ok_or_else(broken)?;
                 shape = Some(parse_shape(value).ok_or_else(broken)?);
                 rest = after;
             }
@@ -352,20 +357,29 @@ mod tests {
     #[test]
     fn fortran_order_is_turned_into_c_order() {
         // The 2 × 3 array [[0, 1, 2], [3, 4, 5]] as its columns.
-        let array = parse(&image("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3)}", &[0, 3, 1, 4, 2, 5])).unwrap();
+        let array =
+            parse(&image("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 3)}", &[0, 3, 1, 4, 2, 5]))
+                .unwrap();
         assert_eq!(array.data, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
         assert_eq!(array.shape, [2, 3]);
     }
 
     #[test]
     fn an_object_array_is_refused_by_name() {
-        let found = parse(&image("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", b"\x80\x02N.")).unwrap_err();
+        let found = parse(&image("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", b"\x80\x02N."))
+            .unwrap_err();
         assert!(found.contains("object array"), "{found}");
     }
 
     #[test]
     fn big_endian_structured_and_unknown_types_are_refused() {
-        for (descr, word) in [("'>f4'", "big-endian"), ("[('a', '<f4')]", "structured"), ("'<c8'", "c8"), ("'<U4'", "U4"), ("''", "empty")] {
+        for (descr, word) in [
+            ("'>f4'", "big-endian"),
+            ("[('a', '<f4')]", "structured"),
+            ("'<c8'", "c8"),
+            ("'<U4'", "U4"),
+            ("''", "empty"),
+        ] {
             let header = format!("{{'descr': {descr}, 'fortran_order': False, 'shape': (1,)}}");
             let found = parse(&image(&header, &[0; 16])).unwrap_err();
             assert!(found.contains(word), "{found}");
@@ -374,7 +388,14 @@ mod tests {
 
     #[test]
     fn a_count_that_is_not_the_files_length_is_refused() {
-        for shape in ["(5,)", "(3,)", "(4294967295, 4294967295, 4294967295)", "(18446744073709551615,)", "(-4,)", "(4.0,)"] {
+        for shape in [
+            "(5,)",
+            "(3,)",
+            "(4294967295, 4294967295, 4294967295)",
+            "(18446744073709551615,)",
+            "(-4,)",
+            "(4.0,)",
+        ] {
             let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}");
             assert!(parse(&image(&header, &[0; 16])).is_err(), "{shape}");
         }
@@ -391,7 +412,9 @@ mod tests {
 
     #[test]
     fn headers_of_python_2_and_of_version_3_are_read() {
-        let array = parse(&image("{'descr': '<f4', 'fortran_order': False, 'shape': (1L, 1L)}", &1f32.to_le_bytes())).unwrap();
+        let array =
+            parse(&image("{'descr': '<f4', 'fortran_order': False, 'shape': (1L, 1L)}", &1f32.to_le_bytes()))
+                .unwrap();
         assert_eq!(array.shape, [1, 1]);
         let header = "{\"descr\": \"<f4\", \"fortran_order\": False, \"shape\": ()}";
         let mut bytes = MAGIC.to_vec();

@@ -189,35 +189,39 @@ impl<'a> Machine<'a> {
 
     fn step(&mut self, code: u8) -> Outcome<()> {
         match code {
-            0x80 => drop(self.take(1)?),                                   // PROTO
-            0x95 => drop(self.take(8)?),                                   // FRAME
-            b'(' => self.marks.push(self.stack.len()),                     // MARK
-            b'0' => drop(self.pop()?),                                     // POP
-            b'1' => drop(self.pop_mark()?),                                // POP_MARK
-            b'2' => self.push(self.peek()?),                               // DUP
-            b'N' => self.push(Value::None),                                // NONE
-            0x88 => self.push(Value::Bool(true)),                          // NEWTRUE
-            0x89 => self.push(Value::Bool(false)),                         // NEWFALSE
-            b'J' => self.int(4, true)?,                                    // BININT
-            b'K' => self.int(1, false)?,                                   // BININT1
-            b'M' => self.int(2, false)?,                                   // BININT2
-            0x8a => self.long()?,                                          // LONG1
-            b'G' => self.skip(8, Value::Float)?,                           // BINFLOAT
-            b'X' => self.text(4)?,                                         // BINUNICODE
-            0x8c | b'U' => self.text(1)?,                                  // SHORT_BINUNICODE, SHORT_BINSTRING
-            0x8d => self.text(8)?,                                         // BINUNICODE8
-            b'T' => self.text(4)?,                                         // BINSTRING
-            b'B' => self.blob(4)?,                                         // BINBYTES
-            b'C' => self.blob(1)?,                                         // SHORT_BINBYTES
-            0x8e => self.blob(8)?,                                         // BINBYTES8
-            b']' => self.list(Vec::new()),                                 // EMPTY_LIST
-            b')' => self.tuple(Vec::new()),                                // EMPTY_TUPLE
-            b'}' => self.dict(Vec::new()),                                 // EMPTY_DICT
-            b'l' => self.pop_mark().map(|items| self.list(items))?,        // LIST
-            b't' => self.pop_mark().map(|items| self.tuple(items))?,       // TUPLE
+            0x80 => drop(self.take(1)?),                             // PROTO
+            0x95 => drop(self.take(8)?),                             // FRAME
+            b'(' => self.marks.push(self.stack.len()),               // MARK
+            b'0' => drop(self.pop()?),                               // POP
+            b'1' => drop(self.pop_mark()?),                          // POP_MARK
+            b'2' => self.push(self.peek()?),                         // DUP
+            b'N' => self.push(Value::None),                          // NONE
+            0x88 => self.push(Value::Bool(true)),                    // NEWTRUE
+            0x89 => self.push(Value::Bool(false)),                   // NEWFALSE
+            b'J' => self.int(4, true)?,                              // BININT
+            b'K' => self.int(1, false)?,                             // BININT1
+            b'M' => self.int(2, false)?,                             // BININT2
+            0x8a => self.long()?,                                    // LONG1
+            b'G' => self.skip(8, Value::Float)?,                     // BINFLOAT
+            b'X' => self.text(4)?,                                   // BINUNICODE
+            0x8c | b'U' => self.text(1)?,                            // SHORT_BINUNICODE, SHORT_BINSTRING
+            0x8d => self.text(8)?,                                   // BINUNICODE8
+            b'T' => self.text(4)?,                                   // BINSTRING
+            b'B' => self.blob(4)?,                                   // BINBYTES
+            b'C' => self.blob(1)?,                                   // SHORT_BINBYTES
+            0x8e => self.blob(8)?,                                   // BINBYTES8
+            b']' => self.list(Vec::new()),                           // EMPTY_LIST
+            b')' => self.tuple(Vec::new()),                          // EMPTY_TUPLE
+            b'}' => self.dict(Vec::new()),                           // EMPTY_DICT
+            b'l' => self.pop_mark().map(|items| self.list(items))?,  // LIST
+            b't' => self.pop_mark().map(|items| self.tuple(items))?, // TUPLE
             0x85..=0x87 => {
                 // TUPLE1, TUPLE2, TUPLE3
-                let from = self.stack.len().checked_sub(usize::from(code - 0x84)).filter(|&from| from >= self.floor());
+                let from = self
+                    .stack
+                    .len()
+                    .checked_sub(usize::from(code - 0x84))
+                    .filter(|&from| from >= self.floor());
                 let Some(from) = from else { return broken("a pickle that empties its stack") };
                 let items = self.stack.split_off(from);
                 self.tuple(items);
@@ -287,7 +291,9 @@ impl<'a> Machine<'a> {
     /// The next `n` bytes of the program.
     fn take(&mut self, n: usize) -> Outcome<&'a [u8]> {
         let end = self.at.checked_add(n).filter(|&end| end <= self.bytes.len());
-        let Some(end) = end else { return broken(format!("a pickle that ends too early, at byte {}", self.bytes.len())) };
+        let Some(end) = end else {
+            return broken(format!("a pickle that ends too early, at byte {}", self.bytes.len()));
+        };
         let taken = &self.bytes[self.at..end];
         self.at = end;
         Ok(taken)
@@ -410,7 +416,9 @@ impl<'a> Machine<'a> {
             return broken("a pickle with a key without a value");
         }
         match self.peek()? {
-            Value::Dict(at) => self.parts.dicts[at].extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1]))),
+            Value::Dict(at) => {
+                self.parts.dicts[at].extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])))
+            }
             Value::Opaque => {}
             _ => return broken("a pickle that sets items of what is no dict"),
         }
@@ -425,7 +433,9 @@ impl<'a> Machine<'a> {
 
     fn get(&mut self, n: usize) -> Outcome<()> {
         let key = self.unsigned(n)? as u32;
-        let Some(&value) = self.memo.get(&key) else { return broken("a pickle that recalls what it never kept") };
+        let Some(&value) = self.memo.get(&key) else {
+            return broken("a pickle that recalls what it never kept");
+        };
         self.push(value);
         Ok(())
     }
@@ -444,9 +454,18 @@ impl<'a> Machine<'a> {
                 let (offset, shape) = (self.length(*offset)?, self.lengths(*shape)?);
                 let strides = self.lengths(*strides)?;
                 if shape.len() != strides.len() {
-                    return broken(format!("a tensor of {} axes with {} strides", shape.len(), strides.len()));
+                    return broken(format!(
+                        "a tensor of {} axes with {} strides",
+                        shape.len(),
+                        strides.len()
+                    ));
                 }
-                self.parts.tensors.push(TensorRef { storage: self.parts.storages[*storage], offset, shape, strides });
+                self.parts.tensors.push(TensorRef {
+                    storage: self.parts.storages[*storage],
+                    offset,
+                    shape,
+                    strides,
+                });
                 Ok(Value::Tensor(self.parts.tensors.len() - 1))
             }
             (Global::RebuildParameter, [data @ Value::Tensor(_), ..]) => Ok(*data),
@@ -461,8 +480,12 @@ impl<'a> Machine<'a> {
                 }
                 let mut items = Vec::new();
                 for pair in &self.parts.sequences[*pairs] {
-                    let (Value::List(pair) | Value::Tuple(pair)) = pair else { return broken("a dict of no pairs") };
-                    let [key, value] = self.parts.sequences[*pair][..] else { return broken("a dict of no pairs") };
+                    let (Value::List(pair) | Value::Tuple(pair)) = pair else {
+                        return broken("a dict of no pairs");
+                    };
+                    let [key, value] = self.parts.sequences[*pair][..] else {
+                        return broken("a dict of no pairs");
+                    };
                     items.push((key, value));
                 }
                 self.parts.dicts.push(items);
@@ -493,7 +516,13 @@ impl<'a> Machine<'a> {
     fn storage(&self, id: Value<'a>) -> Outcome<StorageRef<'a>> {
         let Value::Tuple(at) = id else { return broken("a pickle with a reference that is no storage") };
         match self.parts.sequences[at][..] {
-            [Value::Text("storage"), Value::Global(Global::Storage(scalar)), Value::Text(key), Value::Text(_), count]
+            [
+                Value::Text("storage"),
+                Value::Global(Global::Storage(scalar)),
+                Value::Text(key),
+                Value::Text(_),
+                count,
+            ]
             | [
                 Value::Text("storage"),
                 Value::Global(Global::Storage(scalar)),
@@ -502,7 +531,9 @@ impl<'a> Machine<'a> {
                 count,
                 Value::None,
             ] => Ok(StorageRef { scalar, key, count: self.length(count)? }),
-            [Value::Text("storage"), _, _, _, _, _] => broken("a storage that is a view of another, from PyTorch before 0.4"),
+            [Value::Text("storage"), _, _, _, _, _] => {
+                broken("a storage that is a view of another, from PyTorch before 0.4")
+            }
             _ => broken("a whole pickled module instead of its state dict"),
         }
     }

@@ -17,7 +17,10 @@ const SHARED_BYTES: u64 = 64 << 20;
 
 /// The tensors of `value` by dotted name. Everything that is no tensor is left out; a tensor that stands alone
 /// is called `tensor`.
-pub(super) fn flatten<'p, 'a>(value: Value<'a>, pickle: &'p Pickle<'a>) -> Outcome<BTreeMap<String, &'p TensorRef<'a>>> {
+pub(super) fn flatten<'p, 'a>(
+    value: Value<'a>,
+    pickle: &'p Pickle<'a>,
+) -> Outcome<BTreeMap<String, &'p TensorRef<'a>>> {
     let mut found = BTreeMap::new();
     let mut visits = 0;
     // Names are taken apart on an explicit stack: the pickle may contain itself.
@@ -40,13 +43,17 @@ pub(super) fn flatten<'p, 'a>(value: Value<'a>, pickle: &'p Pickle<'a>) -> Outco
                 let mut last = BTreeMap::new();
                 for (key, value) in &pickle.dicts[at] {
                     match key {
-                        Value::Text(text) if text.len() > NAME_LIMIT => return broken("a state dict with an endless name"),
+                        Value::Text(text) if text.len() > NAME_LIMIT => {
+                            return broken("a state dict with an endless name");
+                        }
                         Value::Text(text) => last.insert(below(text), *value),
                         Value::Int(n) => last.insert(below(&n.to_string()), *value),
                         _ => None,
                     };
                 }
-                open.extend(last.into_iter().filter(|(_, value)| leads_on(*value)).map(|(n, v)| (n, v, depth + 1)));
+                open.extend(
+                    last.into_iter().filter(|(_, value)| leads_on(*value)).map(|(n, v)| (n, v, depth + 1)),
+                );
             }
             Value::List(at) | Value::Tuple(at) => {
                 let items = pickle.sequences[at].iter().enumerate().filter(|(_, value)| leads_on(**value));
@@ -75,7 +82,10 @@ pub(super) fn assemble(
     let mut total = 0u64;
     let mut keys = BTreeSet::new();
     for (name, tensor) in named {
-        let bytes = tensor.shape.iter().try_fold(tensor.storage.scalar.size() as u64, |n, &d| n.checked_mul(d as u64));
+        let bytes = tensor
+            .shape
+            .iter()
+            .try_fold(tensor.storage.scalar.size() as u64, |n, &d| n.checked_mul(d as u64));
         total = bytes.and_then(|bytes| total.checked_add(bytes)).unwrap_or(u64::MAX);
         if total > source_bytes.saturating_mul(2).saturating_add(SHARED_BYTES) {
             return broken(format!("tensors larger than the file, up to {name} of shape {:?}", tensor.shape));
@@ -101,14 +111,19 @@ pub(super) fn assemble(
 fn build(name: &str, tensor: &TensorRef<'_>, storage: &[u8]) -> Outcome<Tensor> {
     let size = tensor.storage.scalar.size();
     if tensor.storage.count.checked_mul(size) != Some(storage.len()) {
-        return broken(format!("{name}: {} bytes for {} values of {size}", storage.len(), tensor.storage.count));
+        return broken(format!(
+            "{name}: {} bytes for {} values of {size}",
+            storage.len(),
+            tensor.storage.count
+        ));
     }
     let count: usize = tensor.shape.iter().product();
     let mut bytes = Vec::with_capacity(count * size);
     if count > 0 {
-        let last = tensor.shape.iter().zip(&tensor.strides).try_fold(tensor.offset, |at, (&length, &stride)| {
-            (length - 1).checked_mul(stride).and_then(|step| at.checked_add(step))
-        });
+        let last =
+            tensor.shape.iter().zip(&tensor.strides).try_fold(tensor.offset, |at, (&length, &stride)| {
+                (length - 1).checked_mul(stride).and_then(|step| at.checked_add(step))
+            });
         if last.is_none_or(|last| last >= tensor.storage.count) {
             return broken(format!("{name}: a view that reaches beyond its {} values", tensor.storage.count));
         }
@@ -136,7 +151,8 @@ fn build(name: &str, tensor: &TensorRef<'_>, storage: &[u8]) -> Outcome<Tensor> 
         Scalar::U8 => (DType::U8, bytes),
         Scalar::Bool => (DType::U8, bytes.iter().map(|&b| u8::from(b != 0)).collect()),
     };
-    Tensor::from_raw_buffer(&bytes, dtype, &tensor.shape, &Device::Cpu).or_else(|e| broken(format!("{name}: {e}")))
+    Tensor::from_raw_buffer(&bytes, dtype, &tensor.shape, &Device::Cpu)
+        .or_else(|e| broken(format!("{name}: {e}")))
 }
 
 fn is_contiguous(shape: &[usize], strides: &[usize]) -> bool {

@@ -47,8 +47,12 @@ fn read_stream(bytes: &[u8]) -> Outcome<BTreeMap<String, Tensor>> {
     let mut storages: BTreeMap<&str, &[u8]> = BTreeMap::new();
     for key in &key_parts.sequences[keys] {
         let Value::Text(key) = *key else { return broken("a storage without a name") };
-        let Some(scalar) = scalars.get(key) else { return broken(format!("storage {key} that nothing uses")) };
-        let Some((count, values)) = rest.split_first_chunk::<8>() else { return broken("a file that ends too early") };
+        let Some(scalar) = scalars.get(key) else {
+            return broken(format!("storage {key} that nothing uses"));
+        };
+        let Some((count, values)) = rest.split_first_chunk::<8>() else {
+            return broken("a file that ends too early");
+        };
         let count = i64::from_le_bytes(*count);
         let length = usize::try_from(count).ok().and_then(|count| count.checked_mul(scalar.size()));
         let Some((values, after)) = length.and_then(|length| values.split_at_checked(length)) else {

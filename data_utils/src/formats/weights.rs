@@ -37,7 +37,9 @@ pub fn read(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     } else {
         let found = match start.as_slice() {
             [] => "an empty file".to_string(),
-            tar if tar.get(257..262) == Some(b"ustar") => "a tar archive, from PyTorch before 0.1.10".to_string(),
+            tar if tar.get(257..262) == Some(b"ustar") => {
+                "a tar archive, from PyTorch before 0.1.10".to_string()
+            }
             [0x80, 2..=5, ..] => plain_pickle(path)?,
             other => format!("a file that begins with {:02x?}", &other[..other.len().min(8)]),
         };
@@ -62,7 +64,12 @@ fn plain_pickle(path: &Path) -> Result<String> {
 fn read_safetensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     let bytes = files::read_bounded(path, SAFETENSORS_LIMIT)?;
     let broken = |found: String| {
-        Error::input(path.display(), "tensors in safetensors format", found, "download it again or convert it again")
+        Error::input(
+            path.display(),
+            "tensors in safetensors format",
+            found,
+            "download it again or convert it again",
+        )
     };
     let file = SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
     let mut tensors = BTreeMap::new();
