@@ -1,8 +1,9 @@
 //! The four attention channels as pictures: who listens to what. White is a weight of one.
 
 use super::compose::to_bytes;
-use super::video::VideoWriter;
+use super::video::{Encoder, VideoWriter};
 use crate::{Error, Result};
+use data_utils::audio::Sound;
 use std::path::{Path, PathBuf};
 
 /// Names of the channels in their order; SyncGaussianTalker calls them audio, eye, cam and null.
@@ -36,13 +37,22 @@ impl AttentionVideos {
     ///
     /// # Errors
     /// As [`VideoWriter::create`].
-    pub fn create(
+    pub fn create(dir: &Path, size: [u32; 2], fps: u32, sound: Option<&Sound>) -> Result<Self> {
+        AttentionVideos::create_with(&Encoder::from_environment()?, dir, size, fps, sound)
+    }
+
+    /// As [`AttentionVideos::create`], with an encoder of choice.
+    ///
+    /// # Errors
+    /// As [`VideoWriter::create`].
+    pub fn create_with(
+        encoder: &Encoder,
         dir: &Path,
         size: [u32; 2],
         fps: u32,
-        sound: Option<&data_utils::audio::Sound>,
+        sound: Option<&Sound>,
     ) -> Result<Self> {
-        let start = |name: &&str| VideoWriter::create(&dir.join(format!("{name}.mp4")), size, fps, sound);
+        let start = |name: &&str| VideoWriter::create_with(encoder, &dir.join(name), size, fps, sound);
         let writers = CHANNELS.iter().map(start).collect::<Result<_>>()?;
         Ok(AttentionVideos { size: size.map(|side| side as usize), writers })
     }
@@ -77,6 +87,19 @@ mod tests {
         assert_eq!(pictures[1], [255; 6]);
         assert_eq!(pictures[2], [128; 6]);
         assert_eq!(pictures[3], [255, 255, 255, 0, 0, 0]);
+    }
+
+    #[test]
+    fn four_videos_are_named_after_their_channels() {
+        let dir = tempfile::tempdir().unwrap();
+        let sound = Sound { samples: vec![0.1; 640], rate: 16000 };
+        let mut videos =
+            AttentionVideos::create_with(&Encoder::Embedded, dir.path(), [2, 2], 25, Some(&sound)).unwrap();
+        videos.push(&[0.5; 16]).unwrap();
+        assert!(videos.push(&[0.5; 15]).is_err());
+        let paths = videos.finish().unwrap();
+        assert_eq!(paths, CHANNELS.map(|name| dir.path().join(format!("{name}.avi"))));
+        assert!(paths.iter().all(|path| path.is_file()));
     }
 
     #[test]

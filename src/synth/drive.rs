@@ -8,6 +8,7 @@
 use super::smooth::{Lag, window_mean};
 use crate::field::Conditions;
 use crate::{Camera, Error, Result};
+use data_utils::audio::features::AudioFeatures;
 use std::collections::VecDeque;
 
 /// Video frames a second, everywhere in the product.
@@ -112,6 +113,13 @@ impl AudioRows {
         all.rows = values.chunks_exact(row_len).map(Box::from).collect();
         all.closed = true;
         Ok(all)
+    }
+
+    /// All rows of a voice.
+    pub fn of(features: &AudioFeatures) -> Self {
+        let row_len = features.channels * features.width;
+        let rows = features.values.chunks_exact(row_len.max(1)).map(Box::from).collect();
+        AudioRows { row_len, forgotten: 0, rows, closed: true }
     }
 
     /// Adds the next row.
@@ -293,6 +301,23 @@ impl Iterator for Drive {
     fn size_hint(&self) -> (usize, Option<usize>) {
         (0, self.total().map(|total| total.saturating_sub(self.next)))
     }
+}
+
+/// The code of each frame of a dataset, from (number in the source video, whether it was trained on): training
+/// frames are counted from 0 in their order; a held-out frame takes the code of the training frame nearest in
+/// time, the earlier of two, since the field never saw a code of its own. Without any training frame all are 0.
+pub fn frame_codes(frames: &[(u32, bool)]) -> Vec<f32> {
+    let mut trained: Vec<(u32, f32)> = Vec::new();
+    for (id, _) in frames.iter().filter(|(_, train)| *train) {
+        trained.push((*id, trained.len() as f32));
+    }
+    trained.sort_by_key(|(id, _)| *id);
+    let nearest = |id: u32| {
+        let after = trained.partition_point(|(other, _)| *other < id);
+        let around = trained[after.saturating_sub(1)..trained.len().min(after + 1)].iter();
+        around.min_by_key(|(other, _)| other.abs_diff(id)).map_or(0.0, |(_, code)| *code)
+    };
+    frames.iter().map(|(id, _)| nearest(*id)).collect()
 }
 
 /// The place in a list of `len` (≥ 1) that step `k` of a walk forth and back stands at; the period is

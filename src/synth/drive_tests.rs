@@ -2,6 +2,7 @@
 
 use super::drive::*;
 use crate::Camera;
+use data_utils::audio::features::{AudioFeatures, AudioKind};
 
 fn pose(frame: usize, x: f64) -> PoseSource {
     let camera_from_world = [[1.0, 0.0, 0.0, x], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.6]];
@@ -180,4 +181,24 @@ fn a_start_that_is_no_time_or_past_the_end_is_refused() {
     {
         assert_eq!(start_at(text, &ids).unwrap_err().exit_code(), 2, "{text}");
     }
+}
+
+#[test]
+fn rows_of_a_voice_give_the_windows_training_saw() {
+    let (rows, channels, width) = (6, 3, 2);
+    let values = (0..rows * channels * width).map(|i| i as f32).collect();
+    let features = AudioFeatures { kind: AudioKind::Mel, rows, channels, width, values };
+    let audio = AudioRows::of(&features);
+    for frame in 0..rows {
+        assert_eq!(audio.window(frame).unwrap(), features.window(frame as i64));
+    }
+}
+
+#[test]
+fn a_held_out_frame_takes_the_code_of_its_nearest_training_frame() {
+    let frames =
+        [(0, false), (3, true), (4, true), (5, false), (6, false), (7, false), (9, true), (20, false)];
+    assert_eq!(frame_codes(&frames), [0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0]);
+    assert_eq!(frame_codes(&[(5, false), (6, false)]), [0.0, 0.0]);
+    assert!(frame_codes(&[]).is_empty());
 }

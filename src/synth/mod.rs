@@ -20,9 +20,7 @@ pub mod drive;
 #[cfg(test)]
 mod drive_tests;
 pub mod feather;
-mod font;
-pub mod perform;
-pub mod score;
+pub mod font;
 pub mod sheet;
 pub mod smooth;
 pub mod talker;

@@ -2,7 +2,7 @@
 //!
 //! Layout (Microsoft's AVI RIFF reference): `RIFF AVI { LIST hdrl { avih, a LIST strl for each stream }, LIST
 //! movi { a JPEG and its 1/fps of sound, in turn }, idx1 }`. All numbers are little-endian u32, which bounds a
-//! file to 4 GiB: about half an hour at 512×512.
+//! file to 4 GiB: about an hour of a face at 512×512.
 //!
 //! Why not a smaller codec: those written in Rust alone are AV1, which takes minutes where JPEG takes seconds
 //! and which older players lack, and no AAC encoder is. Motion-JPEG in AVI plays in every desktop player.
