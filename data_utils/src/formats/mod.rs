@@ -5,6 +5,7 @@
 
 mod flatbuffer;
 pub mod npy;
+pub mod npz;
 mod pickle;
 pub mod ply;
 mod state_dict;

@@ -157,7 +157,7 @@ struct Header {
 }
 
 /// Reads an array from a stream that holds `length` bytes in all; the error says what was found instead.
-fn read_from(reader: &mut impl Read, length: u64) -> std::result::Result<NpyArray, String> {
+pub(super) fn read_from(reader: &mut impl Read, length: u64) -> std::result::Result<NpyArray, String> {
     let short = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::UnexpectedEof => format!("a file that ends too early ({length} bytes)"),
         _ => e.to_string(),

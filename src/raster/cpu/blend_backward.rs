@@ -155,11 +155,7 @@ impl<R: Real, const C: usize> Walk<'_, R, C> {
             let (s0, s1) = (hit.s[0][i], hit.s[1][i]);
             let ds0 = ray * splat.depth_row[0] - disc * s0;
             let ds1 = ray * splat.depth_row[1] - disc * s1;
-            let dp = [
-                ds0 * hit.inverse[i],
-                ds1 * hit.inverse[i],
-                -(ds0 * s0 + ds1 * s1) * hit.inverse[i],
-            ];
+            let dp = [ds0 * hit.inverse[i], ds1 * hit.inverse[i], -(ds0 * s0 + ds1 * s1) * hit.inverse[i]];
             for k in 0..3 {
                 sums[COFACTORS + k][i] += dp[k];
                 sums[COFACTORS + 3 + k][i] += dp[k] * column.x[i];

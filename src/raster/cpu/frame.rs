@@ -190,14 +190,16 @@ impl<R: Real> Frame<R> {
         )
             .into_par_iter()
             .with_min_len(CHUNK)
-            .for_each(|(position, rotation, scale, opacity, color, attention, screen, (index, &rank))| {
-                if rank == u32::MAX {
-                    return;
-                }
-                let sums = &sums[rank as usize * width..][..width];
-                let mut out = Gradients { position, rotation, scale, opacity, color, attention, screen };
-                project_backward(view, copy, index, sums, layout, &mut out);
-            });
+            .for_each(
+                |(position, rotation, scale, opacity, color, attention, screen, (index, &rank))| {
+                    if rank == u32::MAX {
+                        return;
+                    }
+                    let sums = &sums[rank as usize * width..][..width];
+                    let mut out = Gradients { position, rotation, scale, opacity, color, attention, screen };
+                    project_backward(view, copy, index, sums, layout, &mut out);
+                },
+            );
     }
 }
 

@@ -37,11 +37,8 @@ impl<R: Real> Column<R> {
     #[inline(always)]
     pub(super) fn new(splat: &Splat<R>, pixels: &Lanes<R>, left: R) -> Self {
         let [a, b, _] = &splat.cofactors;
-        let mut column = Column {
-            x: [R::ZERO; LANES],
-            base: [[R::ZERO; LANES]; 3],
-            distance_squared: [R::ZERO; LANES],
-        };
+        let mut column =
+            Column { x: [R::ZERO; LANES], base: [[R::ZERO; LANES]; 3], distance_squared: [R::ZERO; LANES] };
         for i in 0..LANES {
             let x = pixels[i] + left;
             column.x[i] = x;

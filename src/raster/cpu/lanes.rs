@@ -27,12 +27,6 @@ pub(super) type Lanes<R> = [R; LANES];
 /// One number per pixel of a tile.
 pub(super) type Plane<R> = [Lanes<R>; GRANULES];
 
-/// The same number in every lane.
-#[inline(always)]
-pub(super) fn splat<R: Copy>(value: R) -> Lanes<R> {
-    [value; LANES]
-}
-
 /// Sum over lanes, always in the same tree.
 #[inline(always)]
 pub(super) fn sum<R: Real>(v: &Lanes<R>) -> R {

@@ -27,11 +27,12 @@ mod tile_ranges;
 mod upstream;
 mod vector;
 
-use super::{ImageGradients, Outputs, RasterSettings, Rasterizer, Real, Rendered, SurfelBatch, SurfelGradients};
+use super::{
+    ImageGradients, Outputs, RasterSettings, Rasterizer, Real, Rendered, SurfelBatch, SurfelGradients,
+};
 use crate::{Camera, Error, Result};
 use frame::Frame;
 use input::OneCopy;
-use rayon::prelude::*;
 use std::marker::PhantomData;
 
 /// Draws on the processor, with the threads of the rayon pool it is called in.

@@ -246,8 +246,7 @@ fn reach(view: &View, p: &Projection, opacity: f64) -> Option<[i32; 4]> {
     if bounds.iter().any(|b| b.is_nan()) {
         return None;
     }
-    let inside =
-        [bounds[0].max(0.0), bounds[1].max(0.0), bounds[2].min(width), bounds[3].min(height)];
+    let inside = [bounds[0].max(0.0), bounds[1].max(0.0), bounds[2].min(width), bounds[3].min(height)];
     (inside[0] <= inside[2] && inside[1] <= inside[3]).then(|| inside.map(|b| b as i32))
 }
 
@@ -279,7 +278,8 @@ pub(super) fn project<R: Real>(view: &View, copy: &OneCopy<'_, R>, index: usize)
     }
     let radius = p.radius.min(f64::from(i32::MAX)) as u32;
     let Some(reach) = reach(view, &p, surfel.opacity) else { return (radius, None) };
-    let touched = [reach[0], reach[1], reach[2] + TILE as i32, reach[3] + TILE as i32].map(|v| v as u32 / TILE as u32);
+    let touched =
+        [reach[0], reach[1], reach[2] + TILE as i32, reach[3] + TILE as i32].map(|v| v as u32 / TILE as u32);
     let tiles = [
         square[0].max(touched[0]),
         square[1].max(touched[1]),
@@ -303,7 +303,8 @@ pub(super) fn project<R: Real>(view: &View, copy: &OneCopy<'_, R>, index: usize)
     };
     // A disc whose determinant or cofactors are no numbers in R has no area that a pixel could see.
     let cofactors = splat.cofactors.iter().flatten();
-    if !cofactors.chain([&splat.determinant]).chain(&splat.center).all(|v| v.to_f64().abs() <= MAGNITUDE_MAX) {
+    if !cofactors.chain([&splat.determinant]).chain(&splat.center).all(|v| v.to_f64().abs() <= MAGNITUDE_MAX)
+    {
         return hidden;
     }
     let drawn = Drawn { splat, surfel: index as u32, key: (p.depth as f32).to_bits(), tiles };

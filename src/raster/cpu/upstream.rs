@@ -72,16 +72,6 @@ impl<R: Real, const C: usize> Upstream<R, C> {
         let images = || channels.iter().chain(&normal).chain([&alpha, &depth, &median, &distortion]);
         let arrives = std::array::from_fn(|g| images().any(|image| image[g].iter().any(|&v| v != R::ZERO)));
         let geometry = has_geometry(gradients);
-        Upstream {
-            channels,
-            alpha,
-            depth,
-            normal,
-            median,
-            distortion,
-            background_value,
-            arrives,
-            geometry,
-        }
+        Upstream { channels, alpha, depth, normal, median, distortion, background_value, arrives, geometry }
     }
 }

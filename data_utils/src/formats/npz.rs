@@ -1,0 +1,108 @@
+//! NumPy's `.npz`: a zip archive of `.npy` arrays, stored or deflated.
+
+use super::npy::{self, NpyArray};
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+use zip::ZipArchive;
+
+/// The most arrays, and the most bytes in all of them together once unpacked.
+const ENTRY_LIMIT: usize = 4096;
+const TOTAL_LIMIT: u64 = 1 << 30;
+
+/// Reads every array of the archive at `path`, by its name without `.npy`. Memory grows with what is unpacked, never
+/// with what an entry declares.
+///
+/// # Errors
+/// [`Error::Input`] when the file cannot be read, is no such archive, unpacks to more than 1 GiB, or holds anything but
+/// arrays that [`npy::read`] would take.
+pub fn read(path: &Path) -> Result<BTreeMap<String, NpyArray>> {
+    let file = File::open(path).map_err(|e| Error::io(path, "NumPy arrays", &e))?;
+    unpack(BufReader::new(file)).map_err(|found| {
+        Error::input(
+            path.display(),
+            "an archive of NumPy arrays of numbers (.npz)",
+            found,
+            "save it again with numpy.savez(name, key=array, …)",
+        )
+    })
+}
+
+fn unpack(file: BufReader<File>) -> std::result::Result<BTreeMap<String, NpyArray>, String> {
+    let mut archive = ZipArchive::new(file).map_err(|e| e.to_string())?;
+    if archive.len() > ENTRY_LIMIT {
+        return Err(format!("{} entries where {ENTRY_LIMIT} are allowed", archive.len()));
+    }
+    let mut arrays = BTreeMap::new();
+    let mut left = TOTAL_LIMIT;
+    for index in 0..archive.len() {
+        let entry = archive.by_index(index).map_err(|e| e.to_string())?;
+        let name = entry.name().map_err(|e| e.to_string())?.into_owned();
+        let Some(key) = name.strip_suffix(".npy") else {
+            return Err(format!("an entry {name:?} that is no array"));
+        };
+        let mut bytes = Vec::new();
+        entry.take(left + 1).read_to_end(&mut bytes).map_err(|e| format!("{name}: {e}"))?;
+        let length = bytes.len() as u64;
+        left = left.checked_sub(length).ok_or_else(|| format!("more than {TOTAL_LIMIT} bytes of arrays"))?;
+        let array =
+            npy::read_from(&mut bytes.as_slice(), length).map_err(|found| format!("{name}: {found}"))?;
+        arrays.insert(key.to_string(), array);
+    }
+    Ok(arrays)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use zip::write::{SimpleFileOptions, ZipWriter};
+
+    fn archive(entries: &[(&str, &[u8])]) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let mut zip = ZipWriter::new(file.as_file_mut());
+        for (name, bytes) in entries {
+            let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+            zip.start_file(*name, options).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        zip.finish().unwrap();
+        file
+    }
+
+    fn array(values: &[f32]) -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npy");
+        npy::write(&path, &[values.len()], values).unwrap();
+        std::fs::read(path).unwrap()
+    }
+
+    #[test]
+    fn arrays_come_back_by_name() {
+        let file = archive(&[("a.npy", &array(&[1.0, 2.5])), ("b__c.npy", &array(&[-3.0]))]);
+        let arrays = read(file.path()).unwrap();
+        assert_eq!(arrays["a"], NpyArray { shape: vec![2], data: vec![1.0, 2.5] });
+        assert_eq!(arrays["b__c"].data, [-3.0]);
+        assert_eq!(arrays.len(), 2);
+    }
+
+    #[test]
+    fn an_entry_that_is_no_array_is_refused() {
+        let message = read(archive(&[("a.npy", b"not an array")]).path()).unwrap_err().to_string();
+        assert!(message.contains("a.npy"), "{message}");
+        let message = read(archive(&[("readme.txt", b"hello")]).path()).unwrap_err().to_string();
+        assert!(message.contains("readme.txt"), "{message}");
+    }
+
+    #[test]
+    fn a_truncated_archive_is_refused() {
+        let file = archive(&[("a.npy", &array(&[1.0; 100]))]);
+        let length = file.as_file().metadata().unwrap().len();
+        for cut in [0, 10, length / 2, length - 1] {
+            file.as_file().set_len(cut).unwrap();
+            assert_eq!(read(file.path()).unwrap_err().exit_code(), 2);
+        }
+    }
+}
