@@ -21,6 +21,8 @@ pub mod drive;
 mod drive_tests;
 pub mod feather;
 pub mod font;
+pub mod perform;
+pub mod score;
 pub mod sheet;
 pub mod smooth;
 pub mod talker;

@@ -44,13 +44,11 @@ pub(super) fn load(path: &Path, may_start_ffmpeg: bool) -> Result<Sound> {
     let length = file.metadata().map_err(|e| Error::io(path, expected, &e))?.len();
     let patch = source::inspect_wav(&mut file, length).map_err(|e| Error::io(path, expected, &e))?;
     let decoded = match patch {
-        Ok(patch) => {
-            with_symphonia(Source { file, length, patch }, path.extension().and_then(|e| e.to_str()))
-        }
+        Ok(patch) => with_symphonia(path, Source { file, length, patch }),
         Err(failure) => Err(failure),
     };
     let decoded = match decoded {
-        Err(Failure::Unsupported(found)) if length > 0 => {
+        Err(Failure::Unsupported(found)) if may_start_ffmpeg => {
             ffmpeg::decode(path).map_err(|ffmpeg| match ffmpeg {
                 Failure::Unsupported(why) => Failure::Unsupported(format!("{found}; {why}")),
                 other => other,
@@ -68,87 +66,6 @@ pub(super) fn load(path: &Path, may_start_ffmpeg: bool) -> Result<Sound> {
         }
     };
     Err(Error::input(path.display(), expected, found, remedy))
-}
-
-/// Where a wav file declares the length of its samples and what it is in truth, when it left that open.
-type Patch = Option<(u64, [u8; 4])>;
-
-/// Walks the chunks of a RIFF file up to its samples. A program that writes wav into a pipe declares a length of
-/// 0 or 2³²−1 and means "until the end"; any other length beyond the end is a file cut off.
-fn inspect_wav(
-    file: &mut (impl Read + Seek),
-    length: u64,
-) -> std::io::Result<std::result::Result<Patch, Failure>> {
-    let mut head = [0u8; 12];
-    if length == 0 {
-        return Ok(Err(Failure::NoSound("an empty file".to_string())));
-    }
-    let is_wav = length >= 12 && {
-        file.read_exact(&mut head)?;
-        &head[..4] == b"RIFF" && &head[8..] == b"WAVE"
-    };
-    let mut at = 12;
-    let mut patch = Ok(None);
-    while is_wav && at + 8 <= length {
-        file.seek(SeekFrom::Start(at))?;
-        let mut chunk = [0u8; 8];
-        file.read_exact(&mut chunk)?;
-        let size = u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]);
-        let available = length - at - 8;
-        if &chunk[..4] == b"data" {
-            if available == 0 {
-                patch = Err(Failure::NoSound("a wav file without samples".to_string()));
-            } else if size == 0 || size == u32::MAX {
-                let open = u32::try_from(available).unwrap_or(u32::MAX - 1);
-                patch = Ok(Some((at + 4, open.to_le_bytes())));
-            } else if u64::from(size) > available {
-                patch =
-                    Err(Failure::CutOff(format!("{available} bytes of samples where it declares {size}")));
-            }
-            break;
-        }
-        at += 8 + u64::from(size) + u64::from(size % 2);
-    }
-    file.seek(SeekFrom::Start(0))?;
-    Ok(patch)
-}
-
-/// A file with four of its bytes replaced.
-struct Source {
-    file: File,
-    length: u64,
-    patch: Patch,
-}
-
-impl Read for Source {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let at = self.file.stream_position()?;
-        let read = self.file.read(buffer)?;
-        if let Some((from, bytes)) = self.patch {
-            for (offset, byte) in (from..).zip(bytes) {
-                if let Some(i) = offset.checked_sub(at).filter(|&i| i < read as u64) {
-                    buffer[i as usize] = byte;
-                }
-            }
-        }
-        Ok(read)
-    }
-}
-
-impl Seek for Source {
-    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
-        self.file.seek(to)
-    }
-}
-
-impl MediaSource for Source {
-    fn is_seekable(&self) -> bool {
-        true
-    }
-
-    fn byte_len(&self) -> Option<u64> {
-        Some(self.length)
-    }
 }
 
 fn unsupported(error: &dyn std::fmt::Display) -> Failure {
