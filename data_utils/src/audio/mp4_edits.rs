@@ -34,7 +34,7 @@ impl Edit {
 pub(super) fn find(file: &mut (impl Read + Seek), length: u64, track: u32) -> Result<Option<Edit>, Failure> {
     let index = read_index(file, length).map_err(|e| Failure::Unsupported(e.to_string()))?;
     let Some(index) = index else { return Ok(None) };
-    let Some(movie_rate) = child(&index, b"mvhd").and_then(|mvhd| timescale(mvhd)) else { return Ok(None) };
+    let Some(movie_rate) = child(&index, b"mvhd").and_then(timescale) else { return Ok(None) };
     let trak = boxes(&index).filter(|(name, _)| name == b"trak").map(|(_, body)| body).find(|trak| {
         let id = child(trak, b"tkhd").and_then(|tkhd| match tkhd.first()? {
             1 => u32_at(tkhd, 20),
@@ -43,8 +43,7 @@ pub(super) fn find(file: &mut (impl Read + Seek), length: u64, track: u32) -> Re
         id == Some(track)
     });
     let Some(trak) = trak else { return Ok(None) };
-    let media_rate =
-        child(trak, b"mdia").and_then(|mdia| child(mdia, b"mdhd")).and_then(|mdhd| timescale(mdhd));
+    let media_rate = child(trak, b"mdia").and_then(|mdia| child(mdia, b"mdhd")).and_then(timescale);
     let edits = child(trak, b"edts").and_then(|edts| child(edts, b"elst")).and_then(entries);
     let (Some(media_rate), Some(edits)) = (media_rate, edits) else { return Ok(None) };
     // A media time of −1 means silence.

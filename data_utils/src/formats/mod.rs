@@ -7,6 +7,7 @@ mod flatbuffer;
 pub mod npy;
 pub mod npz;
 mod pickle;
+mod pickle_machine;
 pub mod ply;
 mod state_dict;
 pub mod tflite;

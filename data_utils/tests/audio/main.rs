@@ -1,6 +1,8 @@
 //! Statements about voices and weights on small files made by the programs of the field; each lies in
 //! `tests/data` beside the script that made it.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on says so by panicking
+
 mod golden;
 mod real_files;
 mod sounds;

@@ -1,5 +1,5 @@
 //! Files of other programs and people, which are not part of this repository. They are looked for in the folder
-//! that `SURFELTALK_DATA_DIR` names, else in `../shared/data` beside the workspace.
+//! `data` of the one that `SURFELTALK_SHARED_DIR` names, else of `../shared` beside the workspace.
 
 use data_utils::audio::features::{AudioFeatures, AudioKind};
 use data_utils::audio::{self, FRAME_RATE};
@@ -9,14 +9,15 @@ use std::process::Command;
 
 /// The folder of real files, or a line that says what is skipped.
 fn folder(test: &str) -> Option<PathBuf> {
-    let folder = match std::env::var_os("SURFELTALK_DATA_DIR") {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-    };
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let folder = std::env::var_os("SURFELTALK_SHARED_DIR").map_or(beside, PathBuf::from).join("data");
     if folder.is_dir() {
         return Some(folder);
     }
-    println!("{test}: skipped, {} is no folder; set SURFELTALK_DATA_DIR", folder.display());
+    println!(
+        "{test}: skipped, {} is no folder (SURFELTALK_SHARED_DIR names the one above it)",
+        folder.display()
+    );
     None
 }
 

@@ -1,7 +1,10 @@
-"""Makes voice.wav and voice_mel.npy: a synthetic voice and its AVE mel spectrogram by librosa >= 0.10.
+"""Makes voice.wav and voice_mel.npy, a synthetic voice and its AVE mel spectrogram by librosa >= 0.10, and
+voice_flac_mel.npy, that of voice.flac resampled by librosa.
 
-python make_mel.py            (numpy, scipy, librosa, soundfile)
+python make_mel.py            (numpy, scipy, librosa, soundfile, soxr)
 """
+import os
+
 import librosa
 import numpy as np
 import soundfile
@@ -37,4 +40,7 @@ if __name__ == "__main__":
     wav, _ = librosa.load("voice.wav", sr=RATE)
     mel = melspectrogram(wav).T.astype(np.float32)
     np.save("voice_mel.npy", mel)
+    if os.path.exists("voice.flac"):  # made from voice.wav by make_sounds.sh, at 22050 Hz
+        resampled, _ = librosa.load("voice.flac", sr=RATE)
+        np.save("voice_flac_mel.npy", melspectrogram(resampled).T.astype(np.float32))
     print(librosa.__version__, len(wav), mel.shape, mel.min(), mel.max())
