@@ -168,7 +168,12 @@ pub enum Op {
 /// operator, type or option outside those of [`Op`].
 pub fn parse(bytes: &[u8], at: &str) -> Result<Model> {
     let refuse = |found: String| {
-        Error::input(at, "a TFLite network of the supported operators", found, "check that the model file is whole")
+        Error::input(
+            at,
+            "a TFLite network of the supported operators",
+            found,
+            "check that the model file is whole",
+        )
     };
     read(bytes).map_err(|fault| match fault {
         Fault::Malformed(m) => refuse(m.to_string()),
@@ -387,9 +392,13 @@ mod tests {
 
     #[test]
     fn halves_widen_exactly() {
-        for (bits, value) in
-            [(0x3c00, 1.0), (0xc000, -2.0), (0x7bff, 65504.0), (0x0001, 5.960_464_5e-8), (0x03ff, 6.097_555e-5)]
-        {
+        for (bits, value) in [
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (0x7bff, 65504.0),
+            (0x0001, 5.960_464_5e-8),
+            (0x03ff, 6.097_555e-5),
+        ] {
             assert_eq!(half_to_f32(bits), value);
         }
         assert!(half_to_f32(0x7c00).is_infinite() && half_to_f32(0x7e00).is_nan());

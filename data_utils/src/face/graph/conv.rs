@@ -5,7 +5,7 @@
 
 use super::Misfit;
 use crate::formats::tflite::{Padding, Window};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Output channels computed together: one AVX register, two of SSE or NEON.
@@ -114,7 +114,9 @@ impl Conv {
     }
 
     pub(super) fn run(&self, x: &[f32], y: &mut [f32]) {
-        let piece = |(block, out): (usize, &mut [f32])| Arch::new().dispatch(|| self.block(x, block * BLOCK, out));
+        let piece = |(block, out): (usize, &mut [f32])| {
+            Arch::new().dispatch(ConvBlock { conv: self, x, first: block * BLOCK, out });
+        };
         if self.work() < PARALLEL {
             y.chunks_mut(BLOCK * self.channels).enumerate().for_each(piece);
         } else {
@@ -139,7 +141,11 @@ impl Conv {
                 &patches[..count * self.depth]
             };
             let out = &mut out[done * self.channels..][..count * self.channels];
-            if count == PIXELS { self.pixels::<PIXELS>(rows, out) } else { self.pixels::<1>(rows, out) }
+            if count == PIXELS {
+                self.pixels::<PIXELS>(rows, out)
+            } else {
+                self.pixels::<1>(rows, out)
+            }
             done += count;
         }
     }
@@ -192,6 +198,23 @@ impl Conv {
     }
 }
 
+/// A piece of a convolution, compiled for each width of vectors; a closure would not be inlined into it.
+struct ConvBlock<'a> {
+    conv: &'a Conv,
+    x: &'a [f32],
+    first: usize,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for ConvBlock<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.conv.block(self.x, self.first, self.out);
+    }
+}
+
 /// Convolution of each channel by itself.
 #[derive(Debug)]
 pub(super) struct Depthwise {
@@ -229,7 +252,9 @@ impl Depthwise {
 
     pub(super) fn run(&self, x: &[f32], y: &mut [f32]) {
         let line = self.window.output[1] * self.bias.len();
-        let piece = |(row, out): (usize, &mut [f32])| Arch::new().dispatch(|| self.row(x, row, out));
+        let piece = |(row, out): (usize, &mut [f32])| {
+            Arch::new().dispatch(DepthwiseRow { conv: self, x, row, out });
+        };
         if self.work() < PARALLEL {
             y.chunks_exact_mut(line).enumerate().for_each(piece);
         } else {
@@ -251,6 +276,15 @@ impl Depthwise {
                 (&x[from..from + span], &self.weights[tap..tap + span])
             };
             let mut done = 0;
+            // Several sums at once hide how long one addition takes.
+            while done + 4 * LANES <= channels {
+                self.channels::<{ 4 * LANES }>(
+                    (top..bottom).map(line),
+                    done,
+                    &mut pixel[done..done + 4 * LANES],
+                );
+                done += 4 * LANES;
+            }
             while done + LANES <= channels {
                 self.channels::<LANES>((top..bottom).map(line), done, &mut pixel[done..done + LANES]);
                 done += LANES;
@@ -285,6 +319,23 @@ impl Depthwise {
     }
 }
 
+/// A row of a depthwise convolution, compiled for each width of vectors.
+struct DepthwiseRow<'a> {
+    conv: &'a Depthwise,
+    x: &'a [f32],
+    row: usize,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for DepthwiseRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.conv.row(self.x, self.row, self.out);
+    }
+}
+
 /// The largest value of each window, channel by channel.
 #[derive(Debug)]
 pub(super) struct MaxPool {
@@ -293,7 +344,12 @@ pub(super) struct MaxPool {
 }
 
 impl MaxPool {
-    pub(super) fn new(input: &[usize], size: [usize; 2], window: Window, output: &[usize]) -> Result<Self, Misfit> {
+    pub(super) fn new(
+        input: &[usize],
+        size: [usize; 2],
+        window: Window,
+        output: &[usize],
+    ) -> Result<Self, Misfit> {
         let sliding = Sliding::new(input, size, window, output)?;
         if output[3] != sliding.input[2] {
             return Err(Misfit(format!("pooling from {input:?} to {output:?}")));
@@ -306,7 +362,7 @@ impl MaxPool {
     }
 
     pub(super) fn run(&self, x: &[f32], y: &mut [f32]) {
-        Arch::new().dispatch(|| self.all(x, y));
+        Arch::new().dispatch(PoolAll { pool: self, x, y });
     }
 
     #[inline(always)]
@@ -325,5 +381,21 @@ impl MaxPool {
                 }
             }
         }
+    }
+}
+
+/// A whole pooling, compiled for each width of vectors.
+struct PoolAll<'a> {
+    pool: &'a MaxPool,
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl WithSimd for PoolAll<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.pool.all(self.x, self.y);
     }
 }

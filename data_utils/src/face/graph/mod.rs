@@ -69,7 +69,12 @@ impl Graph {
     /// more work or memory than a face network has any reason to.
     pub fn new(model: &Model, at: &str) -> Result<Graph> {
         plan::plan(model).map_err(|Misfit(found)| {
-            Error::input(at, "operators whose shapes fit together", found, "check that the model file is whole")
+            Error::input(
+                at,
+                "operators whose shapes fit together",
+                found,
+                "check that the model file is whole",
+            )
         })
     }
 

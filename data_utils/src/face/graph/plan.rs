@@ -107,7 +107,12 @@ impl<'a> Planner<'a> {
     fn add(&mut self, operator: &Operator) -> Result<(), Misfit> {
         let output = operator.output;
         let tensor = |i: usize| {
-            operator.inputs.get(i).copied().flatten().ok_or(Misfit(format!("{:?} without operand {i}", operator.op)))
+            operator
+                .inputs
+                .get(i)
+                .copied()
+                .flatten()
+                .ok_or(Misfit(format!("{:?} without operand {i}", operator.op)))
         };
         // The same elements under another name.
         if let Op::Dequantize | Op::Reshape = operator.op {
@@ -259,7 +264,11 @@ impl<'a> Planner<'a> {
                 read[*i] = true;
             }
         }
-        outputs.iter().for_each(|k| if let Known::Constant(i) = k { read[*i] = true });
+        outputs.iter().for_each(|k| {
+            if let Known::Constant(i) = k {
+                read[*i] = true
+            }
+        });
         let kept = |(data, read): (&&[f32], bool)| if read { data.to_vec() } else { Vec::new() };
         Ok(Graph {
             input_slot: slot_of[0],
