@@ -1,6 +1,6 @@
 //! From a model's tensors and operators to steps over shared places.
 
-use super::{Graph, Kernel, Misfit, Source, Step, conv, ops};
+use super::{Graph, Kernel, Misfit, Source, Step, channels, conv, ops};
 use crate::formats::tflite::{Constant, Model, Op, Operator};
 use std::sync::Mutex;
 
@@ -158,10 +158,12 @@ impl<'a> Planner<'a> {
                 if let Op::Conv2d(_) = operator.op {
                     Kernel::Conv(conv::Conv::new(input, packed, bias, window, output)?)
                 } else {
-                    Kernel::Depthwise(conv::Depthwise::new(input, packed, bias, window, output)?)
+                    Kernel::Depthwise(channels::Depthwise::new(input, packed, bias, window, output)?)
                 }
             }
-            Op::MaxPool2d(window, size) => Kernel::MaxPool(conv::MaxPool::new(input, size, window, output)?),
+            Op::MaxPool2d(window, size) => {
+                Kernel::MaxPool(channels::MaxPool::new(input, size, window, output)?)
+            }
             Op::Prelu => {
                 let slopes = self.real(tensor(1)?)?;
                 if input != output || input.last() != Some(&slopes.len()) {
