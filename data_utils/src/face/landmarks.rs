@@ -106,7 +106,7 @@ impl Mesh {
         let outputs = self.graph.run(|input| roi.cut(image, &crop, input));
         let score = 1.0 / (1.0 + (-outputs.get(1)?.first()?).exp());
         let raw = outputs.first()?;
-        if !(score > MIN_SCORE) || raw.iter().any(|v| !v.is_finite()) {
+        if score.is_nan() || score <= MIN_SCORE || raw.iter().any(|v| !v.is_finite()) {
             return None;
         }
         let scale = 1.0 / SIDE as f32;
@@ -123,7 +123,7 @@ impl Mesh {
 fn depth_scale(roi: &Roi, image: &RgbImage) -> f32 {
     let (sin, cos) = roi.rotation.sin_cos();
     let (width, height) = (image.width() as f32, image.height() as f32);
-    roi.size[0] * (cos).hypot(sin * width / height)
+    roi.size[0] * cos.hypot(sin * width / height)
 }
 
 #[cfg(test)]

@@ -84,7 +84,9 @@ impl FaceModels {
     /// # Errors
     /// [`Error::Internal`] for landmarks that are not 478 finite points.
     pub fn blendshapes(&self, landmarks: &Landmarks) -> Result<Vec<f32>> {
-        if landmarks.points.len() != LANDMARKS || landmarks.points.as_flattened().iter().any(|v| !v.is_finite()) {
+        if landmarks.points.len() != LANDMARKS
+            || landmarks.points.as_flattened().iter().any(|v| !v.is_finite())
+        {
             return Err(Error::Internal(format!("blendshapes of {} landmarks", landmarks.points.len())));
         }
         let mut outputs = self.blendshapes.run(|input| {
@@ -173,8 +175,9 @@ impl<'a> Bundle<'a> {
     /// A member's bytes, and how errors name it.
     fn member(&mut self, name: &str) -> Result<(Vec<u8>, String)> {
         let at = format!("{}: {name}", self.path.display());
-        let refuse =
-            |found: String| Error::input(&at, "a stored member", found, "use the published face_landmarker.task");
+        let refuse = |found: String| {
+            Error::input(&at, "a stored member", found, "use the published face_landmarker.task")
+        };
         let member = self.archive.by_name(name).map_err(|e| refuse(e.to_string()))?;
         let mut bytes = Vec::new();
         member.take(self.limit + 1).read_to_end(&mut bytes).map_err(|e| refuse(e.to_string()))?;

@@ -6,7 +6,7 @@
 //! coordinates are rounded to 1/32 of a pixel and samples to whole levels.
 
 use image::RgbImage;
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use std::f32::consts::TAU;
 
 /// How much wider than the face a region is, in detection and in tracking.
@@ -77,19 +77,7 @@ impl Roi {
             height: i64::from(image.height()),
             border: crop.border,
         };
-        let rows = |out: &mut [f32]| {
-            for (y, row) in out.chunks_exact_mut(crop.side * 3).enumerate() {
-                for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
-                    let at = affine.map(|[dx, dy, start]| {
-                        let coordinate = dx * x as f64 + dy * y as f64 + start;
-                        (coordinate * FRACTIONS).round_ties_even() as i64
-                    });
-                    let sample = source.sample(at);
-                    pixel.iter_mut().zip(sample).for_each(|(p, v)| *p = levels[usize::from(v)]);
-                }
-            }
-        };
-        Arch::new().dispatch(|| rows(out));
+        Arch::new().dispatch(Cut { source, affine, levels, side: crop.side, out });
     }
 
     /// Rows (d/dx, d/dy, start) that take crop pixels to image coordinates. Corners are rounded to f32 as
@@ -106,6 +94,34 @@ impl Roi {
             let step = |to: f32| (f64::from(to) - start) / side as f64;
             [step(top_right[k]), step(bottom_left[k]), start]
         })
+    }
+}
+
+/// A cut, compiled for each width of vectors; a closure would not be inlined into it.
+struct Cut<'a> {
+    source: Source<'a>,
+    affine: [[f64; 3]; 2],
+    /// What each of 256 levels becomes.
+    levels: [f32; 256],
+    side: usize,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Cut<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (y, row) in self.out.chunks_exact_mut(self.side * 3).enumerate() {
+            for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
+                let at = self.affine.map(|[dx, dy, start]| {
+                    let coordinate = dx * x as f64 + dy * y as f64 + start;
+                    (coordinate * FRACTIONS).round_ties_even() as i64
+                });
+                let sample = self.source.sample(at);
+                pixel.iter_mut().zip(sample).for_each(|(p, v)| *p = self.levels[usize::from(v)]);
+            }
+        }
     }
 }
 

@@ -140,8 +140,7 @@ impl<'a> Vector<'a> {
 
     /// The elements of a vector of tables.
     pub fn tables(self) -> impl Iterator<Item = Read<Table<'a>>> {
-        (0..self.len)
-            .map(move |i| Table::new(self.bytes, follow(self.bytes, self.start + i * 4)?))
+        (0..self.len).map(move |i| Table::new(self.bytes, follow(self.bytes, self.start + i * 4)?))
     }
 }
 

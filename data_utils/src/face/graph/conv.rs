@@ -1,68 +1,18 @@
-//! Convolutions and pooling on NHWC images, one image at a time, f32.
+//! Convolution of NHWC images with all channels, one image at a time, f32.
 //!
 //! The order in which a sum is taken depends only on shapes, and products are rounded before they are added
 //! (no fused multiply-add), so every machine and thread count gives the same bits.
 
 use super::Misfit;
-use crate::formats::tflite::{Padding, Window};
-use pulp::Arch;
+use super::window::{LANES, PARALLEL, Sliding};
+use crate::formats::tflite::Window;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Output channels computed together: one AVX register, two of SSE or NEON.
-const LANES: usize = 8;
 /// Pixels computed together.
 const PIXELS: usize = 8;
 /// Pixels of one piece of work for a thread.
 const BLOCK: usize = 256;
-/// Multiply-adds below which threads cost more than they bring.
-const PARALLEL: usize = 2_000_000;
-
-/// A window sliding over an image.
-#[derive(Debug, Clone, Copy)]
-struct Sliding {
-    /// Height, width, channels of the image.
-    input: [usize; 3],
-    /// Height and width of the result.
-    output: [usize; 2],
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    /// Rows above and columns left of the image that the first window covers.
-    before: [usize; 2],
-}
-
-impl Sliding {
-    fn new(input: &[usize], kernel: [usize; 2], window: Window, output: &[usize]) -> Result<Self, Misfit> {
-        let (&[1, h, w, c], &[1, oh, ow, _]) = (input, output) else {
-            return Err(Misfit(format!("an image of shape {input:?} becoming {output:?}")));
-        };
-        let mut before = [0; 2];
-        for (axis, (extent, declared)) in [(h, oh), (w, ow)].into_iter().enumerate() {
-            let (k, stride) = (kernel[axis], window.stride[axis]);
-            let steps = match window.padding {
-                Padding::Same => extent.div_ceil(stride),
-                Padding::Valid if extent >= k => (extent - k) / stride + 1,
-                Padding::Valid => 0,
-            };
-            if steps != declared || steps == 0 {
-                return Err(Misfit(format!("windows of {kernel:?} from {input:?} to {output:?}")));
-            }
-            if window.padding == Padding::Same {
-                before[axis] = ((steps - 1) * stride + k).saturating_sub(extent) / 2;
-            }
-        }
-        Ok(Sliding { input: [h, w, c], output: [oh, ow], kernel, stride: window.stride, before })
-    }
-
-    /// For result index `i` along `axis`: first window element inside the image, one past the last, and the
-    /// image index of the first.
-    #[inline(always)]
-    fn inside(&self, axis: usize, i: usize) -> (usize, usize, usize) {
-        let (start, before) = (i * self.stride[axis], self.before[axis]);
-        let first = before.saturating_sub(start);
-        let last = self.kernel[axis].min((self.input[axis] + before).saturating_sub(start));
-        (first, last.max(first), start + first - before.min(start + first))
-    }
-}
 
 /// Convolution with all channels.
 #[derive(Debug)]
@@ -114,7 +64,9 @@ impl Conv {
     }
 
     pub(super) fn run(&self, x: &[f32], y: &mut [f32]) {
-        let piece = |(block, out): (usize, &mut [f32])| Arch::new().dispatch(|| self.block(x, block * BLOCK, out));
+        let piece = |(block, out): (usize, &mut [f32])| {
+            Arch::new().dispatch(ConvBlock { conv: self, x, first: block * BLOCK, out });
+        };
         if self.work() < PARALLEL {
             y.chunks_mut(BLOCK * self.channels).enumerate().for_each(piece);
         } else {
@@ -139,7 +91,11 @@ impl Conv {
                 &patches[..count * self.depth]
             };
             let out = &mut out[done * self.channels..][..count * self.channels];
-            if count == PIXELS { self.pixels::<PIXELS>(rows, out) } else { self.pixels::<1>(rows, out) }
+            if count == PIXELS {
+                self.pixels::<PIXELS>(rows, out)
+            } else {
+                self.pixels::<1>(rows, out)
+            }
             done += count;
         }
     }
@@ -192,138 +148,19 @@ impl Conv {
     }
 }
 
-/// Convolution of each channel by itself.
-#[derive(Debug)]
-pub(super) struct Depthwise {
-    window: Sliding,
-    /// `[kh, kw, channels]`.
-    weights: Vec<f32>,
-    bias: Vec<f32>,
-    relu: bool,
+/// A piece of a convolution, compiled for each width of vectors; a closure would not be inlined into it.
+struct ConvBlock<'a> {
+    conv: &'a Conv,
+    x: &'a [f32],
+    first: usize,
+    out: &'a mut [f32],
 }
 
-impl Depthwise {
-    /// From weights 1HWC of shape `shape` and a bias a channel.
-    pub(super) fn new(
-        input: &[usize],
-        (weights, shape): (&[f32], &[usize]),
-        bias: Option<&[f32]>,
-        window: Window,
-        output: &[usize],
-    ) -> Result<Self, Misfit> {
-        let &[1, kh, kw, channels] = shape else {
-            return Err(Misfit(format!("depthwise weights of shape {shape:?}")));
-        };
-        let sliding = Sliding::new(input, [kh, kw], window, output)?;
-        let fits = sliding.input[2] == channels && output[3] == channels;
-        if !fits || bias.is_some_and(|b| b.len() != channels) {
-            return Err(Misfit(format!("depthwise weights {shape:?} between {input:?} and {output:?}")));
-        }
-        let bias = bias.map_or_else(|| vec![0.0; channels], <[f32]>::to_vec);
-        Ok(Depthwise { window: sliding, weights: weights.to_vec(), bias, relu: window.relu })
-    }
-
-    pub(super) fn work(&self) -> usize {
-        self.window.output[0] * self.window.output[1] * self.weights.len()
-    }
-
-    pub(super) fn run(&self, x: &[f32], y: &mut [f32]) {
-        let line = self.window.output[1] * self.bias.len();
-        let piece = |(row, out): (usize, &mut [f32])| Arch::new().dispatch(|| self.row(x, row, out));
-        if self.work() < PARALLEL {
-            y.chunks_exact_mut(line).enumerate().for_each(piece);
-        } else {
-            y.par_chunks_exact_mut(line).enumerate().for_each(piece);
-        }
-    }
+impl WithSimd for ConvBlock<'_> {
+    type Output = ();
 
     #[inline(always)]
-    fn row(&self, x: &[f32], row: usize, out: &mut [f32]) {
-        let (channels, width) = (self.bias.len(), self.window.input[1]);
-        let (top, bottom, from_row) = self.window.inside(0, row);
-        for (column, pixel) in out.chunks_exact_mut(channels).enumerate() {
-            let (left, right, from_column) = self.window.inside(1, column);
-            let span = (right - left) * channels;
-            // Each line of the window that lies inside: its values and its weights, side by side.
-            let line = |ky: usize| {
-                let from = ((from_row + ky - top) * width + from_column) * channels;
-                let tap = (ky * self.window.kernel[1] + left) * channels;
-                (&x[from..from + span], &self.weights[tap..tap + span])
-            };
-            let mut done = 0;
-            while done + LANES <= channels {
-                self.channels::<LANES>((top..bottom).map(line), done, &mut pixel[done..done + LANES]);
-                done += LANES;
-            }
-            for channel in done..channels {
-                self.channels::<1>((top..bottom).map(line), channel, &mut pixel[channel..channel + 1]);
-            }
-        }
-    }
-
-    /// `N` channels of one pixel from the lines of its window.
-    #[inline(always)]
-    fn channels<'a, const N: usize>(
-        &self,
-        lines: impl Iterator<Item = (&'a [f32], &'a [f32])>,
-        first: usize,
-        out: &mut [f32],
-    ) {
-        let channels = self.bias.len();
-        let mut sums: [f32; N] = std::array::from_fn(|lane| self.bias[first + lane]);
-        for (values, weights) in lines {
-            for (value, weight) in values.chunks_exact(channels).zip(weights.chunks_exact(channels)) {
-                let (value, weight) = (&value[first..first + N], &weight[first..first + N]);
-                for lane in 0..N {
-                    sums[lane] += value[lane] * weight[lane];
-                }
-            }
-        }
-        for (to, sum) in out.iter_mut().zip(sums) {
-            *to = if self.relu && sum <= 0.0 { 0.0 } else { sum };
-        }
-    }
-}
-
-/// The largest value of each window, channel by channel.
-#[derive(Debug)]
-pub(super) struct MaxPool {
-    window: Sliding,
-    relu: bool,
-}
-
-impl MaxPool {
-    pub(super) fn new(input: &[usize], size: [usize; 2], window: Window, output: &[usize]) -> Result<Self, Misfit> {
-        let sliding = Sliding::new(input, size, window, output)?;
-        if output[3] != sliding.input[2] {
-            return Err(Misfit(format!("pooling from {input:?} to {output:?}")));
-        }
-        Ok(MaxPool { window: sliding, relu: window.relu })
-    }
-
-    pub(super) fn work(&self) -> usize {
-        self.window.output.iter().chain(&self.window.kernel).product::<usize>() * self.window.input[2]
-    }
-
-    pub(super) fn run(&self, x: &[f32], y: &mut [f32]) {
-        Arch::new().dispatch(|| self.all(x, y));
-    }
-
-    #[inline(always)]
-    fn all(&self, x: &[f32], y: &mut [f32]) {
-        let [_, width, channels] = self.window.input;
-        let columns = self.window.output[1];
-        let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
-        for (index, out) in y.chunks_exact_mut(channels).enumerate() {
-            let (top, bottom, row) = self.window.inside(0, index / columns);
-            let (left, right, column) = self.window.inside(1, index % columns);
-            out.fill(floor);
-            for r in row..row + bottom - top {
-                for c in column..column + right - left {
-                    let from = &x[(r * width + c) * channels..][..channels];
-                    out.iter_mut().zip(from).for_each(|(o, v)| *o = if *v > *o { *v } else { *o });
-                }
-            }
-        }
+    fn with_simd<S: Simd>(self, _: S) {
+        self.conv.block(self.x, self.first, self.out);
     }
 }

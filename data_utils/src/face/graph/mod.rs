@@ -4,9 +4,11 @@
 //! values given places that are shared as soon as a value is no longer read, elementwise operators done where
 //! their input lies. [`Graph::run`] then only computes. Meaning of each operator: the TFLite reference kernels.
 
+mod channels;
 mod conv;
 mod ops;
 mod plan;
+mod window;
 
 use crate::error::{Error, Result};
 use crate::formats::tflite::{Model, Unary};
@@ -27,8 +29,8 @@ enum Source {
 #[derive(Debug)]
 enum Kernel {
     Conv(conv::Conv),
-    Depthwise(conv::Depthwise),
-    MaxPool(conv::MaxPool),
+    Depthwise(channels::Depthwise),
+    MaxPool(channels::MaxPool),
     Prelu(Vec<f32>),
     Unary(Unary),
     Pairwise(ops::Pairwise),
@@ -69,7 +71,12 @@ impl Graph {
     /// more work or memory than a face network has any reason to.
     pub fn new(model: &Model, at: &str) -> Result<Graph> {
         plan::plan(model).map_err(|Misfit(found)| {
-            Error::input(at, "operators whose shapes fit together", found, "check that the model file is whole")
+            Error::input(
+                at,
+                "operators whose shapes fit together",
+                found,
+                "check that the model file is whole",
+            )
         })
     }
 

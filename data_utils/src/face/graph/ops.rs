@@ -2,7 +2,7 @@
 
 use super::Misfit;
 use crate::formats::tflite::{Binary, Unary};
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Elements from each dimension to the next, row-major.
 fn strides(shape: &[usize]) -> Vec<usize> {
@@ -25,7 +25,9 @@ fn position(mut index: usize, shape: &[usize], out: &mut [usize]) {
 pub(super) fn unary(kind: Unary, values: &mut [f32]) {
     let all = |values: &mut [f32], f: fn(f32) -> f32| values.iter_mut().for_each(|v| *v = f(*v));
     match kind {
-        Unary::Relu => Arch::new().dispatch(|| values.iter_mut().for_each(|v| *v = if *v > 0.0 { *v } else { 0.0 })),
+        Unary::Relu => {
+            Arch::new().dispatch(|| values.iter_mut().for_each(|v| *v = if *v > 0.0 { *v } else { 0.0 }))
+        }
         Unary::Logistic => all(values, |v| 1.0 / (1.0 + (-v).exp())),
         Unary::Neg => all(values, |v| -v),
         Unary::Sqrt => all(values, f32::sqrt),
@@ -35,13 +37,33 @@ pub(super) fn unary(kind: Unary, values: &mut [f32]) {
 
 /// x where positive, slope · x elsewhere, in place; slopes belong to the last axis.
 pub(super) fn prelu(values: &mut [f32], slopes: &[f32]) {
-    Arch::new().dispatch(|| {
-        for pixel in values.chunks_exact_mut(slopes.len()) {
-            for (v, slope) in pixel.iter_mut().zip(slopes) {
-                *v = if *v > 0.0 { *v } else { slope * *v };
+    Arch::new().dispatch(Prelu { values, slopes });
+}
+
+struct Prelu<'a> {
+    values: &'a mut [f32],
+    slopes: &'a [f32],
+}
+
+impl WithSimd for Prelu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        const LANES: usize = 8;
+        let sloped = |v: f32, slope: f32| {
+            let below = slope * v;
+            if v > 0.0 { v } else { below }
+        };
+        for pixel in self.values.chunks_exact_mut(self.slopes.len()) {
+            let (values, rest) = pixel.as_chunks_mut::<LANES>();
+            let (slopes, last) = self.slopes.as_chunks::<LANES>();
+            for (v, s) in values.iter_mut().zip(slopes) {
+                *v = std::array::from_fn(|lane| sloped(v[lane], s[lane]));
             }
+            rest.iter_mut().zip(last).for_each(|(v, s)| *v = sloped(*v, *s));
         }
-    });
+    }
 }
 
 /// Two inputs, elementwise; an operand of another shape than the result is spread by an index table.
@@ -61,7 +83,8 @@ impl Pairwise {
     ) -> Result<Self, Misfit> {
         let wrong = || Misfit(format!("{kind:?} of {operands:?} to {output:?}"));
         let rank = operands[0].len().max(operands[1].len());
-        let extent = |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |a| shape[a]);
+        let extent =
+            |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |a| shape[a]);
         if output.len() != rank {
             return Err(wrong());
         }
@@ -161,7 +184,10 @@ impl Reduce {
 
 fn wrapped(axis: i32, rank: usize) -> Result<usize, Misfit> {
     let from_start = if axis < 0 { i64::from(axis) + rank as i64 } else { i64::from(axis) };
-    usize::try_from(from_start).ok().filter(|a| *a < rank).ok_or(Misfit(format!("axis {axis} of rank {rank}")))
+    usize::try_from(from_start)
+        .ok()
+        .filter(|a| *a < rank)
+        .ok_or(Misfit(format!("axis {axis} of rank {rank}")))
 }
 
 /// Copies of consecutive elements from inputs into the result, zeros elsewhere: transposing, padding, slicing
@@ -191,7 +217,9 @@ impl Move {
             };
             let (input, from, to) = (input as u32, from as u32, to as u32);
             match moves.runs.last_mut() {
-                Some(run) if run.input == input && run.to + run.len == to && run.from + run.len == from => run.len += 1,
+                Some(run) if run.input == input && run.to + run.len == to && run.from + run.len == from => {
+                    run.len += 1
+                }
                 _ => moves.runs.push(Run { input, from, to, len: 1 }),
             }
         }
@@ -219,7 +247,8 @@ impl Move {
     /// `paddings` `[rank, 2]`: zeros before and after each axis.
     pub(super) fn pad(input: &[usize], paddings: &[i32], output: &[usize]) -> Result<Self, Misfit> {
         let wrong = || Misfit(format!("{input:?} padded by {paddings:?} to {output:?}"));
-        if paddings.len() != 2 * input.len() || output.len() != input.len() || paddings.iter().any(|p| *p < 0) {
+        if paddings.len() != 2 * input.len() || output.len() != input.len() || paddings.iter().any(|p| *p < 0)
+        {
             return Err(wrong());
         }
         let before: Vec<usize> = paddings.chunks_exact(2).map(|p| p[0] as usize).collect();
@@ -266,7 +295,8 @@ impl Move {
         [begin_mask, end_mask, shrink_mask]: [u32; 3],
         output: &[usize],
     ) -> Result<Self, Misfit> {
-        let wrong = || Misfit(format!("{input:?} from {begin:?} to {end:?} in steps of {step:?} as {output:?}"));
+        let wrong =
+            || Misfit(format!("{input:?} from {begin:?} to {end:?} in steps of {step:?} as {output:?}"));
         let rank = input.len();
         if begin.len() != rank || end.len() != rank || step.iter().any(|s| *s < 1) || step.len() != rank {
             return Err(wrong());
@@ -289,7 +319,8 @@ impl Move {
             ranges.push((first as usize, step[axis] as usize, count as usize));
         }
         let taken: Vec<usize> = ranges.iter().map(|r| r.2).collect();
-        let kept = taken.iter().enumerate().filter(|(axis, _)| shrink_mask & (1 << axis) == 0).map(|(_, n)| *n);
+        let kept =
+            taken.iter().enumerate().filter(|(axis, _)| shrink_mask & (1 << axis) == 0).map(|(_, n)| *n);
         if kept.collect::<Vec<_>>() != output {
             return Err(wrong());
         }

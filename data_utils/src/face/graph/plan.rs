@@ -1,6 +1,6 @@
 //! From a model's tensors and operators to steps over shared places.
 
-use super::{Graph, Kernel, Misfit, Source, Step, conv, ops};
+use super::{Graph, Kernel, Misfit, Source, Step, channels, conv, ops};
 use crate::formats::tflite::{Constant, Model, Op, Operator};
 use std::sync::Mutex;
 
@@ -107,7 +107,12 @@ impl<'a> Planner<'a> {
     fn add(&mut self, operator: &Operator) -> Result<(), Misfit> {
         let output = operator.output;
         let tensor = |i: usize| {
-            operator.inputs.get(i).copied().flatten().ok_or(Misfit(format!("{:?} without operand {i}", operator.op)))
+            operator
+                .inputs
+                .get(i)
+                .copied()
+                .flatten()
+                .ok_or(Misfit(format!("{:?} without operand {i}", operator.op)))
         };
         // The same elements under another name.
         if let Op::Dequantize | Op::Reshape = operator.op {
@@ -153,10 +158,12 @@ impl<'a> Planner<'a> {
                 if let Op::Conv2d(_) = operator.op {
                     Kernel::Conv(conv::Conv::new(input, packed, bias, window, output)?)
                 } else {
-                    Kernel::Depthwise(conv::Depthwise::new(input, packed, bias, window, output)?)
+                    Kernel::Depthwise(channels::Depthwise::new(input, packed, bias, window, output)?)
                 }
             }
-            Op::MaxPool2d(window, size) => Kernel::MaxPool(conv::MaxPool::new(input, size, window, output)?),
+            Op::MaxPool2d(window, size) => {
+                Kernel::MaxPool(channels::MaxPool::new(input, size, window, output)?)
+            }
             Op::Prelu => {
                 let slopes = self.real(tensor(1)?)?;
                 if input != output || input.last() != Some(&slopes.len()) {
@@ -259,7 +266,11 @@ impl<'a> Planner<'a> {
                 read[*i] = true;
             }
         }
-        outputs.iter().for_each(|k| if let Known::Constant(i) = k { read[*i] = true });
+        outputs.iter().for_each(|k| {
+            if let Known::Constant(i) = k {
+                read[*i] = true
+            }
+        });
         let kept = |(data, read): (&&[f32], bool)| if read { data.to_vec() } else { Vec::new() };
         Ok(Graph {
             input_slot: slot_of[0],
