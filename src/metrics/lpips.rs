@@ -6,20 +6,20 @@
 //! general autograd would also spend time on their gradients.
 
 use crate::{Error, Result};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 mod network;
+mod tap;
 mod weights;
 
-use network::{Layer, Tape};
+use network::{Layer, Tape, host};
+use tap::tap;
 pub use weights::Backbone;
 
 /// Smallest side of a picture that reaches the last tap of every network.
 const SMALLEST: usize = 32;
-/// What PyTorch's code adds to the length of a feature before it divides.
-const EPSILON: f64 = 1e-10;
 
 /// A network with its heads.
 #[derive(Debug)]
@@ -28,8 +28,8 @@ pub struct Lpips {
     device: Device,
     /// Layers up to each tap.
     stages: Vec<Vec<Layer>>,
-    /// Weights of the channels of each tap, `[1, channels, 1, 1]`.
-    heads: Vec<Tensor>,
+    /// Weights of the channels of each tap.
+    heads: Vec<Vec<f32>>,
     /// Mean and standard deviation the network expects of RGB in −1..1, `[1, 3, 1, 1]`.
     shift: Tensor,
     scale: Tensor,
@@ -73,7 +73,7 @@ impl Lpips {
         for (stage, head) in self.stages.iter().zip(&self.heads) {
             x = network::forward(stage, x, None)?;
             y = network::forward(stage, y, None)?;
-            sum += tap(&x, &y, head)?.to_scalar::<f32>()? as f64;
+            sum += tap(&host(&x)?, &host(&y)?, head, None);
         }
         Ok(sum)
     }
@@ -90,15 +90,9 @@ impl Lpips {
             let mut tape = Tape::new();
             x = network::forward(stage, x, Some(&mut tape))?;
             y = network::forward(stage, y, None)?;
-            let feature = Var::from_tensor(&x)?;
-            let value = tap(feature.as_tensor(), &y, head)?;
-            sum += value.to_scalar::<f32>()? as f64;
-            let mut gradients = value.backward()?;
-            let gradient = gradients.remove(feature.as_tensor());
-            steps.push((
-                tape,
-                gradient.ok_or_else(|| Error::Internal("LPIPS: a tap without gradient".into()))?,
-            ));
+            let mut gradient = vec![0.0; x.elem_count()];
+            sum += tap(&host(&x)?, &host(&y)?, head, Some(&mut gradient));
+            steps.push((tape, Tensor::from_vec(gradient, x.dims(), &self.device)?));
         }
         let mut back: Option<Tensor> = None;
         for (stage, (tape, gradient)) in self.stages.iter().zip(steps).rev() {
@@ -130,17 +124,6 @@ impl Lpips {
         let x = Tensor::from_slice(picture, (1, 3, height, width), &self.device)?;
         Ok(x.affine(2.0, -1.0)?.broadcast_sub(&self.shift)?.broadcast_div(&self.scale)?)
     }
-}
-
-/// What one tap adds to the distance, a scalar.
-fn tap(x: &Tensor, y: &Tensor, head: &Tensor) -> candle_core::Result<Tensor> {
-    // The square inside the root keeps its derivative finite where all features are zero.
-    let unit = |f: &Tensor| {
-        let length = ((f.sqr()?.sum_keepdim(1)? + EPSILON * EPSILON)?.sqrt()? + EPSILON)?;
-        f.broadcast_div(&length)
-    };
-    let weighted = (unit(x)? - unit(y)?)?.sqr()?.broadcast_mul(head)?;
-    weighted.sum_keepdim(1)?.mean_all()
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ fn pair(height: usize, width: usize) -> (Vec<f32>, Vec<f32>) {
 /// The tensors of a network in the order in which it first uses them, with their shapes.
 fn shapes(network: &str) -> Vec<(String, Vec<usize>)> {
     let mut out = Vec::new();
-    let mut conv = |out: &mut Vec<(String, Vec<usize>)>, name: &str, dims: [usize; 3]| {
+    let conv = |out: &mut Vec<(String, Vec<usize>)>, name: &str, dims: [usize; 3]| {
         out.push((format!("features.{name}.weight"), vec![dims[0], dims[1], dims[2], dims[2]]));
         out.push((format!("features.{name}.bias"), vec![dims[0]]));
     };

@@ -117,7 +117,7 @@ impl Report {
             Column::new("psnr", "PSNR dB", 2),
             Column::new("psnr_mask", "PSNR in mask dB", 2),
             Column::new("ssim", "SSIM", 4),
-            Column::new("lpips", &format!("LPIPS {network}").trim_end().to_string(), 4),
+            Column::new("lpips", &format!("LPIPS {network}"), 4),
             Column::new("lmd", "LMD px", 3),
             Column::new("mouth_correlation", "mouth r", 3),
         ])

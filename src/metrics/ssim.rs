@@ -66,9 +66,10 @@ pub fn ssim(a: &[f32], b: &[f32], [height, width]: [usize; 2], mask: Option<&[f3
             .into_par_iter()
             .map(|row| {
                 let mut sum = [0.0; 2];
+                let around = &rows[row - REACH..=row + REACH];
                 for column in 0..inside {
                     let moments: [f64; 5] = std::array::from_fn(|m| {
-                        (0..WINDOW).map(|t| kernel[t] * rows[row - REACH + t][m][column]).sum()
+                        kernel.iter().zip(around).map(|(weight, filtered)| weight * filtered[m][column]).sum()
                     });
                     let w = weight(row, column + REACH);
                     sum[0] += w * similarity(moments);

@@ -58,8 +58,8 @@ fn pairing(
             }
             let raw: Vec<f64> = (0..4).map(|k| q[i * 4 + k] + delta(l.rotation.start + k)).collect();
             let length = raw.iter().map(|v| v * v).sum::<f64>().sqrt();
-            for k in 0..4 {
-                sum += raw[k] / length * g.rotations[row * 4 + k] as f64;
+            for (k, component) in raw.iter().enumerate() {
+                sum += component / length * g.rotations[row * 4 + k] as f64;
             }
             for k in 0..2 {
                 sum += (s[i * 2 + k] + delta(l.log_scale.start + k)).exp() * g.scales[row * 2 + k] as f64;

@@ -191,7 +191,7 @@ fn a_file_of_another_program_is_read() {
     let path = std::env::var_os("SURFELTALK_SHARED_DIR")
         .map_or(path, |dir| PathBuf::from(dir).join("data/formats/lam_offset_3dgs.ply"));
     if !path.exists() {
-        println!("skipped: {} is not here (SURFELTALK_SHARED_DIR names its folder)", path.display());
+        println!("skipped: {} is not here (SURFELTALK_SHARED_DIR names the folder `shared`)", path.display());
         return;
     }
     let cloud = read(&path).expect("read");

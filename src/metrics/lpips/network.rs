@@ -1,6 +1,7 @@
 //! The layers of the networks under LPIPS, forward and back to their input. Tensors are `[1, channels, rows, columns]`.
 
-use candle_core::{DType, Result, Tensor, Var};
+use candle_core::{DType, Result, Tensor};
+use rayon::prelude::*;
 
 /// Convolution with fixed weights.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub(super) struct Conv {
     padding: usize,
 }
 
-/// Maximum over 2×2 or 3×3 pixels every 2. After a ReLU, so that nothing is below zero.
+/// Maximum over 2×2 or 3×3 pixels every 2. Written out here, because candle's has no way back where windows overlap.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pool {
     /// 2 or 3.
@@ -66,17 +67,14 @@ impl Conv {
         if let Some(turned) = &self.turned {
             return gradient.conv2d(turned, side - 1 - self.padding, 1, 1, 1);
         }
-        // Rows and columns may need different output padding; the larger is taken and the rest filled or cut.
-        let covered = |n: usize| (n - 1) * self.stride + side - 2 * self.padding;
+        // Pixels past the last window are the output padding of the way back. Rows and columns may need different
+        // amounts, so both get the larger one and are cut.
         let (_, _, h, w) = gradient.dims4()?;
-        let out = gradient.conv_transpose2d(&self.kernel, self.padding, 0, self.stride, 1)?;
-        let (h, w) = (covered(h), covered(w));
-        // Pixels past the last window saw no window at all when the padding is zero, but may lie under one's
-        // padded part otherwise; output padding gives them their share.
-        if (h, w) == (rows, columns) {
-            return Ok(out);
-        }
-        let extra = rows.saturating_sub(h).max(columns.saturating_sub(w));
+        let missing = |n: usize, size: usize| {
+            let covered = (n - 1) * self.stride + side;
+            (size + 2 * self.padding).saturating_sub(covered)
+        };
+        let extra = missing(h, rows).max(missing(w, columns));
         let out = gradient.conv_transpose2d(&self.kernel, self.padding, extra, self.stride, 1)?;
         out.narrow(2, 0, rows)?.narrow(3, 0, columns)
     }
@@ -84,40 +82,57 @@ impl Conv {
 
 impl Pool {
     fn forward(self, x: &Tensor) -> Result<Tensor> {
-        along(&along(x, 2, self)?, 3, self)
+        let (_, channels, h, w) = x.dims4()?;
+        let (rows, columns) = (self.windows(h)?, self.windows(w)?);
+        let values = host(x)?;
+        let mut out = vec![0.0f32; channels * rows * columns];
+        out.par_chunks_exact_mut(rows * columns).zip(values.par_chunks_exact(h * w)).for_each(|(out, x)| {
+            for (k, out) in out.iter_mut().enumerate() {
+                *out = x[self.largest(x, [h, w], [k / columns, k % columns])];
+            }
+        });
+        Tensor::from_vec(out, (1, channels, rows, columns), x.device())
     }
 
+    /// The gradient of a window goes to its first largest pixel, as in PyTorch.
     fn backward(self, x: &Tensor, gradient: &Tensor) -> Result<Tensor> {
-        let x = Var::from_tensor(x)?;
-        let sum = (self.forward(x.as_tensor())? * gradient)?.sum_all()?;
-        let gradient = sum.backward()?.remove(x.as_tensor());
-        gradient.ok_or_else(|| candle_core::Error::Msg("a pool without gradient".into()))
+        let (_, channels, h, w) = x.dims4()?;
+        let (_, _, rows, columns) = gradient.dims4()?;
+        let (values, gradient) = (host(x)?, host(gradient)?);
+        let mut out = vec![0.0f32; channels * h * w];
+        let planes = values.par_chunks_exact(h * w).zip(gradient.par_chunks_exact(rows * columns));
+        out.par_chunks_exact_mut(h * w).zip(planes).for_each(|(out, (x, gradient))| {
+            for (k, g) in gradient.iter().enumerate() {
+                out[self.largest(x, [h, w], [k / columns, k % columns])] += g;
+            }
+        });
+        Tensor::from_vec(out, (1, channels, h, w), x.device())
+    }
+
+    /// Windows along a side of `length` pixels.
+    fn windows(self, length: usize) -> Result<usize> {
+        match length.checked_sub(self.side) {
+            Some(span) => Ok(if self.ceil { span.div_ceil(2) } else { span / 2 } + 1),
+            None => candle_core::bail!("a pool of {} over {length} pixels", self.side),
+        }
+    }
+
+    fn largest(self, x: &[f32], [h, w]: [usize; 2], [row, column]: [usize; 2]) -> usize {
+        let mut best = 2 * row * w + 2 * column;
+        for r in 2 * row..(2 * row + self.side).min(h) {
+            for c in 2 * column..(2 * column + self.side).min(w) {
+                if x[r * w + c] > x[best] {
+                    best = r * w + c;
+                }
+            }
+        }
+        best
     }
 }
 
-/// Maximum along one dimension. Candle's own pool has no way back when windows overlap, so the even and the odd
-/// pixels are taken apart and compared as whole pictures.
-fn along(x: &Tensor, dimension: usize, pool: Pool) -> Result<Tensor> {
-    let length = x.dim(dimension)?;
-    if length < pool.side {
-        candle_core::bail!("a pool of {} over {length} pixels", pool.side);
-    }
-    let span = length - pool.side;
-    let windows = if pool.ceil { span.div_ceil(2) } else { span / 2 } + 1;
-    // Pairs of even and odd pixels; one more pair for the third pixel of the last window.
-    let pairs = windows + usize::from(pool.side == 3);
-    let x = match (2 * pairs).checked_sub(length) {
-        Some(missing) => x.pad_with_zeros(dimension, 0, missing)?,
-        None => x.narrow(dimension, 0, 2 * pairs)?,
-    };
-    let mut shape = x.dims().to_vec();
-    shape[dimension] = pairs;
-    shape.insert(dimension + 1, 2);
-    let x = x.contiguous()?.reshape(shape)?;
-    let phase = |odd: usize| x.narrow(dimension + 1, odd, 1)?.squeeze(dimension + 1)?.contiguous();
-    let (even, odd) = (phase(0)?, phase(1)?);
-    let first = even.narrow(dimension, 0, windows)?.maximum(&odd.narrow(dimension, 0, windows)?)?;
-    if pool.side == 2 { Ok(first) } else { first.maximum(&even.narrow(dimension, 1, windows)?) }
+/// The values of a tensor in row-major order.
+pub(super) fn host(x: &Tensor) -> Result<Vec<f32>> {
+    x.flatten_all()?.to_vec1()
 }
 
 /// Runs `x` through `layers`, writing down on `tape` what [`backward`] needs.

@@ -2,7 +2,7 @@
 //! LPIPS state dict (`net.slice2.3.squeeze.weight`); heads are `lin0.model.1.weight` or `lins.0.model.1.weight`.
 
 use super::Lpips;
-use super::network::{Conv, Layer, Pool};
+use super::network::{Conv, Layer, Pool, host};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
@@ -114,7 +114,7 @@ pub(super) fn assemble(tensors: &BTreeMap<String, Tensor>, origin: &str, device:
             });
         }
         let names = [format!("lin{tap}.model.1.weight"), format!("lins.{tap}.model.1.weight")];
-        heads.push(weights.tensor(&names, &[1, channels, 1, 1])?);
+        heads.push(host(&weights.tensor(&names, &[1, channels, 1, 1])?)?);
         stages.push(stage);
     }
     let constant = |name: &str, values: [f32; 3]| -> Result<Tensor> {
