@@ -100,7 +100,8 @@ pub(super) fn labels(frame: &TalkerFrame) -> Vec<u8> {
 /// Neck and clothes alone, straight alpha; where the head hides them they are still there.
 fn torso(talker: &Talker, params: &Params, size: u32, rasterizer: &dyn Rasterizer) -> Result<RgbaImage> {
     let body = only(&talker.surfels(params), |label| matches!(label, Label::Neck | Label::Torso));
-    let drawn = rasterizer.forward(&body.batch(false), &[camera(params, size)], &RasterSettings::default())?;
+    let drawn =
+        rasterizer.forward(&body.batch(false), &[camera(params, size)], &RasterSettings::default())?;
     let pixels = (size * size) as usize;
     if drawn.color.len() != 3 * pixels || drawn.alpha.len() != pixels {
         return Err(Error::Internal("the rasterizer drew another size than asked for".into()));
@@ -111,7 +112,8 @@ fn torso(talker: &Talker, params: &Params, size: u32, rasterizer: &dyn Rasterize
         if alpha < 0.5 / 255.0 {
             return Rgba([0; 4]);
         }
-        let straight = |k: usize| (drawn.color[k * pixels + i] / alpha * 255.0).round().clamp(0.0, 255.0) as u8;
+        let straight =
+            |k: usize| (drawn.color[k * pixels + i] / alpha * 255.0).round().clamp(0.0, 255.0) as u8;
         Rgba([straight(0), straight(1), straight(2), (alpha * 255.0).round().clamp(0.0, 255.0) as u8])
     }))
 }

@@ -51,14 +51,16 @@ pub(super) fn lit(albedo: Vec3, normal: Vec3, open: f32, material: Material) -> 
         ((d + material.wrap) / (Vec3::ONE + material.wrap)).max(Vec3::ZERO)
     };
     let up = 0.5 + 0.5 * normal.y;
-    let ambient = vec3(0.25, 0.19, 0.17).lerp(vec3(0.36, 0.37, 0.40), up);
-    let light = wrapped(key()) * vec3(0.80, 0.765, 0.71)
+    let ambient = vec3(0.20, 0.15, 0.135).lerp(vec3(0.30, 0.31, 0.34), up);
+    let light = wrapped(key()) * vec3(0.90, 0.86, 0.79)
         + wrapped(fill()) * vec3(0.13, 0.15, 0.18)
         + ambient * (0.35 + 0.65 * open);
     let half = (key() + Vec3::Z).normalize();
     let shine = material.gloss * normal.dot(half).max(0.0).powf(material.sharpness) * open;
     let shade = 0.45 + 0.55 * open;
-    display(linear(albedo) * light * shade + Vec3::splat(shine))
+    // A cool rim from behind on the right parts the figure from the backdrop.
+    let rim = (1.0 - normal.z.abs()).powi(3) * (0.4 + 0.6 * normal.x).max(0.0) * 0.22;
+    display(linear(albedo) * (light * shade + vec3(0.8, 0.9, 1.0) * rim) + Vec3::splat(shine))
 }
 
 /// Colour of a strand of hair of `albedo` running along `tangent` with `normal` out of the head (Kajiya–Kay).

@@ -23,22 +23,31 @@ impl MouthRegion {
     pub fn of(camera: &Camera) -> Self {
         let corner = |x: f32, y: f32| project(camera, vec3(x, y, 88.0));
         let (a, b) = (corner(-0.2 * HALF_WIDTH, SEAM + 9.0), corner(0.2 * HALF_WIDTH, SEAM - 26.0));
-        MouthRegion {
-            columns: [a[0].min(b[0]), a[0].max(b[0])],
-            rows: [a[1].min(b[1]), a[1].max(b[1])],
-        }
+        MouthRegion { columns: [a[0].min(b[0]), a[0].max(b[0])], rows: [a[1].min(b[1]), a[1].max(b[1])] }
     }
 }
 
-/// How much a colour (sRGB 0..1) looks like the inside of a mouth, 0..1: darker than any lip, or as grey as teeth.
+/// How red a colour (sRGB 0..1) is: 0 for grey, about 0.25 for skin, 0.55 for lips.
+fn redness([r, g, b]: [f32; 3]) -> f32 {
+    (r - 0.5 * (g + b)) / r.max(0.05)
+}
+
+/// How much a colour between the lips looks like the inside of a mouth, 0..1: darker than any lip, or as grey as
+/// teeth.
 fn inside(c: [f32; 3]) -> f32 {
-    let [r, g, b] = c;
-    let light = 0.299 * r + 0.587 * g + 0.114 * b;
-    let dark = ((0.40 - light) / 0.16).clamp(0.0, 1.0);
-    // Teeth have little colour; lips and skin are warmer.
-    let warmth = (r - 0.5 * (g + b)) / r.max(0.05);
-    let grey = ((0.21 - warmth) / 0.10).clamp(0.0, 1.0);
+    let dark = ((0.70 - c[0]) / 0.28).clamp(0.0, 1.0);
+    let grey = ((0.48 - redness(c)) / 0.22).clamp(0.0, 1.0);
     dark.max(grey)
+}
+
+/// Height of the inside of the mouth in one column, from above to below: what lies between the first and the last
+/// pixel as red as lips.
+fn opening(column: &[[f32; 3]]) -> f32 {
+    let lip = |c: &[f32; 3]| redness(*c) > 0.46 && c[0] > 0.5;
+    match (column.iter().position(lip), column.iter().rposition(lip)) {
+        (Some(first), Some(last)) => column[first..=last].iter().map(|c| inside(*c)).sum(),
+        _ => 0.0,
+    }
 }
 
 /// The opening of the mouth in pixels: the height of what looks like the inside of a mouth, averaged over the
@@ -49,13 +58,12 @@ pub fn measure_mouth_opening(rgb: &RgbImage, region: &MouthRegion) -> f32 {
         let usable = range[1] >= 0.0 && range[0] <= last && range[0].is_finite() && range[1].is_finite();
         usable.then(|| range[0].clamp(0.0, last).round() as u32..=range[1].clamp(0.0, last).round() as u32)
     };
-    let (Some(columns), Some(rows)) = (clip(region.columns, rgb.width()), clip(region.rows, rgb.height())) else {
+    let (Some(columns), Some(rows)) = (clip(region.columns, rgb.width()), clip(region.rows, rgb.height()))
+    else {
         return 0.0;
     };
     let count = columns.clone().count();
-    let sum: f32 = columns
-        .flat_map(|x| rows.clone().map(move |y| (x, y)))
-        .map(|(x, y)| inside(rgb.get_pixel(x, y).0.map(|v| f32::from(v) / 255.0)))
-        .sum();
+    let read = |x: u32, y: u32| rgb.get_pixel(x, y).0.map(|v| f32::from(v) / 255.0);
+    let sum: f32 = columns.map(|x| opening(&rows.clone().map(|y| read(x, y)).collect::<Vec<_>>())).sum();
     sum / count as f32
 }

@@ -35,8 +35,9 @@ pub(super) struct Phoneme {
 
 /// Every phoneme's name; "SIL" is silence.
 pub const PHONEMES: [&str; 40] = [
-    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY", "JH",
-    "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "SIL", "T", "TH", "UH", "UW", "V", "W", "Y", "Z", "ZH",
+    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY",
+    "JH", "K", "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "SIL", "T", "TH", "UH", "UW", "V", "W",
+    "Y", "Z", "ZH",
 ];
 
 fn pose(v: [f32; 8]) -> MouthPose {
@@ -59,6 +60,11 @@ fn vowel(name: &str) -> Option<([f32; 3], MouthPose)> {
         _ => return None,
     };
     Some((formants, pose(mouth)))
+}
+
+/// A cascade makes close vowels too soft; speakers make up for it.
+fn strength(first_formant: f32) -> f32 {
+    (800.0 / first_formant).clamp(1.0, 2.2).sqrt() * (800.0 / first_formant).clamp(1.0, 1.3)
 }
 
 fn diphthong(name: &str) -> Option<[&'static str; 2]> {
@@ -92,12 +98,12 @@ fn friction(ms: f32, formants: [f32; 3], voice: f32, noise: f32, band: [f32; 2])
 /// What `name` asks for, or nothing when there is no such phoneme.
 pub(super) fn phoneme(name: &str) -> Option<Phoneme> {
     if let Some((formants, mouth)) = vowel(name) {
-        let segments = vec![voiced(115.0, formants, 1.0)];
+        let segments = vec![voiced(115.0, formants, strength(formants[0]))];
         return Some(Phoneme { segments, mouths: vec![mouth], dominance: 1.0, closes: false, vowel: true });
     }
     if let Some(halves) = diphthong(name) {
         let [(a, m), (b, n)] = [vowel(halves[0])?, vowel(halves[1])?];
-        let segments = vec![voiced(85.0, a, 1.0), voiced(75.0, b, 0.9)];
+        let segments = vec![voiced(85.0, a, strength(a[0])), voiced(75.0, b, 0.9 * strength(b[0]))];
         return Some(Phoneme { segments, mouths: vec![m, n], dominance: 1.0, closes: false, vowel: true });
     }
     consonant(name)
@@ -118,7 +124,7 @@ fn consonant(name: &str) -> Option<Phoneme> {
     let tooth = [0.22, 0.26, 0.15, 0.0, 0.0, 0.0, 0.15, 1.0];
     let stop = |place: [f32; 3], voiced_: bool, band: [f32; 2]| {
         let closure = voiced(if voiced_ { 58.0 } else { 66.0 }, place, if voiced_ { 0.16 } else { 0.0 });
-        let burst = friction(14.0, place, 0.0, if voiced_ { 0.4 } else { 0.6 }, band);
+        let burst = friction(14.0, place, 0.0, if voiced_ { 0.6 } else { 0.9 }, band);
         let breath = Segment { ms: 26.0, formants: place, breath: 0.32, ..QUIET };
         if voiced_ { vec![closure, burst] } else { vec![closure, burst, breath] }
     };
@@ -138,23 +144,37 @@ fn consonant(name: &str) -> Option<Phoneme> {
         "DH" => (vec![friction(54.0, dental, 0.45, 0.06, [5800.0, 4500.0])], tooth, 1.5),
         "S" => (vec![friction(104.0, alveolar, 0.0, 0.46, [6000.0, 1800.0])], hiss, 1.6),
         "Z" => (vec![friction(80.0, alveolar, 0.35, 0.30, [6000.0, 1800.0])], hiss, 1.6),
-        "SH" => (vec![friction(108.0, palatal, 0.0, 0.52, [3300.0, 1500.0])], hush, 2.0),
+        "SH" => (vec![friction(108.0, palatal, 0.0, 0.75, [3300.0, 1500.0])], hush, 2.0),
         "ZH" => (vec![friction(84.0, palatal, 0.38, 0.32, [3200.0, 1500.0])], hush, 2.0),
-        "CH" => (
-            vec![voiced(52.0, palatal, 0.0), friction(82.0, palatal, 0.0, 0.55, [3500.0, 1600.0])],
-            hush,
-            2.0,
-        ),
+        "CH" => {
+            (vec![voiced(52.0, palatal, 0.0), friction(82.0, palatal, 0.0, 0.8, [3500.0, 1600.0])], hush, 2.0)
+        }
         "JH" => (
             vec![voiced(44.0, palatal, 0.16), friction(62.0, palatal, 0.30, 0.40, [3300.0, 1600.0])],
             hush,
             2.0,
         ),
         "HH" => (vec![Segment { ms: 64.0, breath: 0.42, ..QUIET }], back, 0.15),
-        "L" => (vec![voiced(64.0, [360.0, 1150.0, 2850.0], 0.72)], [0.34, 0.34, 0.1, 0.0, 0.0, 0.0, 0.05, 1.0], 0.8),
-        "R" => (vec![voiced(66.0, [350.0, 1250.0, 1750.0], 0.74)], [0.20, 0.24, -0.3, 0.6, 0.0, 0.0, 0.2, 0.2], 1.3),
-        "W" => (vec![voiced(62.0, [320.0, 700.0, 2350.0], 0.70)], [0.16, 0.12, -0.8, 1.0, 0.0, 0.0, 0.0, 0.1], 2.2),
-        "Y" => (vec![voiced(54.0, [290.0, 2500.0, 3200.0], 0.68)], [0.18, 0.26, 0.6, 0.0, 0.0, 0.0, 0.1, 0.4], 1.0),
+        "L" => (
+            vec![voiced(64.0, [360.0, 1150.0, 2850.0], 0.72)],
+            [0.34, 0.34, 0.1, 0.0, 0.0, 0.0, 0.05, 1.0],
+            0.8,
+        ),
+        "R" => (
+            vec![voiced(66.0, [350.0, 1250.0, 1750.0], 0.74)],
+            [0.20, 0.24, -0.3, 0.6, 0.0, 0.0, 0.2, 0.2],
+            1.3,
+        ),
+        "W" => (
+            vec![voiced(62.0, [320.0, 700.0, 2350.0], 0.70)],
+            [0.16, 0.12, -0.8, 1.0, 0.0, 0.0, 0.0, 0.1],
+            2.2,
+        ),
+        "Y" => (
+            vec![voiced(54.0, [290.0, 2500.0, 3200.0], 0.68)],
+            [0.18, 0.26, 0.6, 0.0, 0.0, 0.0, 0.1, 0.4],
+            1.0,
+        ),
         "SIL" => (vec![Segment { ms: 180.0, ..QUIET }], [0.0; 8], 1.2),
         _ => return None,
     };

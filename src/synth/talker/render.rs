@@ -75,8 +75,10 @@ pub fn render_frame(
         return Err(Error::Internal(format!("a plate of {:?} for frames of {size}", plate.dimensions())));
     }
     let surfels: TalkerSurfels = talker.surfels(params);
-    let settings =
-        RasterSettings { outputs: Outputs { attention: true, ..Outputs::default() }, ..RasterSettings::default() };
+    let settings = RasterSettings {
+        outputs: Outputs { attention: true, ..Outputs::default() },
+        ..RasterSettings::default()
+    };
     let drawn = rasterizer.forward(&surfels.batch(true), &[camera(params, size)], &settings)?;
     let pixels = (size * size) as usize;
     if drawn.color.len() != 3 * pixels || drawn.attention.len() != 4 * pixels || drawn.alpha.len() != pixels {

@@ -144,14 +144,18 @@ impl Sentence {
         let mut phonemes = Vec::new();
         let mut pause = false;
         for token in text.split_whitespace() {
-            let word: String =
-                token.chars().filter(|c| c.is_alphabetic() || *c == '\'').flat_map(char::to_lowercase).collect();
+            let word: String = token
+                .chars()
+                .filter(|c| c.is_alphabetic() || *c == '\'')
+                .flat_map(char::to_lowercase)
+                .collect();
             if !word.is_empty() {
                 if pause && !phonemes.is_empty() {
                     phonemes.push(Spoken { phoneme: "SIL", stressed: false });
                 }
                 pause = false;
-                let entry = LEXICON.binary_search_by_key(&word.as_str(), |e| e.0).map_err(|_| unknown(&word))?;
+                let entry =
+                    LEXICON.binary_search_by_key(&word.as_str(), |e| e.0).map_err(|_| unknown(&word))?;
                 phonemes.extend(parse(LEXICON[entry].1)?);
             }
             pause |= token.ends_with([',', ';', ':', '.', '!', '?']) || word.is_empty();
@@ -189,7 +193,12 @@ fn parse(text: &str) -> Result<Vec<Spoken>> {
             let stressed = token.ends_with('1');
             let name = token.trim_end_matches(['0', '1', '2']);
             let phoneme = PHONEMES.iter().find(|p| **p == name).ok_or_else(|| {
-                Error::input("the sentence", "ARPAbet phonemes", format!("{token:?}"), "see the list of phonemes")
+                Error::input(
+                    "the sentence",
+                    "ARPAbet phonemes",
+                    format!("{token:?}"),
+                    "see the list of phonemes",
+                )
             })?;
             Ok(Spoken { phoneme, stressed })
         })

@@ -8,8 +8,8 @@ use super::sentences::Sentence;
 use crate::{Error, Result};
 
 /// Silence before the first and after the last sentence, and between sentences, seconds.
-const LEAD: f32 = 0.36;
-const BETWEEN: f32 = 0.42;
+const LEAD: f32 = 0.32;
+const BETWEEN: f32 = 0.34;
 /// How fast a phoneme's say over the mouth fades outside of it, seconds.
 const FADE: f32 = 0.034;
 /// Time the lips take to meet and to part, seconds.
@@ -59,7 +59,7 @@ impl Speech {
             let last = sentence.phonemes.len().saturating_sub(5);
             for (k, spoken) in sentence.phonemes.iter().enumerate() {
                 let p = known(spoken.phoneme)?;
-                let mut stretch = 1.12 * chance.between(0.93, 1.07);
+                let mut stretch = chance.between(0.93, 1.07);
                 if p.vowel {
                     stretch *= if spoken.stressed { 1.22 } else { 0.82 };
                 }

@@ -14,6 +14,8 @@ const HOP: usize = 40;
 /// Bandwidths of the five formants, Hz; the upper two formants stand still.
 const BANDWIDTHS: [f32; 5] = [75.0, 95.0, 140.0, 240.0, 320.0];
 const UPPER: [f32; 2] = [4050.0, 5050.0];
+/// Strength of friction against the voice.
+const FRICTION: f32 = 0.12;
 /// Mean pitch, Hz.
 const PITCH: f32 = 188.0;
 
@@ -40,6 +42,15 @@ impl Resonator {
         self.c = -(-2.0 * PI * bandwidth * t).exp();
         self.b = 2.0 * (-PI * bandwidth * t).exp() * (2.0 * PI * frequency.min(7600.0) * t).cos();
         self.a = 1.0 - self.b - self.c;
+    }
+
+    /// As [`Resonator::tune`], with gain 1 at `frequency` instead of at 0 Hz.
+    fn tune_band(&mut self, frequency: f32, bandwidth: f32) {
+        self.tune(frequency, bandwidth);
+        let w = 2.0 * PI * frequency.min(7600.0) / RATE as f32;
+        let (re, im) =
+            (1.0 - self.b * w.cos() - self.c * (2.0 * w).cos(), self.b * w.sin() + self.c * (2.0 * w).sin());
+        self.a = re.hypot(im);
     }
 
     fn step(&mut self, x: f32) -> f32 {
@@ -144,7 +155,7 @@ pub(super) fn speak(speech: &Speech, seed: u64) -> Vec<f32> {
     let total = (speech.duration * RATE as f32).round() as usize;
     let mut tract = [Resonator::default(); 5];
     let mut glottis = Resonator::default();
-    glottis.tune(0.0, 160.0);
+    glottis.tune(0.0, 220.0);
     let mut hiss = [Resonator::default(); 2];
     let (mut phase, mut before, mut gain) = (1.0_f32, 0.0_f32, [0.0_f32; 3]);
     let mut out = Vec::with_capacity(total);
@@ -158,7 +169,7 @@ pub(super) fn speak(speech: &Speech, seed: u64) -> Vec<f32> {
                 r.tune(f, b);
             }
             for r in &mut hiss {
-                r.tune(row[6], row[7]);
+                r.tune_band(row[6], row[7]);
             }
         }
         // Strengths glide over a hop so that nothing clicks.
@@ -173,12 +184,10 @@ pub(super) fn speak(speech: &Speech, seed: u64) -> Vec<f32> {
         }
         let noise = chance.sign();
         let open = 0.6 + 0.4 * (2.0 * PI * phase).sin();
-        let source = 26.0 * gain[0] * glottis.step(pulse)
-            + noise * (0.16 * gain[1] + 0.012 * gain[0] * open);
+        let source = 26.0 * gain[0] * glottis.step(pulse) + noise * (0.10 * gain[1] + 0.010 * gain[0] * open);
         let vocal = tract.iter_mut().fold(source, |x, r| r.step(x));
-        // Noise of a band: resonators have gain 1 at 0 Hz, so the band is taken where it is strong.
         let rough = noise * if gain[0] > 0.05 { open } else { 1.0 };
-        let friction = hiss.iter_mut().fold(rough, |x, r| r.step(x)) * gain[2] * (row[7] / row[6]).clamp(0.15, 1.0) * 0.35;
+        let friction = hiss.iter_mut().fold(rough, |x, r| r.step(x)) * gain[2] * FRICTION;
         let sum = vocal + friction;
         out.push(sum - 0.97 * before);
         before = sum;
@@ -197,6 +206,10 @@ fn level(samples: &mut [f32]) {
     let gain = if rms > 1e-9 { 0.12 / rms } else { 0.0 };
     for s in samples {
         let v = *s * gain;
-        *s = if v.abs() > 0.6 { v.signum() * (0.6 + 0.35 * (1.0 - (-(v.abs() - 0.6) / 0.35).exp())) } else { v };
+        *s = if v.abs() > 0.6 {
+            v.signum() * (0.6 + 0.35 * (1.0 - (-(v.abs() - 0.6) / 0.35).exp()))
+        } else {
+            v
+        };
     }
 }

@@ -8,11 +8,11 @@ use glam::{Vec3, vec3};
 /// Height of the seam between the closed lips.
 pub(super) const SEAM: f32 = -50.0;
 /// Half the width of the mouth at rest.
-pub(super) const HALF_WIDTH: f32 = 22.0;
+pub(super) const HALF_WIDTH: f32 = 23.0;
 /// Gap of the lips when `open` is 1.
-pub(super) const MOST_OPEN: f32 = 17.0;
+pub(super) const MOST_OPEN: f32 = 20.0;
 /// Way of the incisors when `jaw` is 1.
-const MOST_JAW: f32 = 13.0;
+const MOST_JAW: f32 = 15.0;
 /// The jaw turns about an axis along x through this height, at depth 0; the incisors are 95 in front of it.
 const HINGE: f32 = -8.0;
 const REACH: f32 = 95.0;
@@ -85,8 +85,10 @@ impl Warp {
         let around = bell(p.x / 19.0, (p.y - SEAM) / 13.0);
         let mut d = vec3(0.0, 0.0, 5.5 * m.round * around - 1.0 * m.press * around);
         let corner = bell((p.x.abs() - HALF_WIDTH) / 13.0, (p.y - SEAM) / 12.0);
-        let out = 4.8 * m.width - 7.5 * m.round;
-        d += vec3(p.x.signum() * out, 1.6 * m.width.max(0.0), -1.2 * m.width.max(0.0)) * corner;
+        d += vec3(0.0, 1.6 * m.width.max(0.0), -1.2 * m.width.max(0.0)) * corner;
+        // The mouth becomes wider or narrower as a whole, the cheeks beside it give way.
+        let wider = 0.17 * m.width - 0.25 * m.round;
+        d.x += wider * p.x * bell((p.x.abs() - HALF_WIDTH).max(0.0) / 14.0, (p.y - SEAM) / 15.0);
         d.y += self.upper * bell(p.x / 15.0, (p.y + 42.0) / 9.0) * ramp(-55.0, -47.0, p.y);
         // What the lower lip does beyond following the jaw.
         let extra = self.drop - self.lower() + 1.2 * m.tuck;

@@ -23,24 +23,24 @@ fn neck_at(theta: f32, y: f32) -> Vec3 {
 
 fn neck(palette: &Palette, out: &mut Vec<Element>) {
     let (mut y, mut odd) = (-58.0_f32, false);
-    while y > -158.0 {
-        let count = 36;
+    while y > -149.0 {
+        let count = 28;
         for j in 0..count {
             let theta = (j as f32 + if odd { 0.75 } else { 0.25 }) / count as f32 * 220.0 - 110.0;
             let theta = theta * PI / 180.0;
             let n = normal_of(neck_at, theta, y, 0.02, 1.0);
             let p = neck_at(theta, y);
             // The chin's shade, falling to the right with the key light from the left.
-            let shade = 0.62 * ramp(-132.0, -98.0, y + 0.16 * p.x);
+            let shade = 0.85 * ramp(-140.0, -108.0, y + 0.18 * p.x);
             let collar = 0.30 * ramp(-132.0, -148.0, y);
             let albedo = palette.skin.lerp(palette.blush, 0.10 + 0.15 * ramp(-130.0, -100.0, y));
-            let color = lit(albedo, n, 1.0 - (shade + collar).min(0.8), SKIN);
-            let u = (neck_at(theta + 0.053, y) - neck_at(theta - 0.053, y)) * 0.72;
+            let color = lit(albedo * (1.0 - 0.22 * shade), n, 1.0 - (shade + collar).min(0.85), SKIN);
+            let u = (neck_at(theta + 0.068, y) - neck_at(theta - 0.068, y)) * 0.72;
             let motion = Motion::Neck(ramp(-150.0, -85.0, y));
-            out.push(Element::disc(p, [u, vec3(0.0, 2.5, 0.0)], motion, color, Label::Neck));
+            out.push(Element::disc(p, [u, vec3(0.0, 3.0, 0.0)], motion, color, Label::Neck));
         }
         odd = !odd;
-        y -= 3.3;
+        y -= 4.0;
     }
 }
 
@@ -61,27 +61,27 @@ fn sweater_at(x: f32, s: f32) -> Vec3 {
         ],
         ax,
     );
-    let ridge = -22.0 - 0.0005 * ax * ax;
+    let ridge = -22.0 - 0.0005 * ax * ax + 46.0 * bell(x / 42.0, 0.0);
     let out = 52.0 * (1.0 - (-3.2 * s).exp()) * (1.0 - 0.35 * (ax / 200.0).powi(2));
     vec3(x, top - 95.0 * s * s.sqrt() - 6.0 * s, ridge + out)
 }
 
 fn sweater(palette: &Palette, chance: &mut Chance, out: &mut Vec<Element>) {
-    let step = 5.2;
-    for i in 0..23 {
-        let s = (i as f32 + 0.3) / 23.0;
-        let mut x = -195.0 + if i % 2 == 0 { 0.0 } else { 0.5 * step };
-        while x < 196.0 {
+    let step = 7.2;
+    for i in 0..18 {
+        let s = (i as f32 + 0.3) / 18.0;
+        let mut x = -180.0 + if i % 2 == 0 { 0.0 } else { 0.5 * step };
+        while x < 181.0 {
             let at = |x: f32, s: f32| sweater_at(x, s.max(0.0));
             let p = at(x, s);
             let n = normal_of(at, x, s, 1.0, -0.02);
             // Stitches: columns of small Vs.
-            let stitch = 0.075 * (x / 10.4 * 2.0 * PI).cos() + 0.03 * chance.sign();
+            let stitch = 0.075 * (x / 14.4 * 2.0 * PI).cos() + 0.03 * chance.sign();
             let fold = 0.10 * (0.045 * p.x * p.x.signum() + 0.07 * p.y).sin() * ramp(0.2, 0.6, s);
             let neck = 0.35 * bell(p.x / 60.0, (p.y + 142.0) / 12.0);
             let color = lit(palette.wool * (1.0 + stitch + fold), n, 1.0 - neck, WOOL);
             let u = (at(x + 0.5 * step, s) - at(x - 0.5 * step, s)) * 0.75;
-            let w = (at(x, s - 0.022) - at(x, s + 0.022)) * 0.75;
+            let w = (at(x, s - 0.028) - at(x, s + 0.028)) * 0.75;
             out.push(Element::disc(p, [u, w], Motion::Body, color, Label::Torso));
             x += step;
         }
@@ -96,7 +96,7 @@ fn collar(palette: &Palette, out: &mut Vec<Element>) {
         let reach = 46.0 + tube * a.cos();
         vec3(reach * s, -142.0 - 7.0 * c + tube * a.sin() * 1.15, -10.0 + (reach + 2.0) * c)
     };
-    let (around, across) = (64, 9);
+    let (around, across) = (56, 7);
     for i in 0..around {
         let phi = mix(-115.0, 115.0, (i as f32 + 0.5) / around as f32) * PI / 180.0;
         for j in 0..across {
@@ -105,8 +105,8 @@ fn collar(palette: &Palette, out: &mut Vec<Element>) {
             let rib = 0.10 * (phi * 26.0 * 2.0).cos();
             let inside = 0.5 * ramp(1.3, 2.2, a);
             let color = lit(palette.wool * (1.04 + rib), n, 1.0 - inside, WOOL);
-            let u = (at(phi + 0.032, a) - at(phi - 0.032, a)) * 0.75;
-            let w = (at(phi, a + 0.21) - at(phi, a - 0.21)) * 0.75;
+            let u = (at(phi + 0.036, a) - at(phi - 0.036, a)) * 0.75;
+            let w = (at(phi, a + 0.27) - at(phi, a - 0.27)) * 0.75;
             out.push(Element::disc(at(phi, a), [u, w], Motion::Body, color, Label::Torso));
         }
     }

@@ -14,19 +14,19 @@ use std::f32::consts::PI;
 use std::sync::LazyLock;
 
 /// Radius of the eyeball.
-const BALL: f32 = 13.2;
+const BALL: f32 = 14.0;
 /// Radius on which the lids slide.
-const LIDS: f32 = 14.6;
+const LIDS: f32 = 15.4;
 /// Half axes of the ring's outer edge: across, up, down.
-const OUTER: [f32; 3] = [20.5, 13.5, 11.5];
+const OUTER: [f32; 3] = [21.5, 14.5, 12.0];
 /// Half width of the opening, its height above and below the middle.
-const OPENING: [f32; 3] = [15.2, 7.9, 5.6];
+const OPENING: [f32; 3] = [16.4, 8.8, 6.2];
 /// Radii of iris and pupil.
-const IRIS: [f32; 2] = [6.7, 2.9];
+const IRIS: [f32; 2] = [7.3, 3.1];
 
 /// The middle of an eyeball.
 pub(in super::super) fn center(side: Side) -> Vec3 {
-    vec3(31.5 * side.sign(), 12.0, 64.5)
+    vec3(32.0 * side.sign(), 12.0, 64.5)
 }
 
 /// How the eyeball turns for a gaze.
@@ -78,7 +78,7 @@ pub(in super::super) fn lid(warp: &Warp, side: Side, angle: f32, way: f32) -> Ve
     let (dx, dy) = (flat.x - middle.x, flat.y - middle.y);
     let dome = middle.z + (LIDS * LIDS - dx * dx - dy * dy).max(0.0).sqrt();
     // The skin sinks from the bone into the socket before it climbs over the ball.
-    let fold = if angle.sin() > 0.0 { 1.2 } else { 0.4 };
+    let fold = if angle.sin() > 0.0 { 1.2 } else { 0.0 };
     let skin = mix(outer.z, dome, ramp(0.25, 1.0, t)) - fold * bell((t - 0.42) / 0.12, 0.0);
     let z = skin.max(mix(outer.z - 1.0, dome, ramp(0.0, 0.5, t)).min(dome));
     vec3(flat.x, flat.y, z - 1.6 * (way - 1.0).max(0.0) / 0.15)
@@ -95,7 +95,7 @@ pub(in super::super) fn lash(warp: &Warp, side: Side, angle: f32) -> [Vec3; 2] {
 
 /// True where the lids take the skin's place.
 pub(super) fn covers(p: Vec3) -> bool {
-    let (x, y) = (p.x.abs() - 31.5, p.y - 12.0);
+    let (x, y) = (p.x.abs() - 32.0, p.y - 12.0);
     let h = if y > 0.0 { OUTER[1] } else { OUTER[2] };
     p.z > 30.0 && (x / OUTER[0]).powi(2) + (y / h).powi(2) < 0.86
 }
@@ -127,7 +127,7 @@ fn ball(palette: &Palette, chance: &mut Chance, side: Side, out: &mut Vec<Elemen
     let mut psi: f32 = 0.02;
     let mut ring = 0;
     while psi < 1.36 {
-        let step = if psi < 0.62 { 1.0 } else { 1.9 };
+        let step = if psi < 0.60 { 1.15 } else { 2.2 };
         let count = ((2.0 * PI * BALL * psi.sin() / step).round() as usize).max(1);
         for j in 0..count {
             let phi = (j as f32 + 0.5 * (ring % 2) as f32) / count as f32 * 2.0 * PI;
@@ -135,7 +135,7 @@ fn ball(palette: &Palette, chance: &mut Chance, side: Side, out: &mut Vec<Elemen
             let p = middle + n * BALL;
             let color = eye_color(palette, chance, psi, phi, n);
             let motion = Motion::Eye(side);
-            out.push(Element::dot(p, n, 0.72 * step, motion, color, Label::Face));
+            out.push(Element::dot(p, n, 0.70 * step, motion, color, Label::Face));
         }
         psi += step / BALL;
         ring += 1;
@@ -165,7 +165,7 @@ fn eye_color(palette: &Palette, chance: &mut Chance, psi: f32, phi: f32, n: Vec3
     let r = BALL * psi.sin();
     let [iris, pupil] = IRIS;
     // Shade of the upper lid.
-    let open = mix(0.58, 1.0, ramp(9.0, 2.0, n.y * BALL));
+    let open = mix(0.58, 1.0, ramp(9.5, 3.0, n.y * BALL));
     let white = lit(vec3(0.93, 0.91, 0.90), n, open * mix(1.0, 0.72, ramp(8.0, 13.0, r)), ENAMEL);
     if r > iris + 0.5 {
         return white.lerp(vec3(0.86, 0.60, 0.56), 0.25 * ramp(9.0, 13.0, r));
@@ -182,8 +182,8 @@ fn eye_color(palette: &Palette, chance: &mut Chance, psi: f32, phi: f32, n: Vec3
 
 fn lids(palette: &Palette, side: Side, out: &mut Vec<Element>) {
     let rest = Warp::new(MouthPose::default(), FacePose::default());
-    let rows: &[f32] = &[0.0, 0.14, 0.28, 0.42, 0.56, 0.70, 0.83, 0.94, 1.0, 1.1];
-    let count = 46;
+    let rows: &[f32] = &[0.0, 0.16, 0.32, 0.46, 0.60, 0.74, 0.87, 0.97, 1.08];
+    let count = 40;
     for (i, &way) in rows.iter().enumerate() {
         for j in 0..count {
             let angle = (j as f32 + 0.5 * (i % 2) as f32) / count as f32 * 2.0 * PI;
@@ -195,7 +195,7 @@ fn lids(palette: &Palette, side: Side, out: &mut Vec<Element>) {
             let upper = angle.sin() > 0.0;
             let s = angle.sin().abs();
             let crease = if upper { 0.55 * bell((way - 0.52) / 0.075, 0.0) * s.powf(0.5) } else { 0.0 };
-            let bag = if upper { 0.0 } else { 0.10 * bell((way - 0.45) / 0.15, 0.0) };
+            let bag = if upper { 0.0 } else { 0.03 * bell((way - 0.45) / 0.15, 0.0) };
             let albedo = skin_albedo(palette, at(angle, way));
             let tint = vec3(0.80, 0.52, 0.46);
             let albedo = albedo.lerp(tint, if upper { 0.40 * ramp(0.2, 0.9, way) } else { 0.15 });

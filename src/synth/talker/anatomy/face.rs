@@ -9,7 +9,10 @@ use glam::{Vec3, vec3};
 
 /// Height of the middle of a brow at the distance `x` from the middle of the face.
 fn arch(x: f32) -> f32 {
-    polyline(&[(11.0, 33.0), (18.0, 35.8), (27.0, 38.6), (36.0, 40.3), (42.0, 40.0), (50.0, 37.0), (56.0, 33.0)], x)
+    polyline(
+        &[(11.0, 33.0), (18.0, 35.8), (27.0, 38.6), (36.0, 40.3), (42.0, 40.0), (50.0, 37.0), (56.0, 33.0)],
+        x,
+    )
 }
 
 /// A point of a brow, `s` from its inner (0) to its outer (1) end.

@@ -21,12 +21,16 @@ const PROFILE: [[f32; 4]; 16] = [
     [-10.0, 72.5, 86.0, -1.0],
     [-30.0, 68.0, 80.0, 4.0],
     [-50.0, 60.5, 73.0, 10.0],
-    [-68.0, 50.0, 64.0, 17.0],
-    [-83.0, 37.0, 53.0, 25.0],
-    [-94.0, 23.0, 39.0, 34.0],
-    [-101.0, 10.0, 22.0, 45.0],
+    [-68.0, 51.5, 64.0, 17.0],
+    [-83.0, 40.5, 53.5, 25.0],
+    [-94.0, 29.0, 41.0, 33.0],
+    [-101.0, 15.0, 26.0, 43.0],
     [-103.5, 1.0, 3.0, 54.0],
 ];
+
+/// Distance of the surfels in the middle of the face and elsewhere.
+const FINE: f32 = 2.6;
+const COARSE: f32 = 4.2;
 
 /// How far along the profile (rows of the table) the ellipse of height `y` is.
 pub(in super::super) fn row_of(y: f32) -> f32 {
@@ -86,9 +90,9 @@ fn features(x: f32, y: f32) -> f32 {
         ],
         y,
     );
-    let half = polyline(&[(-30.0, 8.0), (-20.0, 7.8), (-5.0, 6.2), (15.0, 6.0), (40.0, 12.0)], y);
-    let nose = ridge * bell(x / half, 0.0) + 6.0 * bell((ax - 11.0) / 4.2, (y + 26.0) / 4.8);
-    let sockets = -7.5 * bell((ax - 31.0) / 14.5, (y - 13.0) / 11.0);
+    let half = polyline(&[(-30.0, 7.0), (-20.0, 6.8), (-5.0, 5.6), (15.0, 5.6), (40.0, 12.0)], y);
+    let nose = ridge * bell(x / half, 0.0) + 5.0 * bell((ax - 9.8) / 3.8, (y + 26.0) / 4.4);
+    let sockets = -6.5 * bell((ax - 31.0) / 14.5, (y - 13.0) / 11.0);
     let brow = 2.5 * bell((ax - 28.0) / 20.0, (y - 33.0) / 8.0);
     let cheeks = 4.5 * bell((ax - 37.0) / 16.0, (y + 20.0) / 15.0);
     let muzzle = 4.5 * bell(x / 24.0, (y + 48.0) / 15.0);
@@ -108,8 +112,8 @@ fn openness(p: Vec3) -> f32 {
     let ax = p.x.abs();
     let mut dark = 0.30 * bell((ax - 27.0) / 10.0, (p.y - 21.0) / 7.0);
     dark += 0.20 * bell((ax - 17.0) / 5.0, (p.y - 10.0) / 9.0);
-    dark += 0.34 * bell(p.x / 9.0, (p.y + 35.5) / 3.2);
-    dark += 0.18 * bell((ax - 16.5) / 3.0, (p.y + 27.0) / 6.0);
+    dark += 0.18 * bell(p.x / 7.0, (p.y + 35.0) / 2.8);
+    dark += 0.13 * bell((ax - 15.0) / 2.6, (p.y + 27.0) / 5.5);
     dark += 0.28 * bell(p.x / 14.0, (p.y + 66.5) / 3.6);
     dark += 0.55 * ramp(-90.0, -104.0, p.y);
     dark += 0.35 * ramp(52.0, 80.0, ax) * ramp(30.0, -60.0, p.y);
@@ -117,7 +121,7 @@ fn openness(p: Vec3) -> f32 {
     1.0 - dark.min(0.85)
 }
 
-/// Albedo of the skin at `p`: blush, warmer nose and chin, nostrils.
+/// Albedo of the skin at `p`: blush, warmer nose and chin, light on the ridge of the nose, nostrils.
 pub(super) fn skin_albedo(palette: &Palette, p: Vec3) -> Vec3 {
     let ax = p.x.abs();
     let blush = 0.42 * bell((ax - 40.0) / 14.0, (p.y + 20.0) / 10.0)
@@ -125,8 +129,9 @@ pub(super) fn skin_albedo(palette: &Palette, p: Vec3) -> Vec3 {
         + 0.14 * bell(p.x / 13.0, (p.y + 85.0) / 9.0)
         + 0.16 * bell((ax - 30.0) / 12.0, (p.y - 22.0) / 6.0);
     let skin = palette.skin.lerp(palette.blush, blush);
-    let nostril = 0.75 * bell((ax - 6.2) / 2.4, (p.y + 32.0) / 1.5);
-    skin.lerp(vec3(0.36, 0.14, 0.12), nostril)
+    let nostril = 0.75 * bell((ax - 5.6) / 1.7, (p.y + 31.6) / 1.3);
+    let shine = 0.16 * bell(p.x / 3.0, (p.y + 20.0) / 3.5) + 0.10 * bell(p.x / 2.6, (p.y - 4.0) / 13.0);
+    skin.lerp(Vec3::ONE, shine).lerp(vec3(0.36, 0.14, 0.12), nostril)
 }
 
 /// The skin of the face and the ears.
@@ -136,7 +141,7 @@ pub(super) fn build(palette: &Palette, chance: &mut Chance, out: &mut Vec<Elemen
     let mut odd = false;
     while v < last {
         let y = spline(&PROFILE, v)[0];
-        let step = if (-84.0..42.0).contains(&y) { 2.25 } else { 3.3 };
+        let step = if (-84.0..42.0).contains(&y) { FINE } else { COARSE };
         // The step along the profile that is `step` millimetres in front.
         let slope = (surface(0.0, v + 0.05) - surface(0.0, v - 0.05)).with_x(0.0).length() / 0.1;
         let dv = (step / slope.max(4.0)).min(0.2);
@@ -152,11 +157,11 @@ pub(super) fn build(palette: &Palette, chance: &mut Chance, out: &mut Vec<Elemen
 fn row(palette: &Palette, chance: &mut Chance, v: f32, dv: f32, odd: bool, out: &mut Vec<Element>) {
     let limit = 100.0 * PI / 180.0;
     let [y, a, b, _] = spline(&PROFILE, v);
-    let mut theta = -limit + if odd { 0.5 * 3.0 / a.max(4.0) } else { 0.0 };
+    let mut theta = -limit + if odd { 0.5 * FINE / a.max(4.0) } else { 0.0 };
     while theta < limit {
         let here = surface(theta, v);
         let fine = (here.x.abs() < 50.0 && (-84.0..42.0).contains(&y)) || a < 30.0;
-        let step = if fine { 2.25 } else { 3.3 };
+        let step = if fine { FINE } else { COARSE };
         let per_angle = vec3(a * theta.cos(), b * theta.sin(), 0.0).length().max(3.0);
         let dt = step / per_angle;
         let t = theta + 0.15 * dt * chance.sign();
@@ -177,21 +182,23 @@ fn row(palette: &Palette, chance: &mut Chance, v: f32, dv: f32, odd: bool, out: 
 /// A shell with a rolled rim; the lower part is the lobe.
 fn ear(palette: &Palette, side: Side, out: &mut Vec<Element>) {
     let sign = side.sign();
-    let middle = vec3(sign * 73.0, -4.0, -6.0);
+    let middle = vec3(sign * 74.5, -4.0, -4.0);
     let across = vec3(sign * 0.80, 0.10, -0.58).normalize();
-    let up = (vec3(sign * 0.14, 0.97, -0.10) - across * vec3(sign * 0.14, 0.97, -0.10).dot(across)).normalize();
+    let up =
+        (vec3(sign * 0.14, 0.97, -0.10) - across * vec3(sign * 0.14, 0.97, -0.10).dot(across)).normalize();
     let face = if sign > 0.0 { across.cross(up) } else { up.cross(across) };
     let at = |r: f32, phi: f32| {
         let (s, c) = phi.sin_cos();
         let tall = if s > 0.0 { 27.0 } else { 29.0 };
         let wide = mix(16.5, 12.0, ramp(0.1, -0.9, s));
-        let rim = 4.5 * bell((r - 0.85) / 0.13, 0.0) + 3.0 * bell((r - 0.42) / 0.13, 0.0) * ramp(-0.7, 0.2, s);
+        let rim =
+            4.5 * bell((r - 0.85) / 0.13, 0.0) + 3.0 * bell((r - 0.42) / 0.13, 0.0) * ramp(-0.7, 0.2, s);
         middle + across * (wide * r * c) + up * (tall * r * s) + face * (rim - 3.0 * (1.0 - r))
     };
-    let rings = 10;
+    let rings = 8;
     for i in 0..rings {
         let r = (i as f32 + 0.5) / rings as f32;
-        let count = (r * 42.0).ceil().max(5.0) as usize;
+        let count = (r * 32.0).ceil().max(5.0) as usize;
         for j in 0..count {
             let phi = (j as f32 + 0.5 * (i % 2) as f32) / count as f32 * 2.0 * PI;
             let (dr, dp) = (0.5 / rings as f32, PI / count as f32);

@@ -16,16 +16,16 @@ use std::f32::consts::PI;
 use std::sync::LazyLock;
 
 /// Half the width of the lips' outer edge.
-const OUTER: f32 = 24.0;
+const OUTER: f32 = 25.4;
+
+/// How much higher the corners are than the middle: a hint of a smile.
+const RISE: f32 = 2.6;
 
 /// Height of the outer edge at `s` = x / OUTER, relative to the seam.
 fn edge(s: f32, upper: bool) -> f32 {
     let s = s.abs();
     if upper {
-        polyline(
-            &[(0.0, 6.1), (0.08, 6.6), (0.2, 7.6), (0.32, 7.1), (0.55, 4.9), (0.8, 2.1), (1.0, 0.3)],
-            s,
-        )
+        polyline(&[(0.0, 6.1), (0.08, 6.6), (0.2, 7.6), (0.32, 7.1), (0.55, 4.9), (0.8, 2.1), (1.0, 0.3)], s)
     } else {
         -8.8 * (1.0 - s * s).max(0.0).powf(0.8) + 0.3
     }
@@ -33,7 +33,7 @@ fn edge(s: f32, upper: bool) -> f32 {
 
 /// Height of the seam at x: the corners turn up a little.
 fn seam(x: f32) -> f32 {
-    SEAM + 1.5 * (x / HALF_WIDTH).powi(2) - 0.5 * bell(x / 4.0, 0.0)
+    SEAM + RISE * (x / HALF_WIDTH).powi(2) - 0.5 * bell(x / 4.0, 0.0)
 }
 
 /// Outer edge and rim at rest for evenly spaced angles.
@@ -82,7 +82,7 @@ pub(in super::super) fn lip(warp: &Warp, angle: f32, way: f32) -> Vec3 {
 fn rim(warp: &Warp, angle: f32, rest: Vec3) -> Vec3 {
     let m = &warp.mouth;
     let (s, c) = angle.sin_cos();
-    let corner_rest = vec3(c.signum() * HALF_WIDTH, SEAM + 1.5, rest.z);
+    let corner_rest = vec3(c.signum() * HALF_WIDTH, SEAM + RISE, rest.z);
     let corner = warp.skin(corner_rest) - corner_rest;
     // Round mouths open as an ellipse, others as a lens.
     let shape = s.abs().powf(mix(1.5, 1.0, m.round));
@@ -108,9 +108,9 @@ pub(super) fn covers(p: Vec3) -> bool {
 /// Lips and all that is behind them.
 pub(super) fn build(palette: &Palette, out: &mut Vec<Element>) {
     let rest = Warp::new(MouthPose::default(), FacePose::default());
-    let rows: &[f32] = &[0.0, 0.12, 0.25, 0.38, 0.52, 0.66, 0.80, 0.93, 1.06, 1.2, 1.38];
+    let rows: &[f32] = &[0.0, 0.15, 0.30, 0.45, 0.60, 0.74, 0.87, 0.97, 1.10, 1.25];
     for (i, &way) in rows.iter().enumerate() {
-        let count = 72;
+        let count = 62;
         for j in 0..count {
             let angle = (j as f32 + 0.5 * (i % 2) as f32) / count as f32 * 2.0 * PI;
             let at = |a: f32, w: f32| lip(&rest, a, w);
@@ -118,12 +118,13 @@ pub(super) fn build(palette: &Palette, out: &mut Vec<Element>) {
             let w = at(angle, (way + 0.08).min(1.0)) - at(angle, (way - 0.08).max(0.0));
             let normal = w.cross(u).normalize_or(Vec3::Z);
             let normal = if normal.z < 0.0 { -normal } else { normal };
-            let deep = ramp(0.80, 1.12, way);
+            let deep = ramp(0.76, 0.99, way);
             let edge = 0.65 * ramp(0.16, 0.0, way);
             let crinkle = 0.04 * (angle * 38.0).sin() * ramp(0.0, 0.3, way);
             let albedo = palette.lips.lerp(palette.skin, edge) * (1.0 - crinkle);
-            let color = lit(albedo.lerp(vec3(0.52, 0.16, 0.18), 0.75 * deep), normal, 1.0 - 0.62 * deep, LIP);
-            let place = Place::Lip { angle, way, size: [0.75 * 2.0 * PI / count as f32, 0.10] };
+            let color = lit(albedo.lerp(vec3(0.36, 0.10, 0.12), 0.92 * deep), normal, 1.0 - 0.8 * deep, LIP);
+            let place =
+                Place::Lip { angle, way, size: [0.75 * 2.0 * PI / count as f32, mix(0.105, 0.06, deep)] };
             out.push(Element { place, color, opacity: 0.98, label: Label::Mouth });
         }
     }
@@ -161,7 +162,9 @@ fn teeth(out: &mut Vec<Element>) {
                 }
                 let gum = if is_upper { ramp(-45.0, -43.0, y) } else { ramp(-60.0, -62.0, y) };
                 let albedo = vec3(0.95, 0.92, 0.87).lerp(vec3(0.78, 0.42, 0.42), gum);
-                let open = (0.98 - 0.030 * x.abs() - 0.22 * bell(near / 0.6, 0.0)
+                let open = (0.98
+                    - 0.030 * x.abs()
+                    - 0.22 * bell(near / 0.6, 0.0)
                     - if is_upper { 0.0 } else { 0.22 })
                 .max(0.2);
                 let at = vec3(x, y, arch(x));
@@ -175,7 +178,7 @@ fn teeth(out: &mut Vec<Element>) {
 }
 
 fn tongue(out: &mut Vec<Element>) {
-    let middle = vec3(0.0, -66.0, 60.0);
+    let middle = vec3(0.0, -62.5, 56.0);
     let at = |u: f32, v: f32| {
         // u across, v from the root (0) over the back to below the tip (1).
         let w = 15.5 * (1.0 - 0.35 * v * v);
@@ -190,7 +193,7 @@ fn tongue(out: &mut Vec<Element>) {
             let (a, b) = (at(u + 0.077, v) - at(u - 0.077, v), at(u, v + 0.045) - at(u, v - 0.045));
             let normal = a.cross(-b).normalize_or(Vec3::Y);
             let normal = if normal.z < 0.0 { -normal } else { normal };
-            let color = lit(vec3(0.72, 0.33, 0.33), normal, 0.34 + 0.22 * v, LIP);
+            let color = lit(vec3(0.62, 0.26, 0.27), normal, 0.12 + 0.30 * v, LIP);
             out.push(Element::disc(at(u, v), [a * 0.75, b * 0.75], Motion::Tongue, color, Label::Mouth));
         }
     }
