@@ -152,6 +152,10 @@ impl<'a> Session<'a> {
             }
         }
         self.save_checkpoint(&mut events)?;
+        let (stage, step) = self.trainer.position();
+        if !self.trainer.finished() {
+            self.trainer.head.save(&self.iteration_dir(stage, step))?;
+        }
         let steps = self.trainer.steps_done() - first;
         Ok(Summary {
             at: self.trainer.position(),
