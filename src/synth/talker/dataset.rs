@@ -155,3 +155,68 @@ fn points(talker: &Talker) -> PointCloud {
     let colors = all.colors.chunks_exact(3).map(|c| vertex(c).map(|v| (v * 255.0).round() as u8)).collect();
     PointCloud { positions, normals: Some(normals), colors: Some(colors), faces: Vec::new() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sentences::Sentence;
+    use super::*;
+    use crate::raster::cpu::CpuRasterizer;
+    use data_utils::dataset::{Dataset, Label as Bits, OpenOptions};
+
+    #[test]
+    fn what_is_written_opens_as_a_dataset() {
+        let dir = tempfile::tempdir().unwrap();
+        let talker = Talker::new(0);
+        let mut performance = Performance::speak(&[Sentence::from_phonemes("M AA1 M").unwrap()], 3).unwrap();
+        // Five frames are enough to see every file; the sound goes with them.
+        performance.params.truncate(5);
+        performance.sound.samples.truncate(5 * 640);
+        let rasterizer = CpuRasterizer::<f32>::new();
+        write_dataset(dir.path(), &talker, &performance, 64, &rasterizer).unwrap();
+        let read = Dataset::open(dir.path(), &OpenOptions::default()).unwrap();
+        assert_eq!(read.frames.len(), 5);
+        for (frame, params) in read.frames.iter().zip(&performance.params) {
+            let expected = camera(params, 64);
+            let rows = frame.camera.camera_from_world.iter().flatten();
+            for (a, b) in rows.zip(expected.camera_from_world.iter().flatten()) {
+                assert!((a - b).abs() < 1e-9);
+            }
+            let shapes = params.blendshapes();
+            for (a, b) in frame.expression.iter().zip(shapes) {
+                assert!((a - b.clamp(0.0, 2.0) / 2.0).abs() < 1e-6);
+            }
+            let points = frame.landmarks.expect("landmarks were written");
+            assert!((points[30][0] - landmarks(params, 64)[30][0]).abs() < 1e-3);
+        }
+        let pixels = read.pixels(2).unwrap();
+        for bit in [Bits::HEAD, Bits::NECK, Bits::TORSO, Bits::FACE] {
+            assert!(pixels.labels.iter().filter(|l| **l & bit != 0).count() > 30, "{bit}");
+        }
+        assert!(pixels.labels.iter().filter(|l| **l == 0).count() > 500);
+        assert!(read.initial_points().unwrap().positions.len() > 8_000);
+        assert!(read.torso(0).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_silly_size_is_refused_before_anything_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let talker = Talker::new(0);
+        let performance = Performance::speak(&[Sentence::from_phonemes("AA1").unwrap()], 0).unwrap();
+        let rasterizer = CpuRasterizer::<f32>::new();
+        for size in [0, 7, 100_000] {
+            let error = write_dataset(dir.path(), &talker, &performance, size, &rasterizer).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_cloud_is_the_head_and_its_normals_look_outwards() {
+        let cloud = points(&Talker::new(0));
+        let normals = cloud.normals.as_ref().expect("the cloud has normals");
+        let nose = cloud.positions.iter().enumerate().filter(|(_, p)| p[2] > 0.09);
+        let facing = nose.clone().filter(|(i, _)| normals[*i][2] > 0.0).count();
+        assert!(facing > 10 && facing == nose.count());
+        assert!(cloud.positions.iter().all(|p| p.iter().all(|v| v.abs() < 0.25)));
+    }
+}

@@ -67,3 +67,45 @@ pub fn measure_mouth_opening(rgb: &RgbImage, region: &MouthRegion) -> f32 {
     let sum: f32 = columns.map(|x| opening(&rows.clone().map(|y| read(x, y)).collect::<Vec<_>>())).sum();
     sum / count as f32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Performance, Sentence, Talker, backdrop, camera, render_frame};
+    use super::*;
+    use crate::raster::cpu::CpuRasterizer;
+
+    fn correlation(a: &[f32], b: &[f32]) -> f32 {
+        let mean = |x: &[f32]| x.iter().sum::<f32>() / x.len() as f32;
+        let (ma, mb) = (mean(a), mean(b));
+        let dot = |f: &dyn Fn(f32, f32) -> f32| a.iter().zip(b).map(|(x, y)| f(x - ma, y - mb)).sum::<f32>();
+        dot(&|x, y| x * y) / (dot(&|x, _| x * x) * dot(&|_, y| y * y)).sqrt()
+    }
+
+    #[test]
+    fn the_opening_measured_in_pictures_follows_the_truth() {
+        let (size, talker, rasterizer) = (160, Talker::new(0), CpuRasterizer::<f32>::new());
+        let plate = backdrop(&talker, size);
+        let sentence = Sentence::new(super::super::HELD_OUT[0]).unwrap();
+        let performance = Performance::speak(&[sentence], 9).unwrap();
+        let truth: Vec<f32> = performance.mouth_openings(size).into_iter().step_by(3).collect();
+        let measured: Vec<f32> = performance
+            .params
+            .iter()
+            .step_by(3)
+            .map(|p| {
+                let frame = render_frame(&talker, p, size, &plate, &rasterizer).unwrap();
+                measure_mouth_opening(&frame.rgb, &MouthRegion::of(&camera(p, size)))
+            })
+            .collect();
+        let r = correlation(&measured, &truth);
+        assert!(r >= 0.95, "{r}");
+    }
+
+    #[test]
+    fn a_region_outside_the_picture_measures_nothing() {
+        let picture = RgbImage::new(8, 8);
+        for columns in [[20.0, 30.0], [-9.0, -2.0], [f32::NAN, 3.0]] {
+            assert_eq!(measure_mouth_opening(&picture, &MouthRegion { columns, rows: [0.0, 7.0] }), 0.0);
+        }
+    }
+}

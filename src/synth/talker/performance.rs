@@ -65,3 +65,49 @@ impl Performance {
         self.params.iter().map(|p| landmarks::mouth_opening(p, size)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn speak(text: &str, seed: u64) -> Performance {
+        Performance::speak(&[Sentence::new(text).unwrap()], seed).unwrap()
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_performance_to_the_last_bit() {
+        let (a, b) = (speak("Hello there, papa!", 8), speak("Hello there, papa!", 8));
+        assert_eq!(a.sound.samples, b.sound.samples);
+        assert_eq!(a.params, b.params);
+        assert_ne!(a.sound.samples, speak("Hello there, papa!", 9).sound.samples);
+    }
+
+    #[test]
+    fn there_are_as_many_frames_as_the_sound_is_long() {
+        let p = speak("The quick brown fox", 1);
+        assert_eq!(p.frames(), p.sound.video_frames());
+        assert_eq!(p.frames(), (p.sound.samples.len() * 25).div_ceil(16_000));
+    }
+
+    #[test]
+    fn lids_brows_and_jaw_stand_in_the_blendshapes() {
+        let p = speak("Good morning! Shall we go for a walk by the river?", 2);
+        let rows = p.blendshapes();
+        for (row, params) in rows.iter().zip(&p.params) {
+            assert_eq!(row[8], params.face.blink[0]);
+            assert_eq!(row[2], params.face.brow_inner);
+            assert_eq!(row[24], params.mouth.jaw);
+            assert_eq!(row[51], 0.0);
+        }
+        assert!(rows.iter().any(|r| r[8] > 0.8) && rows.iter().any(|r| r[24] > 0.5));
+    }
+
+    #[test]
+    fn the_mouth_opening_is_a_few_pixels_in_speech_and_none_in_silence() {
+        let p = speak("Papa bought a warm cup of coffee", 4);
+        let openings = p.mouth_openings(192);
+        assert!(openings[0] < 0.3 && openings[openings.len() - 1] < 0.3);
+        let most = openings.iter().copied().fold(0.0, f32::max);
+        assert!((4.0..14.0).contains(&most), "{most}");
+    }
+}

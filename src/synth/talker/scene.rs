@@ -228,3 +228,65 @@ fn carry_ring(at: impl Fn(f32, f32) -> Vec3, angle: f32, way: f32, size: [f32; 2
     let floor = |t: Vec3, least: f32| t.normalize_or_zero() * t.length().max(least);
     [at(angle, way), floor(u, 0.5), floor(v, 0.45)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::params::{FacePose, HeadPose, MouthPose};
+    use super::*;
+
+    fn some() -> Params {
+        Params {
+            mouth: MouthPose { jaw: 0.6, open: 0.5, width: 0.3, ..MouthPose::default() },
+            face: FacePose { blink: [0.4, 1.0], brow_inner: 0.5, gaze: [0.3, -0.2], ..FacePose::default() },
+            head: HeadPose { yaw: 0.1, pitch: -0.05, roll: 0.02, shift: [1.0, 2.0, -1.0] },
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_person_on_any_number_of_threads() {
+        let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let here = Talker::new(3).surfels(&some());
+        assert_eq!(here, one.install(|| Talker::new(3).surfels(&some())));
+        assert_ne!(here.colors, Talker::new(4).surfels(&some()).colors);
+    }
+
+    #[test]
+    fn every_label_is_there_and_surfels_are_sound() {
+        let surfels = Talker::new(0).surfels(&some());
+        for label in [Label::Hair, Label::Face, Label::Mouth, Label::Neck, Label::Torso] {
+            assert!(surfels.labels.iter().filter(|l| **l == label).count() > 100, "{label:?}");
+        }
+        assert!((10_000..=15_000).contains(&surfels.len()), "{}", surfels.len());
+        let numbers = [&surfels.positions, &surfels.rotations, &surfels.scales, &surfels.colors];
+        assert!(numbers.iter().all(|v| v.iter().all(|x| x.is_finite())));
+        for q in surfels.rotations.chunks_exact(4) {
+            assert!((q.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-4);
+        }
+        assert!(surfels.scales.iter().all(|s| *s > 1e-4 && *s < 0.03));
+    }
+
+    #[test]
+    fn shoulders_stand_still_before_the_camera() {
+        let talker = Talker::new(0);
+        let seen = |params: &Params| -> Vec<[f64; 3]> {
+            let (surfels, camera) = (talker.surfels(params), camera(params, 192));
+            let torso = surfels.labels.iter().enumerate().filter(|(_, l)| **l == Label::Torso);
+            torso
+                .map(|(i, _)| {
+                    let p = &surfels.positions[3 * i..3 * i + 3];
+                    camera.project([p[0], p[1], p[2]].map(f64::from))
+                })
+                .collect()
+        };
+        for (a, b) in seen(&Params::default()).iter().zip(seen(&some())) {
+            assert!((a[0] - b[0]).abs() < 1e-2 && (a[1] - b[1]).abs() < 1e-2);
+        }
+    }
+
+    #[test]
+    fn the_head_turns_to_the_pictures_right_with_positive_yaw() {
+        let turned = Params { head: HeadPose { yaw: 0.1, ..HeadPose::default() }, ..Params::default() };
+        let nose = |p: &Params| camera(p, 192).project([0.0, -0.02, 0.1])[0];
+        assert!(nose(&turned) > nose(&Params::default()) + 2.0);
+    }
+}

@@ -16,6 +16,8 @@ const BANDWIDTHS: [f32; 5] = [75.0, 95.0, 140.0, 240.0, 320.0];
 const UPPER: [f32; 2] = [4050.0, 5050.0];
 /// Strength of friction against the voice.
 const FRICTION: f32 = 0.12;
+/// Noise of a quiet room.
+const ROOM: f32 = 4e-4;
 /// Mean pitch, Hz.
 const PITCH: f32 = 188.0;
 
@@ -188,7 +190,7 @@ pub(super) fn speak(speech: &Speech, seed: u64) -> Vec<f32> {
         let vocal = tract.iter_mut().fold(source, |x, r| r.step(x));
         let rough = noise * if gain[0] > 0.05 { open } else { 1.0 };
         let friction = hiss.iter_mut().fold(rough, |x, r| r.step(x)) * gain[2] * FRICTION;
-        let sum = vocal + friction;
+        let sum = vocal + friction + ROOM * noise;
         out.push(sum - 0.97 * before);
         before = sum;
     }
@@ -211,5 +213,73 @@ fn level(samples: &mut [f32]) {
         } else {
             v
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sentences::Sentence;
+    use super::*;
+
+    fn say(phonemes: &str) -> (Speech, Vec<f32>) {
+        let speech = Speech::new(&[Sentence::from_phonemes(phonemes).unwrap()], 5).unwrap();
+        let samples = speak(&speech, 5);
+        (speech, samples)
+    }
+
+    /// Samples of the middle half of the n-th phoneme called `name`.
+    fn part<'a>(said: &'a (Speech, Vec<f32>), name: &str) -> &'a [f32] {
+        let t = said.0.timed.iter().find(|t| t.name == name).unwrap();
+        let at = |share: f32| ((t.start + share * (t.end - t.start)) * RATE as f32) as usize;
+        &said.1[at(0.25)..at(0.75)]
+    }
+
+    /// Mean power between two frequencies, decibels.
+    fn band(samples: &[f32], low: f32, high: f32) -> f32 {
+        let mut sum = 0.0;
+        let mut count = 0;
+        let mut f = low;
+        while f <= high {
+            let (mut re, mut im) = (0.0_f64, 0.0_f64);
+            for (i, s) in samples.iter().enumerate() {
+                let w = f64::from(2.0 * PI * f / RATE as f32) * i as f64;
+                re += f64::from(*s) * w.cos();
+                im += f64::from(*s) * w.sin();
+            }
+            sum += (re * re + im * im) / samples.len() as f64;
+            count += 1;
+            f += 40.0;
+        }
+        (10.0 * (sum / f64::from(count)).log10()) as f32
+    }
+
+    #[test]
+    fn vowels_have_their_formants() {
+        let said = say("AA1 SIL IY1 SIL UW1");
+        let [aa, iy, uw] = ["AA", "IY", "UW"].map(|n| part(&said, n));
+        assert!(band(aa, 1000.0, 1450.0) > band(aa, 1800.0, 2500.0) + 8.0);
+        assert!(band(iy, 2500.0, 3100.0) > band(iy, 1000.0, 2000.0) + 8.0);
+        assert!(band(uw, 250.0, 1100.0) > band(uw, 1500.0, 2300.0) + 15.0);
+    }
+
+    #[test]
+    fn sibilants_hiss_where_they_should_and_below_the_vowels() {
+        let said = say("AA1 S AA1 SH AA1");
+        let [aa, s, sh] = ["AA", "S", "SH"].map(|n| part(&said, n));
+        assert!(band(s, 5000.0, 7000.0) > band(s, 1000.0, 3000.0) + 12.0);
+        assert!(band(sh, 2700.0, 4000.0) > band(sh, 5500.0, 7500.0) + 6.0);
+        let power = |x: &[f32]| x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32;
+        assert!(power(s) < 0.3 * power(aa) && power(sh) < 0.3 * power(aa));
+    }
+
+    #[test]
+    fn pauses_are_quiet_and_speech_is_loud_enough() {
+        let (speech, samples) = say("HH AH L OW1 SIL DH EH1 R");
+        let rms = |x: &[f32]| (x.iter().map(|v| v * v).sum::<f32>() / x.len() as f32).sqrt();
+        assert!(rms(&samples[..3000]) < 2e-3);
+        let loud = rms(&samples);
+        assert!((0.03..0.3).contains(&loud), "{loud}");
+        assert!(samples.iter().all(|v| v.abs() < 1.0));
+        assert_eq!(samples.len(), (speech.duration * RATE as f32).round() as usize);
     }
 }

@@ -193,6 +193,8 @@ fn lids(palette: &Palette, side: Side, out: &mut Vec<Element>) {
             let normal = u.cross(w).normalize_or(Vec3::Z);
             let normal = if normal.z < 0.0 { -normal } else { normal };
             let upper = angle.sin() > 0.0;
+            // Below the eye the light evens out; the true normal would draw bags.
+            let normal = if upper { normal } else { normal.lerp(vec3(0.0, 0.25, 0.97), 0.65).normalize() };
             let s = angle.sin().abs();
             let crease = if upper { 0.55 * bell((way - 0.52) / 0.075, 0.0) * s.powf(0.5) } else { 0.0 };
             let bag = if upper { 0.0 } else { 0.03 * bell((way - 0.45) / 0.15, 0.0) };
