@@ -1,5 +1,6 @@
 //! Flags, progress and exit codes of the programs.
 
+pub mod demo;
 pub mod device;
 pub mod exit;
 pub mod interrupt;

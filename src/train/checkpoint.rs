@@ -36,6 +36,14 @@ pub fn newest(model: &Path) -> Result<Option<PathBuf>> {
     Ok(list(model)?.pop())
 }
 
+/// True when a model folder has a checkpoint to go on from.
+///
+/// # Errors
+/// As [`newest`].
+pub fn has_any(model: &Path) -> Result<bool> {
+    Ok(newest(model)?.is_some())
+}
+
 /// Takes all checkpoints out of a model folder.
 ///
 /// # Errors

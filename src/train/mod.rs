@@ -20,6 +20,7 @@ mod surface;
 mod targets;
 mod trainer;
 
+pub use checkpoint::has_any as has_checkpoint;
 pub use config::{TrainBackground, TrainConfig};
 pub use evaluate::{Evaluation, evaluate};
 pub use loss::LossTerms;
