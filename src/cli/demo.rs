@@ -18,8 +18,8 @@ use crate::synth::feather::Seam;
 use crate::synth::perform::{Finished, PerformOptions, perform};
 use crate::synth::sheet::{Sheet, difference};
 use crate::synth::talker::{
-    HELD_OUT, MouthRegion, Performance, Region, Sentence, Talker, TalkerFrame, measure_mouth_opening, training,
-    truth, write_dataset,
+    HELD_OUT, MouthRegion, Performance, Region, Sentence, Talker, TalkerFrame, measure_mouth_opening,
+    training, truth, write_dataset,
 };
 use crate::train::{Session, SessionOptions, TrainConfig};
 use crate::{Error, Result};
@@ -203,11 +203,12 @@ fn say(
     let interrupt = Interrupt::get()?;
     let mut progress = Progress::start("new sentence", 0, performance.frames() as u64, flags.quiet);
     let sound = Some(&performance.sound);
-    let performed = perform(&head, dataset, rasterizer, drive, sound, &flags.out, &options, &mut |finished| {
-        progress.update(finished.number as u64 + 1, String::new);
-        comparison.see(finished)?;
-        Ok(!interrupt.raised())
-    })?;
+    let performed =
+        perform(&head, dataset, rasterizer, drive, sound, &flags.out, &options, &mut |finished| {
+            progress.update(finished.number as u64 + 1, String::new);
+            comparison.see(finished)?;
+            Ok(!interrupt.raised())
+        })?;
     progress.finish();
     let Some(performed) = performed else { return Ok(()) };
     let sheet = flags.out.join("contact_sheet.png");

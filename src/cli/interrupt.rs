@@ -1,8 +1,8 @@
 //! Ctrl-C asks long work to stop at the next safe place; a second one ends the program at once.
 
 use crate::{Error, Result};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 static INSTALLED: OnceLock<Interrupt> = OnceLock::new();
 

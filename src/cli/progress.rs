@@ -23,8 +23,9 @@ impl Progress {
         let terminal = std::io::stderr().is_terminal() && !quiet;
         let bar = terminal.then(|| {
             let bar = ProgressBar::new(total).with_position(done);
-            let style =
-                ProgressStyle::with_template("{prefix:>12} {bar:30} {pos}/{len} {per_sec} ETA {eta} {wide_msg}");
+            let style = ProgressStyle::with_template(
+                "{prefix:>12} {bar:30} {pos}/{len} {per_sec} ETA {eta} {wide_msg}",
+            );
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_prefix(what.to_owned());
             bar.reset_eta();
@@ -42,7 +43,8 @@ impl Progress {
         } else if !self.quiet && self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
             let worked = done.saturating_sub(self.first).max(1);
-            let left = self.start.elapsed().as_secs_f64() / worked as f64 * self.total.saturating_sub(done) as f64;
+            let left =
+                self.start.elapsed().as_secs_f64() / worked as f64 * self.total.saturating_sub(done) as f64;
             eprintln!("{} {done}/{}, ETA {}; {}", self.what, self.total, duration(left), message());
         }
     }

@@ -226,7 +226,8 @@ impl Stage<'_> {
         match kind {
             AudioKind::Mel => AudioFeatures::mel(sound),
             AudioKind::Ave => {
-                let found = self.flags.ave_weights.clone().or_else(|| find_ave_weights(&self.flags.source_path));
+                let found =
+                    self.flags.ave_weights.clone().or_else(|| find_ave_weights(&self.flags.source_path));
                 let weights = found.ok_or_else(|| {
                     let remedy = "name the weights, or give the voice's features as .npy";
                     Error::input("--ave_weights", "audio_visual_encoder.pth", "no such file", remedy)
@@ -310,7 +311,8 @@ impl Stage<'_> {
 fn sound_beside(features: &Path) -> Result<Option<Sound>> {
     let stem = features.with_extension("");
     let stem = stem.to_string_lossy();
-    let stems = [stem.as_ref(), stem.trim_end_matches("_ave").trim_end_matches("_ds").trim_end_matches("_hu")];
+    let stems =
+        [stem.as_ref(), stem.trim_end_matches("_ave").trim_end_matches("_ds").trim_end_matches("_hu")];
     for stem in stems {
         let wav = PathBuf::from(format!("{stem}.wav"));
         if wav.is_file() {

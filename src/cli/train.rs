@@ -81,7 +81,12 @@ impl TrainFlags {
                 format!("{key} = {value}").parse().or_else(|_| format!("{key} = {value:?}").parse()).ok()
             });
             let parsed: toml::Table = parsed.ok_or_else(|| {
-                Error::input("--set", "KEY=VALUE", pair.clone(), "write it as in a preset, for example --set seed=7")
+                Error::input(
+                    "--set",
+                    "KEY=VALUE",
+                    pair.clone(),
+                    "write it as in a preset, for example --set seed=7",
+                )
             })?;
             table.extend(parsed);
         }
@@ -98,7 +103,10 @@ impl TrainFlags {
         put("fine_iterations", self.fine_iterations.map(count));
         put("max_side", self.max_side.map(|n| count(n.into())));
         put("seed", self.seed.map(count));
-        put("perceptual_weights", self.perceptual_weights.as_ref().map(|p| p.to_string_lossy().into_owned().into()));
+        put(
+            "perceptual_weights",
+            self.perceptual_weights.as_ref().map(|p| p.to_string_lossy().into_owned().into()),
+        );
         Ok(table)
     }
 

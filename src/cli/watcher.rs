@@ -17,7 +17,10 @@ impl TrainingWatcher {
     /// # Errors
     /// [`crate::Error::Internal`] when the system refuses the handler.
     pub fn start(done: u64, total: u64, quiet: bool) -> Result<Self> {
-        Ok(TrainingWatcher { progress: Progress::start("train", done, total, quiet), interrupt: Interrupt::get()? })
+        Ok(TrainingWatcher {
+            progress: Progress::start("train", done, total, quiet),
+            interrupt: Interrupt::get()?,
+        })
     }
 
     /// Ends the display.

@@ -39,7 +39,12 @@ impl Archive {
         })?;
         if !values.len().is_multiple_of(stride.max(1)) {
             let found = format!("{} numbers in {name}", values.len());
-            return Err(Error::input(at.display(), format!("rows of {stride}"), found, "use a file this version wrote"));
+            return Err(Error::input(
+                at.display(),
+                format!("rows of {stride}"),
+                found,
+                "use a file this version wrote",
+            ));
         }
         Ok(values)
     }
@@ -75,12 +80,14 @@ impl Archive {
     /// [`Error::Internal`] when they cannot be put into one.
     pub fn take_safetensors(&mut self, prefix: &str) -> Result<Vec<u8>> {
         let fail = |e: safetensors::SafeTensorError| Error::Internal(e.to_string());
-        let names: Vec<String> = self.arrays.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
+        let names: Vec<String> =
+            self.arrays.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
         let taken: Vec<_> = names.iter().filter_map(|name| Some((name, self.arrays.remove(name)?))).collect();
         let views: Vec<(&str, TensorView<'_>)> = taken
             .iter()
             .map(|(name, (shape, values))| {
-                let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).map_err(fail)?;
+                let view =
+                    TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).map_err(fail)?;
                 Ok((&name[prefix.len()..], view))
             })
             .collect::<Result<_>>()?;
@@ -99,7 +106,8 @@ impl Archive {
             .arrays
             .iter()
             .map(|(name, (shape, values))| {
-                let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).map_err(fail)?;
+                let view =
+                    TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).map_err(fail)?;
                 Ok((name.as_str(), view))
             })
             .collect::<Result<_>>()?;
@@ -114,7 +122,12 @@ impl Archive {
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = data_utils::files::read_bounded(path, LIMIT)?;
         let refuse = |found: String| {
-            Error::input(path.display(), "a whole safetensors file", found, "use an earlier checkpoint or train again")
+            Error::input(
+                path.display(),
+                "a whole safetensors file",
+                found,
+                "use an earlier checkpoint or train again",
+            )
         };
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| refuse(e.to_string()))?;
         let tensors = SafeTensors::deserialize(&bytes).map_err(|e| refuse(e.to_string()))?;
@@ -135,7 +148,9 @@ impl Archive {
     }
 
     fn checksum(&self) -> u32 {
-        self.arrays.values().fold(0, |crc, (_, values)| crc32c::crc32c_append(crc, bytemuck::cast_slice(values)))
+        self.arrays
+            .values()
+            .fold(0, |crc, (_, values)| crc32c::crc32c_append(crc, bytemuck::cast_slice(values)))
     }
 }
 

@@ -107,9 +107,15 @@ impl Head {
     /// # Errors
     /// [`Error::Input`] when something is missing or of another shape.
     pub fn restore(archive: &mut Archive, path: &Path, device: &Device) -> Result<Self> {
-        let settings: HeadSettings = serde_json::from_str(&archive.take_text(path, SETTINGS)?).map_err(|e| {
-            Error::input(path.display(), "settings of this version", e.to_string(), "train the head again")
-        })?;
+        let settings: HeadSettings =
+            serde_json::from_str(&archive.take_text(path, SETTINGS)?).map_err(|e| {
+                Error::input(
+                    path.display(),
+                    "settings of this version",
+                    e.to_string(),
+                    "train the head again",
+                )
+            })?;
         let bands = (settings.sh_degree.min(3) + 1).pow(2);
         let cloud = Cloud {
             sh_degree: settings.sh_degree.min(3),
@@ -125,7 +131,12 @@ impl Head {
         let more = [cloud.harmonics.len() / (3 * bands), cloud.embedding.len() / EMBEDDING];
         if lengths.iter().chain(&more).any(|l| *l != n) {
             let found = format!("{lengths:?} and {more:?} surfels");
-            return Err(Error::input(path.display(), format!("{n} surfels in every array"), found, "train again"));
+            return Err(Error::input(
+                path.display(),
+                format!("{n} surfels in every array"),
+                found,
+                "train again",
+            ));
         }
         let bytes = archive.take_safetensors("field.")?;
         let at = path.display().to_string();

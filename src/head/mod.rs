@@ -100,7 +100,13 @@ impl Head {
         let each = weight / (self.settings.extent * (packed.len() / width * 3).max(1) as f32);
         for (row, out) in packed.chunks_exact(width).zip(gradient.chunks_exact_mut(width)) {
             for k in self.layout.position.clone() {
-                out[k] += if row[k] > 0.0 { each } else if row[k] < 0.0 { -each } else { 0.0 };
+                out[k] += if row[k] > 0.0 {
+                    each
+                } else if row[k] < 0.0 {
+                    -each
+                } else {
+                    0.0
+                };
             }
         }
     }

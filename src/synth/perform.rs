@@ -114,7 +114,8 @@ pub fn perform(
                 torso: torso.as_ref().map(|image| image.as_raw().as_slice()),
                 original: source.as_ref().map(|pixels| pixels.rgb.as_slice()),
             };
-            let background = options.background.paint([width, height], &plates, number as u64, options.seed)?;
+            let background =
+                options.background.paint([width, height], &plates, number as u64, options.seed)?;
             let mask: Option<Vec<f32>> = match (options.use_gt_mask, &source) {
                 (true, Some(source)) => {
                     let inside = source.part_mask(head.settings.part);
@@ -122,8 +123,13 @@ pub fn perform(
                 }
                 _ => None,
             };
-            let layers =
-                Layers { size: [width, height], color, alpha, mask: mask.as_deref(), background: &background };
+            let layers = Layers {
+                size: [width, height],
+                color,
+                alpha,
+                mask: mask.as_deref(),
+                background: &background,
+            };
             let picture = compose(&layers, options.seam)?;
             writer.push(&picture)?;
             if let Some(videos) = &mut attention {

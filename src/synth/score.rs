@@ -113,7 +113,9 @@ impl<'a> Scorer<'a> {
     /// The 68 landmarks of a picture; tracker 0 follows the drawn face, 1 the filmed one.
     fn face(&mut self, tracker: usize, size: [usize; 2], rgb: &[u8]) -> Result<Option<[[f32; 2]; 68]>> {
         let Some(trackers) = &mut self.trackers else { return Ok(None) };
-        let Some(picture) = RgbImage::from_raw(size[0] as u32, size[1] as u32, rgb.to_vec()) else { return Ok(None) };
+        let Some(picture) = RgbImage::from_raw(size[0] as u32, size[1] as u32, rgb.to_vec()) else {
+            return Ok(None);
+        };
         Ok(trackers[tracker].next(&picture)?.map(|face| face.ibug68()))
     }
 
@@ -126,7 +128,8 @@ impl<'a> Scorer<'a> {
     }
 
     fn truth_report(&self, name: &str) -> Result<Report> {
-        let network = self.judge.lpips.as_ref().map(|l| format!(" ({})", l.backbone().name())).unwrap_or_default();
+        let network =
+            self.judge.lpips.as_ref().map(|l| format!(" ({})", l.backbone().name())).unwrap_or_default();
         let mut report = Report::new(vec![
             Column::new("psnr_in_mask", "PSNR in mask dB", 2),
             Column::new("ssim", "SSIM", 4),
@@ -170,7 +173,8 @@ impl<'a> Scorer<'a> {
         let seen: Vec<(f64, f32)> =
             self.drawn.iter().zip(loudness).filter_map(|(opening, db)| Some(((*opening)?, *db))).collect();
         let loudest = loudness.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let (quiet, spoken): (Vec<_>, Vec<_>) = seen.iter().partition(|(_, db)| *db < loudest - SILENCE_BELOW_DB);
+        let (quiet, spoken): (Vec<_>, Vec<_>) =
+            seen.iter().partition(|(_, db)| *db < loudest - SILENCE_BELOW_DB);
         let mean = |part: &[(f64, f32)], why: &str| {
             let mut mean = Mean::default();
             part.iter().for_each(|(opening, _)| mean.add(*opening));
@@ -182,7 +186,8 @@ impl<'a> Scorer<'a> {
                 movement.add((a - b).abs());
             }
         }
-        let (openings, levels): (Vec<f64>, Vec<f64>) = seen.iter().map(|(o, db)| (*o, f64::from(*db))).unzip();
+        let (openings, levels): (Vec<f64>, Vec<f64>) =
+            seen.iter().map(|(o, db)| (*o, f64::from(*db))).unzip();
         report.push(
             name,
             self.drawn.len(),

@@ -72,7 +72,8 @@ fn list(model: &Path) -> Result<Vec<PathBuf>> {
     if !folder.exists() {
         return Ok(Vec::new());
     }
-    let entries = std::fs::read_dir(&folder).map_err(|e| Error::io(&folder, "a folder of checkpoints", &e))?;
+    let entries =
+        std::fs::read_dir(&folder).map_err(|e| Error::io(&folder, "a folder of checkpoints", &e))?;
     let mut found: Vec<(u64, PathBuf)> = entries
         .filter_map(|entry| entry.ok().map(|e| e.path()))
         .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
@@ -146,7 +147,10 @@ impl<'a> Trainer<'a> {
             let first = archive.take(path, &format!("adam.first.{name}"), 1)?;
             let second = archive.take(path, &format!("adam.second.{name}"), 1)?;
             if first.len() != adam.first.len() || second.len() != adam.second.len() {
-                return Err(refuse(format!("{} moments of {name}", adam.first.len()), first.len().to_string()));
+                return Err(refuse(
+                    format!("{} moments of {name}", adam.first.len()),
+                    first.len().to_string(),
+                ));
             }
             *adam = Adam { first, second, steps: steps(name)? };
             Ok(())

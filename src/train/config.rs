@@ -186,7 +186,12 @@ impl TrainConfig {
         merge(&mut table, overrides);
         let config: TrainConfig = toml::Value::Table(table).try_into().map_err(|e: toml::de::Error| {
             let reason = e.message().to_owned();
-            Error::input(at, "the keys of a preset", reason, "see arguments/head.toml for every key and its meaning")
+            Error::input(
+                at,
+                "the keys of a preset",
+                reason,
+                "see arguments/head.toml for every key and its meaning",
+            )
         })?;
         config.check(at)?;
         Ok(config)
@@ -225,10 +230,20 @@ impl TrainConfig {
         if self.sh_degree > 3 {
             return refuse("sh_degree", "0 to 3", self.sh_degree.to_string());
         }
-        if self.densify_every == 0 || self.test_every == 0 || self.save_every == 0 || self.checkpoint_every == 0 {
-            return refuse("densify_every, test_every, save_every, checkpoint_every", "at least 1 step", "0".into());
+        if self.densify_every == 0
+            || self.test_every == 0
+            || self.save_every == 0
+            || self.checkpoint_every == 0
+        {
+            return refuse(
+                "densify_every, test_every, save_every, checkpoint_every",
+                "at least 1 step",
+                "0".into(),
+            );
         }
-        for (key, share) in [("hard_mouths", self.hard_mouths), ("frame_code_dropout", self.frame_code_dropout)] {
+        for (key, share) in
+            [("hard_mouths", self.hard_mouths), ("frame_code_dropout", self.frame_code_dropout)]
+        {
             if !(0.0..=1.0).contains(&share) {
                 return refuse(key, "a share between 0 and 1", share.to_string());
             }

@@ -79,7 +79,8 @@ impl Events {
     /// [`Error::Input`] when the disk is full.
     pub fn picture(&mut self, tag: &str, step: u64, size: [u32; 2], png: &[u8]) -> Result<()> {
         let image =
-            [varint(1, u64::from(size[1])), varint(2, u64::from(size[0])), varint(3, 3), bytes(4, png)].concat();
+            [varint(1, u64::from(size[1])), varint(2, u64::from(size[0])), varint(3, 3), bytes(4, png)]
+                .concat();
         let summary = bytes(1, &[bytes(1, tag.as_bytes()), bytes(4, &image)].concat());
         self.tensorboard.write(&record(&event(step, &summary)))
     }
@@ -161,7 +162,8 @@ mod tests {
         events.picture("test/frame", 8, [1, 1], b"png").expect("written");
         events.flush().expect("flushed");
         let text = std::fs::read_to_string(dir.path().join("metrics.jsonl")).expect("read");
-        let lines: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).expect("json")).collect();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|l| serde_json::from_str(l).expect("json")).collect();
         assert_eq!(lines.len(), 2);
         assert_eq!((lines[0]["step"].as_u64(), lines[0]["l1"].as_f64()), (Some(7), Some(0.25)));
         let events = std::fs::read(dir.path().join("events.out.tfevents.surfeltalk")).expect("read");

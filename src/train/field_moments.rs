@@ -26,7 +26,13 @@ impl FieldMoments {
     ///
     /// # Errors
     /// [`crate::Error::Internal`] when the field's device fails.
-    pub fn step(&mut self, field: &Field, gradients: &FieldGradients, grid_rate: f32, rate: f32) -> Result<()> {
+    pub fn step(
+        &mut self,
+        field: &Field,
+        gradients: &FieldGradients,
+        grid_rate: f32,
+        rate: f32,
+    ) -> Result<()> {
         let pairs = field.parameters().iter().zip(&gradients.parameters);
         for ((name, adam), ((_, var), gradient)) in self.adams.iter_mut().zip(pairs) {
             let mut values: Vec<f32> = var.flatten_all()?.to_vec1()?;

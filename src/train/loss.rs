@@ -130,7 +130,12 @@ struct FrameLoss {
 ///
 /// # Errors
 /// [`crate::Error::Internal`] when the SSIM of an image cannot be taken.
-pub fn image_loss(rendered: &Rendered, cameras: &[Camera], targets: &[Target], weights: &Weights) -> Result<Loss> {
+pub fn image_loss(
+    rendered: &Rendered,
+    cameras: &[Camera],
+    targets: &[Target],
+    weights: &Weights,
+) -> Result<Loss> {
     let frames: Vec<FrameLoss> = targets
         .par_iter()
         .enumerate()
@@ -304,7 +309,10 @@ mod tests {
 
     fn noise(n: usize, seed: u32) -> Vec<f32> {
         (0..n as u32)
-            .map(|i| ((i.wrapping_mul(2654435761).wrapping_add(seed.wrapping_mul(40503)) >> 8) % 1000) as f32 / 1000.0)
+            .map(|i| {
+                ((i.wrapping_mul(2654435761).wrapping_add(seed.wrapping_mul(40503)) >> 8) % 1000) as f32
+                    / 1000.0
+            })
             .collect()
     }
 
@@ -326,8 +334,15 @@ mod tests {
             state: Box::new(()),
         };
         let camera_from_world = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
-        let camera =
-            Camera { camera_from_world, fx: 40.0, fy: 40.0, cx: 11.5, cy: 9.5, width: w as u32, height: h as u32 };
+        let camera = Camera {
+            camera_from_world,
+            fx: 40.0,
+            fy: 40.0,
+            cx: 11.5,
+            cy: 9.5,
+            width: w as u32,
+            height: h as u32,
+        };
         let target = |seed| Target {
             color: noise(3 * n, seed),
             mask: noise(n, seed + 1).iter().map(|v| v.round()).collect(),
@@ -366,7 +381,9 @@ mod tests {
                 let keep = pick(&mut rendered)[at];
                 let mut at_value = |v: f32| {
                     pick(&mut rendered)[at] = v;
-                    f64::from(image_loss(&rendered, &cameras, &targets, &weights).expect("scored").terms.total)
+                    f64::from(
+                        image_loss(&rendered, &cameras, &targets, &weights).expect("scored").terms.total,
+                    )
                 };
                 let slope = ((at_value(keep + h) - at_value(keep - h)) / f64::from(2.0 * h)) as f32;
                 at_value(keep);

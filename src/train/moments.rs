@@ -25,7 +25,8 @@ impl CloudRates {
     /// The rates at `step` of `steps`, for a cloud whose initial half size was `extent`; `factor` scales all but
     /// the embedding's.
     pub fn at(config: &TrainConfig, step: u64, steps: u64, extent: f32, factor: f64) -> Self {
-        let position = log_linear(config.position_lr[0], config.position_lr[1], step, steps) * f64::from(extent);
+        let position =
+            log_linear(config.position_lr[0], config.position_lr[1], step, steps) * f64::from(extent);
         CloudRates {
             position: (factor * position) as f32,
             rotation: (factor * config.rotation_lr) as f32,

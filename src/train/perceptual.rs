@@ -51,11 +51,13 @@ impl Perceptual {
                     .collect()
             };
             let drawn = cut(&rendered.color[frame * 3 * n..][..3 * n]);
-            let (value, slope) = self.lpips.distance_and_gradient(&drawn, &cut(&target.color), [side, side])?;
+            let (value, slope) =
+                self.lpips.distance_and_gradient(&drawn, &cut(&target.color), [side, side])?;
             total += value as f32 * share;
             let out = &mut gradient[frame * 3 * n..][..3 * n];
             for (i, g) in slope.iter().enumerate() {
-                out[i / (side * side) * n + (row + i / side % side) * w + col + i % side] += weight * share * g;
+                out[i / (side * side) * n + (row + i / side % side) * w + col + i % side] +=
+                    weight * share * g;
             }
         }
         Ok(total)
@@ -103,7 +105,8 @@ mod tests {
     #[test]
     fn half_of_the_patches_lie_on_the_lips() {
         let lips = Rect { row0: 20, row1: 30, col0: 30, col1: 40 };
-        let on = (0..100).filter(|i| corner(&target(Some(lips)), [f64::from(*i) / 100.0, 0.0], [48, 64], 32) == [9, 19]);
+        let on = (0..100)
+            .filter(|i| corner(&target(Some(lips)), [f64::from(*i) / 100.0, 0.0], [48, 64], 32) == [9, 19]);
         assert_eq!(on.count(), 50);
     }
 }

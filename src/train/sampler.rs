@@ -94,7 +94,13 @@ impl Sampler {
         let fits = state.errors.len() == frames && state.order.iter().all(|i| (*i as usize) < frames);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_word_pos(state.word_position);
-        fits.then_some(Sampler { rng, order: state.order, next: state.next, errors: state.errors, hard_share })
+        fits.then_some(Sampler {
+            rng,
+            order: state.order,
+            next: state.next,
+            errors: state.errors,
+            hard_share,
+        })
     }
 }
 

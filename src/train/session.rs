@@ -135,7 +135,8 @@ impl<'a> Session<'a> {
             }
             let config = &self.trainer.config;
             let last = self.trainer.finished();
-            let (test, save) = (done.is_multiple_of(config.test_every), done.is_multiple_of(config.save_every));
+            let (test, save) =
+                (done.is_multiple_of(config.test_every), done.is_multiple_of(config.save_every));
             let check = done.is_multiple_of(config.checkpoint_every);
             if test || last {
                 let found = evaluate(&self.trainer, config.test_frames)?;
@@ -170,7 +171,9 @@ impl<'a> Session<'a> {
 
     fn iteration_dir(&self, stage: Stage, step: u64) -> PathBuf {
         match stage {
-            Stage::Coarse => self.options.model_path.join("point_cloud").join(format!("coarse_iteration_{step}")),
+            Stage::Coarse => {
+                self.options.model_path.join("point_cloud").join(format!("coarse_iteration_{step}"))
+            }
             Stage::Fine => self.folder.iteration_dir(step),
         }
     }

@@ -20,13 +20,19 @@ pub struct NormalConsistency {
 
 /// How far the drawn normals (`[3, rows, columns]`, view space, facing the camera) are from those of the
 /// surface that expected depth `depth / alpha` describes. The border and pixels nothing covers count as 0.
-pub fn normal_consistency(camera: &Camera, normal: &[f32], depth: &[f32], alpha: &[f32]) -> NormalConsistency {
+pub fn normal_consistency(
+    camera: &Camera,
+    normal: &[f32],
+    depth: &[f32],
+    alpha: &[f32],
+) -> NormalConsistency {
     let (w, h) = (camera.width as usize, camera.height as usize);
     let n = w * h;
     let ray = |x: usize, y: usize| -> [f32; 3] {
         [((x as f64 - camera.cx) / camera.fx) as f32, ((y as f64 - camera.cy) / camera.fy) as f32, 1.0]
     };
-    let z: Vec<f32> = depth.iter().zip(alpha).map(|(d, a)| if *a > ALPHA_MIN { d / a } else { 0.0 }).collect();
+    let z: Vec<f32> =
+        depth.iter().zip(alpha).map(|(d, a)| if *a > ALPHA_MIN { d / a } else { 0.0 }).collect();
     let mut out =
         NormalConsistency { value: 0.0, normal: vec![0.0; 3 * n], depth: vec![0.0; n], alpha: vec![0.0; n] };
     let mut d_z = vec![0.0f32; n];
@@ -56,7 +62,8 @@ pub fn normal_consistency(camera: &Camera, normal: &[f32], depth: &[f32], alpha:
             }
             // d(−N·v/|v|)/dv = −(N − (N·u)u)/|v|
             let along = dot(drawn, surface);
-            let d_cross: [f32; 3] = std::array::from_fn(|c| -scale * (drawn[c] - along * surface[c]) / length);
+            let d_cross: [f32; 3] =
+                std::array::from_fn(|c| -scale * (drawn[c] - along * surface[c]) / length);
             let d_down = self::cross(across, d_cross);
             let d_across = self::cross(d_cross, down);
             d_z[near[1]] += dot(d_across, rays[1]);
@@ -156,7 +163,10 @@ mod tests {
             };
             for (which, got) in [(0, found.normal[at]), (1, found.depth[at]), (2, found.alpha[at])] {
                 let want = slope(which);
-                assert!((got - want).abs() < 2e-2 * want.abs() + 2e-5, "{which} at {at}: {got} against {want}");
+                assert!(
+                    (got - want).abs() < 2e-2 * want.abs() + 2e-5,
+                    "{which} at {at}: {got} against {want}"
+                );
             }
         }
     }

@@ -135,8 +135,14 @@ impl<'a> Trainer<'a> {
             &options,
         )?;
         let [width, height] = dataset.size;
-        let settings =
-            HeadSettings::new(config.part, dataset.audio.kind, width.max(height), config.seed, &cloud, config.field.clone())?;
+        let settings = HeadSettings::new(
+            config.part,
+            dataset.audio.kind,
+            width.max(height),
+            config.seed,
+            &cloud,
+            config.field.clone(),
+        )?;
         let mut head = Head::new(settings, cloud, device)?;
         let cameras: Vec<[f32; 12]> =
             dataset.frames[dataset.train_indices()].iter().map(|frame| frame.camera.token()).collect();
@@ -152,10 +158,17 @@ impl<'a> Trainer<'a> {
     ) -> Result<Self> {
         let frames: Vec<usize> = dataset.train_indices().collect();
         if frames.is_empty() {
-            return Err(Error::input("transforms_train.json", "a frame to train on", "none", "process the clip again"));
+            return Err(Error::input(
+                "transforms_train.json",
+                "a frame to train on",
+                "none",
+                "process the clip again",
+            ));
         }
         let perceptual = match &config.perceptual_weights {
-            Some(path) if config.lambda_perceptual > 0.0 => Some(Perceptual::open(path, config.perceptual_patch)?),
+            Some(path) if config.lambda_perceptual > 0.0 => {
+                Some(Perceptual::open(path, config.perceptual_patch)?)
+            }
             _ => None,
         };
         Ok(Trainer {
@@ -311,8 +324,13 @@ impl<'a> Trainer<'a> {
             _ => 0.0,
         };
         clock.lap(|t| &mut t.loss);
-        let gradients =
-            self.rasterizer.backward(&activated.batch(), &view.cameras, &settings, &rendered, &loss.gradients)?;
+        let gradients = self.rasterizer.backward(
+            &activated.batch(),
+            &view.cameras,
+            &settings,
+            &rendered,
+            &loss.gradients,
+        )?;
         clock.lap(|t| &mut t.raster_backward);
         let raw = activate_vjp(&self.head.cloud, deltas.as_ref(), &activated, &gradients)?;
         clock.lap(|t| &mut t.activate);
