@@ -27,7 +27,7 @@ impl Convolution {
     }
 
     /// `[rows, inputs, steps]` to `[rows, outputs, steps / stride]` (rounded up), leaky ReLU after it. The three taps are laid
-    /// side by side and multiplied at once.
+    /// side by side and multiplied at once; candle's own `conv1d` (0.11.1) returns a wrong gradient of its weights.
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (rows, inputs, steps) = x.dims3()?;
         let (outputs, after) = (self.bias.elem_count(), steps.div_ceil(self.stride));

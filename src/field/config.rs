@@ -56,7 +56,8 @@ pub struct FieldConfig {
     /// so far. Makes one learning rate good for metres and decimetres.
     pub position_range: f64,
     /// Gain of the Xavier initialisation of the last layer of each head. 0 starts the deformation at exactly zero,
-    /// so the fine stage begins with the picture the coarse stage ended with (SyncGaussianTalker: 0.1).
+    /// so the fine stage begins with the picture the coarse stage ended with. SyncGaussianTalker has 0.1, which was
+    /// worse on a made-up mouth and brow: rms error 0.0037 against 0.0031 after 400 steps, held out 0.0039 against 0.0035.
     pub head_gain: f64,
     /// Which tokens hear their input.
     pub inputs: TokenInputs,

@@ -3,11 +3,11 @@
 use super::attention::{Folded, Layer};
 use super::config::FieldBounds;
 use super::heads::Heads;
-use super::params::{Dense, Parameters, from_bytes, to_bytes};
-use super::rows::{DenseValues, FrameValues, LayerValues, RowValues, Widths, infer, queries};
-use super::rows_backward::{RowGradients, backward};
+use super::params::{Dense, Parameters};
+use super::rows::{infer, queries};
+use super::rows_backward::backward;
 use super::tokens::{CameraStatistics, TokenNets};
-use super::triplane::{PLANES, Prepared, TriPlane};
+use super::triplane::{Prepared, TriPlane};
 use super::triplane_graph::with_values;
 use super::{Conditions, FieldConfig, Layout, TOKENS};
 use crate::{Error, Result};
@@ -42,18 +42,18 @@ pub struct FieldGradients {
 
 /// The deformation field.
 pub struct Field {
-    config: FieldConfig,
-    bounds: FieldBounds,
-    cameras: CameraStatistics,
-    layout: Layout,
-    parameters: Parameters,
-    planes: TriPlane,
-    tokens: TokenNets,
-    query: Dense,
-    layers: Vec<Layer>,
-    heads: Heads,
-    device: Device,
-    dtype: DType,
+    pub(super) config: FieldConfig,
+    pub(super) bounds: FieldBounds,
+    pub(super) cameras: CameraStatistics,
+    pub(super) layout: Layout,
+    pub(super) parameters: Parameters,
+    pub(super) planes: TriPlane,
+    pub(super) tokens: TokenNets,
+    pub(super) query: Dense,
+    pub(super) layers: Vec<Layer>,
+    pub(super) heads: Heads,
+    pub(super) device: Device,
+    pub(super) dtype: DType,
 }
 
 impl Field {
@@ -99,67 +99,6 @@ impl Field {
             heads,
             dtype,
         })
-    }
-
-    /// The field of [`Field::to_safetensors`]; `at` names the file in errors.
-    ///
-    /// # Errors
-    /// [`Error::Input`] that names the tensor that is missing, left over, of another shape, or not finite.
-    pub fn from_safetensors(config: FieldConfig, at: &str, bytes: &[u8], device: &Device) -> Result<Self> {
-        let bounds = FieldBounds { min: [0.0; 3], max: [1.0; 3] };
-        let mut field = Self::new(config, &bounds, 0, device)?;
-        field.load(at, bytes)?;
-        Ok(field)
-    }
-
-    /// Puts the parameters and buffers of [`Field::to_safetensors`] into this field, all or none.
-    ///
-    /// # Errors
-    /// As [`Field::from_safetensors`].
-    pub fn load(&mut self, at: &str, bytes: &[u8]) -> Result<()> {
-        let mut wanted: Vec<_> =
-            self.parameters().iter().map(|(name, var)| (name.clone(), var.dims().to_vec())).collect();
-        wanted.extend(self.buffers()?.iter().map(|(name, tensor)| (name.clone(), tensor.dims().to_vec())));
-        let mut values = from_bytes(at, bytes, &wanted)?;
-        let buffers = values.split_off(self.parameters().len()).concat();
-        let three = |from: usize| std::array::from_fn(|k| buffers[from + k]);
-        let bounds = FieldBounds { min: three(0), max: three(3) };
-        bounds.check().map_err(|_| {
-            Error::input(
-                format!("{at}, tensor bounds"),
-                "a box",
-                format!("{bounds:?}"),
-                "use another checkpoint",
-            )
-        })?;
-        self.bounds = bounds;
-        self.heads.reach = self.config.position_range * f64::from(bounds.longest());
-        self.cameras.mean = std::array::from_fn(|k| buffers[6 + k]);
-        self.cameras.deviation = std::array::from_fn(|k| buffers[18 + k].max(f32::MIN_POSITIVE));
-        for ((_, var), values) in self.parameters().iter().zip(values) {
-            var.set(&Tensor::from_vec(values, var.dims(), &self.device)?.to_dtype(self.dtype)?)?;
-        }
-        Ok(())
-    }
-
-    /// Parameters and buffers (bounds, statistics of the cameras) as the bytes of a safetensors file.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] when the device fails.
-    pub fn to_safetensors(&self) -> Result<Vec<u8>> {
-        let mut tensors: Vec<_> =
-            self.parameters().iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
-        tensors.extend(self.buffers()?);
-        to_bytes(&tensors)
-    }
-
-    fn buffers(&self) -> Result<[(String, Tensor); 2]> {
-        let bounds = [self.bounds.min, self.bounds.max];
-        let cameras = [self.cameras.mean, self.cameras.deviation];
-        Ok([
-            ("bounds".into(), Tensor::new(&bounds, &self.device)?),
-            ("cameras".into(), Tensor::new(&cameras, &self.device)?),
-        ])
     }
 
     /// What is learned: names and variables, always in the same order. Names that begin with `planes.` are the tri-planes,
@@ -232,7 +171,7 @@ impl Field {
         }
         self.check(prepared, embedding, conditions)?;
         let values = self.row_values(&self.fold(conditions)?)?;
-        let packed = self.with_rows(prepared, embedding, |w, planes, embedding| {
+        let packed = self.with_rows(embedding, |w, planes, embedding| {
             Ok(infer(w, &values, &queries(w, &values, planes, &prepared.sites, embedding)))
         })?;
         let shape = (conditions.len(), prepared.rows, self.layout.columns);
@@ -263,7 +202,7 @@ impl Field {
         let values = self.row_values(&folded)?;
         let gradient = gradient.contiguous()?;
         let rows = with_values(&[&gradient], |packed| {
-            self.with_rows(prepared, embedding, |w, planes, embedding| {
+            self.with_rows(embedding, |w, planes, embedding| {
                 Ok(backward(w, &values, planes, &prepared.sites, embedding, packed[0]))
             })
         })?;
@@ -306,7 +245,7 @@ impl Field {
         Ok(())
     }
 
-    fn fold(&self, conditions: &[Conditions]) -> Result<Vec<Folded>> {
+    pub(super) fn fold(&self, conditions: &[Conditions]) -> Result<Vec<Folded>> {
         let tokens = self.tokens.forward(conditions, &self.cameras, &self.device, self.dtype)?;
         self.layers.iter().map(|layer| layer.fold(&tokens)).collect()
     }
@@ -352,114 +291,9 @@ impl Field {
         }
         Ok(FieldGradients { parameters, embedding: gradient_of(&store, &embedding)? })
     }
-
-    fn with_rows<T>(
-        &self,
-        prepared: &Prepared,
-        embedding: &Tensor,
-        work: impl FnOnce(&Widths, &super::rows::Planes<'_>, &[f32]) -> Result<T>,
-    ) -> Result<T> {
-        let c = &self.config;
-        let widths = Widths {
-            sides: c.plane_resolutions.clone(),
-            channels: c.plane_channels,
-            embedding: c.embedding,
-            model: c.model_width,
-            heads: c.attention_heads,
-            feed: c.feed_width,
-            hidden: c.head_width,
-            layout: self.layout.clone(),
-            reach: self.heads.reach as f32,
-        };
-        debug_assert_eq!(prepared.sites.len(), widths.sides.len());
-        let embedding = embedding.to_dtype(DType::F32)?.contiguous()?;
-        let mut tensors: Vec<&Tensor> = self.planes.planes.iter().flatten().collect();
-        tensors.push(&embedding);
-        with_values(&tensors, |slices| {
-            let planes: Vec<[&[f32]; PLANES]> =
-                slices.chunks_exact(PLANES).map(|p| [p[0], p[1], p[2]]).collect();
-            work(&widths, &planes, slices[slices.len() - 1])
-        })
-    }
-
-    /// The parameters the rows use, in the order of [`RowValues::arrays_mut`].
-    fn row_parameters(&self) -> Vec<Tensor> {
-        let pair = |d: &Dense| std::iter::once(d.weight.clone()).chain(d.bias.clone()).collect::<Vec<_>>();
-        let mut out = pair(&self.query);
-        for layer in &self.layers {
-            out.extend(layer.answer_bias().cloned());
-            out.extend([layer.norm1.gamma.clone(), layer.norm1.beta.clone()]);
-            out.extend(pair(&layer.feed1));
-            out.extend(pair(&layer.feed2));
-            out.extend([layer.norm2.gamma.clone(), layer.norm2.beta.clone()]);
-        }
-        out.extend(pair(&self.heads.hidden));
-        self.heads.last.iter().for_each(|head| out.extend(pair(head)));
-        out
-    }
-
-    fn row_values(&self, folded: &[Folded]) -> Result<RowValues> {
-        let frames = folded[0].score.dim(0)?;
-        let layers = self.layers.len();
-        let mut values = RowValues {
-            layers: vec![LayerValues::default(); layers],
-            heads: vec![DenseValues::default(); self.heads.last.len()],
-            frames: vec![vec![FrameValues::default(); layers]; frames],
-            ..RowValues::default()
-        };
-        let mut tensors = self.row_parameters();
-        for frame in 0..frames {
-            for layer in folded {
-                tensors.extend([
-                    layer.score.get(frame)?,
-                    layer.score_bias.get(frame)?,
-                    layer.answer.get(frame)?,
-                ]);
-            }
-        }
-        for (array, tensor) in values.arrays_mut().into_iter().zip(&tensors) {
-            *array = tensor.flatten_all()?.to_vec1()?;
-        }
-        Ok(values)
-    }
-
-    /// The gradients of the rows in the order of the parameters; those of the folded matrices go on through the small
-    /// graph of the tokens.
-    fn collect(&self, folded: &[Folded], rows: RowGradients, embedding: &Tensor) -> Result<FieldGradients> {
-        let RowGradients { mut values, embedding: of_embedding, planes } = rows;
-        let mut arrays = values.arrays_mut().into_iter();
-        let mut of_rows = GradStore::default();
-        for tensor in self.row_parameters() {
-            let array = arrays.next().map(std::mem::take).unwrap_or_default();
-            of_rows.insert(&tensor, Tensor::from_vec(array, tensor.dims(), &self.device)?);
-        }
-        let rest: Vec<Vec<f32>> = arrays.map(std::mem::take).collect();
-        let mut surrogate = Tensor::zeros((), self.dtype, &self.device)?;
-        for (l, layer) in folded.iter().enumerate() {
-            for (k, tensor) in [&layer.score, &layer.score_bias, &layer.answer].into_iter().enumerate() {
-                let of_layer = rest.iter().skip(3 * l + k).step_by(3 * folded.len());
-                let gradient: Vec<f32> = of_layer.flatten().copied().collect();
-                let gradient = Tensor::from_vec(gradient, tensor.dims(), &self.device)?;
-                surrogate = (surrogate + (tensor * gradient)?.sum_all()?)?;
-            }
-        }
-        let of_tokens = surrogate.backward()?;
-        let mut parameters = Vec::with_capacity(self.parameters().len());
-        for ((_, var), plane) in self.parameters().iter().zip(planes) {
-            parameters.push(Tensor::from_vec(plane, var.dims(), &self.device)?);
-        }
-        for (_, var) in &self.parameters()[parameters.len()..] {
-            parameters.push(match of_rows.remove(var) {
-                Some(gradient) => gradient,
-                None => gradient_of(&of_tokens, var)?,
-            });
-        }
-        let embedding = Tensor::from_vec(of_embedding, embedding.dims(), &self.device)?;
-        Ok(FieldGradients { parameters, embedding })
-    }
 }
 
-fn gradient_of(store: &GradStore, tensor: &Tensor) -> Result<Tensor> {
+pub(super) fn gradient_of(store: &GradStore, tensor: &Tensor) -> Result<Tensor> {
     match store.get(tensor) {
         Some(gradient) => Ok(gradient.clone()),
         None => Ok(tensor.zeros_like()?),

@@ -92,8 +92,8 @@ impl TriPlane {
         }
         let place = |point: &[f32], side: usize| {
             let mut site = Site { cell: [0; 3], fraction: [0.0; 3] };
-            for k in 0..3 {
-                let unit = (point[k] - bounds.min[k]) / (bounds.max[k] - bounds.min[k]);
+            for (k, coordinate) in point.iter().enumerate() {
+                let unit = (coordinate - bounds.min[k]) / (bounds.max[k] - bounds.min[k]);
                 let texel = unit.clamp(0.0, 1.0) * (side - 1) as f32;
                 // The last texel is reached as the end of the last cell, so that cell + 1 always exists.
                 let cell = (texel as usize).min(side - 2);
