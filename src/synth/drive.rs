@@ -228,6 +228,7 @@ impl Drive {
                 "check transforms_train.json and transforms_val.json",
             ));
         }
+        let start = start % (2 * (poses.len() - 1)).max(1);
         Drive::new(poses, audio, Path::PingPong { start, frames }, options)
     }
 

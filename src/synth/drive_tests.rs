@@ -58,6 +58,15 @@ fn a_voice_walks_forth_and_back_while_its_audio_runs_forward() {
 }
 
 #[test]
+fn any_start_lies_on_the_path() {
+    for (start, source) in [(5, 1), (6, 0), (usize::MAX, mirror(usize::MAX % 6, 4))] {
+        let mut drive = Drive::voice(poses(4), rows(9), start, None, &unsmoothed()).unwrap();
+        assert_eq!(drive.next().unwrap().source, source);
+    }
+    assert_eq!(Drive::voice(poses(1), rows(3), 7, None, &unsmoothed()).unwrap().count(), 3);
+}
+
+#[test]
 fn the_window_is_zero_outside_the_sound() {
     let frames: Vec<DriveFrame> = Drive::voice(poses(3), rows(5), 0, None, &unsmoothed()).unwrap().collect();
     assert_eq!(frames.len(), 5);
