@@ -3,19 +3,21 @@
 //! What flows where, never back:
 //!
 //! ```text
-//! bin → cli → { train, synth } → { field, raster, surfel, metrics, data_utils } → gpu
+//! bin → cli → { train, synth } → head → { field, raster, surfel, metrics, data_utils }
 //! ```
 //!
 //! * [`surfel`] the canonical cloud: parameters, initialisation, density control, PLY and model folder
 //! * [`raster`] surfels and cameras to images, and gradients back; one trait, a backend per device
 //! * [`field`] what deforms the cloud for a frame (candle)
-//! * [`train`] the trainer; the one seam between candle and the rasterizer
+//! * [`head`] cloud and field together: the one seam between candle and the rasterizer
+//! * [`train`] the trainer
 //! * [`synth`] from a voice to frames to a video; the made-up sample talker
 //! * [`metrics`] PSNR, SSIM, LPIPS, landmark distance
 //! * [`cli`] flags, progress, exit codes
 
 pub mod cli;
 pub mod field;
+pub mod head;
 pub mod metrics;
 pub mod raster;
 pub mod surfel;

@@ -1,1 +1,262 @@
-//! ffmpeg as a child process.
+//! ffmpeg as a child process: what a video is, and its frames as raw RGB through a pipe.
+//!
+//! Every argument is passed as it is, never through a shell; only local files and pipes may be opened; stdin is
+//! closed. What ffmpeg says on stderr is kept to its last few kilobytes and becomes part of the error.
+
+use crate::error::{Error, Problem, Result};
+use image::RgbImage;
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+
+/// Largest side of a video, pixels.
+const MAX_SIDE: u32 = 8192;
+/// Bytes of stderr that are kept.
+const TAIL: usize = 4 << 10;
+/// Bytes of ffprobe's answer that are read.
+const MAX_ANSWER: u64 = 1 << 20;
+
+/// The two programs.
+#[derive(Debug, Clone)]
+pub struct Ffmpeg {
+    /// Path or name of ffmpeg.
+    pub ffmpeg: PathBuf,
+    /// Path or name of ffprobe.
+    pub ffprobe: PathBuf,
+}
+
+/// What a video is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VideoInfo {
+    /// Pixels in a row, as shown (a turned phone video is turned back).
+    pub width: u32,
+    /// Rows, as shown.
+    pub height: u32,
+    /// Frames a second.
+    pub rate: f64,
+    /// Frames by the container's count; not every container has one.
+    pub frames: Option<u64>,
+    /// Seconds by the container's count.
+    pub seconds: Option<f64>,
+    /// Whether there is sound.
+    pub has_sound: bool,
+}
+
+/// ffmpeg and ffprobe where both can be run, otherwise nothing.
+pub fn find() -> Option<Ffmpeg> {
+    let tools = Ffmpeg { ffmpeg: "ffmpeg".into(), ffprobe: "ffprobe".into() };
+    let runs = |program: &Path| {
+        let mut command = Command::new(program);
+        command.arg("-version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|s| s.success())
+    };
+    (runs(&tools.ffmpeg) && runs(&tools.ffprobe)).then_some(tools)
+}
+
+impl Ffmpeg {
+    /// Size, rate and length of the first video stream.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a file that is no video, or of a size beyond 8192 pixels a side.
+    pub fn probe(&self, path: &Path) -> Result<VideoInfo> {
+        readable(path)?;
+        let mut command = Command::new(&self.ffprobe);
+        command.args(["-v", "error", "-protocol_whitelist", "file,pipe", "-of", "json", "-show_entries"]);
+        command.arg("stream=codec_type,width,height,avg_frame_rate,r_frame_rate,nb_frames,duration:stream_side_data=rotation:format=duration");
+        let mut running = Running::start(command.arg("-i").arg(file_url(path)), path)?;
+        let mut answer = Vec::new();
+        let read = running.output.by_ref().take(MAX_ANSWER).read_to_end(&mut answer);
+        running.finish()?;
+        read.map_err(|e| Error::Internal(format!("ffprobe's answer: {e}")))?;
+        info(&answer).map_err(|found| refuse(path, "a video", found))
+    }
+
+    /// The frames of a video, at `rate` frames a second where one is given, scaled to `size` where one is given.
+    ///
+    /// # Errors
+    /// As [`Ffmpeg::probe`]; each frame may fail later on.
+    pub fn frames(&self, path: &Path, rate: Option<f64>, size: Option<[u32; 2]>) -> Result<Frames> {
+        let found = self.probe(path)?;
+        let [width, height] = size.unwrap_or([found.width, found.height]);
+        if [width, height].iter().any(|&s| s == 0 || s > MAX_SIDE) {
+            return Err(refuse(path, "a size of 1 to 8192 pixels a side", format!("{width}×{height}")));
+        }
+        let mut filters = Vec::new();
+        if let Some(rate) = rate {
+            filters.push(format!("fps={rate}"));
+        }
+        if size.is_some() {
+            filters.push(format!("scale={width}:{height}:flags=area"));
+        }
+        let mut command = Command::new(&self.ffmpeg);
+        command
+            .args(["-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i"])
+            .arg(file_url(path));
+        command.args(["-map", "0:v:0", "-an"]);
+        if rate.is_none() {
+            // Every decoded frame once; without this a variable rate is filled up with copies.
+            command.args(["-fps_mode", "passthrough"]);
+        }
+        if !filters.is_empty() {
+            command.arg("-vf").arg(filters.join(","));
+        }
+        command.args(["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]);
+        Ok(Frames {
+            running: Some(Running::start(&mut command, path)?),
+            path: path.into(),
+            width,
+            height,
+            read: 0,
+        })
+    }
+}
+
+/// The frames of a video, one after the other; ffmpeg ends with it.
+#[derive(Debug)]
+pub struct Frames {
+    running: Option<Running>,
+    path: PathBuf,
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    read: u64,
+}
+
+impl Iterator for Frames {
+    type Item = Result<RgbImage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let running = self.running.as_mut()?;
+        let length = self.width as usize * self.height as usize * 3;
+        let mut pixels = Vec::with_capacity(length);
+        let got = running.output.by_ref().take(length as u64).read_to_end(&mut pixels);
+        if matches!(got, Ok(n) if n == length) {
+            self.read += 1;
+            let whole = RgbImage::from_raw(self.width, self.height, pixels);
+            return Some(whole.ok_or_else(|| Error::Internal("a frame of another length".into())));
+        }
+        let ended = self.running.take()?.finish();
+        match (ended, got) {
+            (Err(error), _) => Some(Err(error)),
+            (Ok(()), Err(e)) => Some(Err(Error::io(&self.path, "frames of a video", &e))),
+            (Ok(()), Ok(0)) if self.read > 0 => None,
+            (Ok(()), Ok(0)) => Some(Err(refuse(&self.path, "a video with frames", "none".into()))),
+            (Ok(()), Ok(n)) => Some(Err(refuse(&self.path, "whole frames", format!("{n} bytes of one")))),
+        }
+    }
+}
+
+/// A child whose stderr is read on the side, so that neither pipe can fill up; killed when it is dropped.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    output: ChildStdout,
+    messages: Option<JoinHandle<String>>,
+    path: PathBuf,
+}
+
+impl Running {
+    fn start(command: &mut Command, path: &Path) -> Result<Self> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|e| {
+            Problem::new(&program, "a program that can be run", e.to_string(), "install ffmpeg and try again")
+        })?;
+        let (Some(output), Some(errors)) = (child.stdout.take(), child.stderr.take()) else {
+            return Err(Error::Internal(format!("{program} without pipes")));
+        };
+        let messages = Some(std::thread::spawn(move || tail(errors)));
+        Ok(Running { child, output, messages, path: path.into() })
+    }
+
+    fn finish(mut self) -> Result<()> {
+        // The pipe is at its end or of no more interest; a child that still writes must not wait for us.
+        let drained = std::io::copy(&mut self.output, &mut std::io::sink());
+        let status: std::io::Result<ExitStatus> = drained.and_then(|_| self.child.wait());
+        let said = self.messages.take().and_then(|m| m.join().ok()).unwrap_or_default();
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(refuse(&self.path, "a video that ffmpeg reads", format!("{said} ({status})"))),
+            Err(e) => Err(Error::Internal(format!("waiting for ffmpeg: {e}"))),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail when the child has ended already, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The last part of what was said, on one line.
+fn tail(mut errors: ChildStderr) -> String {
+    let mut kept = Vec::new();
+    let mut part = [0; 1024];
+    while let Ok(n @ 1..) = errors.read(&mut part) {
+        kept.extend_from_slice(&part[..n]);
+        let over = kept.len().saturating_sub(TAIL);
+        kept.drain(..over);
+    }
+    String::from_utf8_lossy(&kept).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `file:` keeps a name with a colon or a leading minus from being taken for something else.
+fn file_url(path: &Path) -> OsString {
+    let mut url = OsString::from("file:");
+    url.push(path);
+    url
+}
+
+fn readable(path: &Path) -> Result<()> {
+    std::fs::File::open(path).map(drop).map_err(|e| Error::io(path, "a video", &e))
+}
+
+fn refuse(path: &Path, expected: &str, found: String) -> Error {
+    Error::input(path.display(), expected, found, "check that this is the right file and plays to its end")
+}
+
+/// ffprobe's answer; what is wrong is said in a few words.
+fn info(answer: &[u8]) -> std::result::Result<VideoInfo, String> {
+    let json: serde_json::Value =
+        serde_json::from_slice(answer).map_err(|e| format!("no answer of ffprobe: {e}"))?;
+    let streams = json["streams"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let of = |kind: &str| streams.iter().find(|s| s["codec_type"] == kind);
+    let video = of("video").ok_or("no video stream")?;
+    let side = |name: &str| video[name].as_u64().and_then(|s| u32::try_from(s).ok()).unwrap_or(0);
+    let number = |value: &serde_json::Value| value.as_str().and_then(|t| t.parse::<f64>().ok());
+    let [mut width, mut height] = [side("width"), side("height")];
+    if [width, height].iter().any(|&s| s == 0 || s > MAX_SIDE) {
+        return Err(format!("{width}×{height} pixels"));
+    }
+    let data = video["side_data_list"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let turned = data.iter().find_map(|d| d["rotation"].as_f64()).unwrap_or(0.0);
+    if (turned / 90.0).round().rem_euclid(2.0) == 1.0 {
+        (width, height) = (height, width);
+    }
+    let rate =
+        [&video["avg_frame_rate"], &video["r_frame_rate"]].into_iter().find_map(|r| fraction(r.as_str()?));
+    Ok(VideoInfo {
+        width,
+        height,
+        rate: rate.ok_or("no frame rate")?,
+        frames: video["nb_frames"].as_str().and_then(|t| t.parse().ok()),
+        seconds: number(&video["duration"]).or(number(&json["format"]["duration"])),
+        has_sound: of("audio").is_some(),
+    })
+}
+
+/// `25/1` as a number above 0.
+fn fraction(text: &str) -> Option<f64> {
+    let (above, below) = text.split_once('/')?;
+    let value = above.parse::<f64>().ok()? / below.parse::<f64>().ok()?;
+    (value.is_finite() && value > 0.0).then_some(value)
+}
+
+#[cfg(test)]
+#[path = "video_tests.rs"]
+mod tests;

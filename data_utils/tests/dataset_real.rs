@@ -75,3 +75,43 @@ fn the_cloud_projects_onto_the_head() {
         assert!(on > 0.9);
     }
 }
+
+/// The same clip without its cloud: what the masks give must lie where the tracked head is.
+#[cfg(unix)]
+#[test]
+fn a_cloud_from_real_masks_lies_where_the_tracked_head_is() {
+    for name in ["anchor50s", "may13s"] {
+        let Some(dir) = clip(name) else { continue };
+        let bare = tempfile::tempdir().expect("a temporary folder");
+        for file in ["ori_imgs", "parsing", "transforms_train.json", "transforms_val.json", "aud.wav"] {
+            let from = dir.canonicalize().expect("a path").join(file);
+            std::os::unix::fs::symlink(from, bare.path().join(file)).expect("a link");
+        }
+        let tracked = Dataset::open(&dir, &OpenOptions::default()).expect("a dataset");
+        let dataset = Dataset::open(bare.path(), &OpenOptions::default()).expect("a dataset");
+        let start = Instant::now();
+        let clouds = [&tracked, &dataset].map(|d| d.initial_points().expect("a cloud").positions);
+        let mean =
+            |points: &[[f32; 3]], k: usize| points.iter().map(|p| p[k]).sum::<f32>() / points.len() as f32;
+        let [a, b] = [&clouds[0], &clouds[1]].map(|c| [0, 1, 2].map(|k| mean(c, k)));
+        let count = clouds[1].len();
+        println!(
+            "{name}: {count} points in {:.2} s around {b:.3?}, tracked {a:.3?}",
+            start.elapsed().as_secs_f64()
+        );
+        assert!((10_000..40_000).contains(&count));
+        // Metres: hair and neck move the middle of the volume, by less than half a head.
+        assert!((0..3).all(|k| (a[k] - b[k]).abs() < 0.1));
+    }
+}
+
+#[test]
+fn real_frames_are_decoded_again_when_nothing_may_be_kept() {
+    let Some(dir) = clip("anchor50s") else { return };
+    let dataset =
+        Dataset::open(&dir, &OpenOptions { image_budget: 0, ..OpenOptions::default() }).expect("a dataset");
+    let start = Instant::now();
+    (0..100).for_each(|i| assert_eq!(dataset.pixels(i * 11).expect("pixels").bytes(), 512 * 512 * 4));
+    println!("{:.1} ms a frame, one thread", start.elapsed().as_secs_f64() * 10.0);
+    assert_eq!(dataset.cached_bytes(), 0);
+}

@@ -1,2 +1,13 @@
-//! Placeholder until the spine stands.
-fn main() {}
+//! Makes a sample talker, trains a head on it and lets it say a new sentence.
+
+use clap::Parser as _;
+use std::process::ExitCode;
+use surfeltalk::cli::{demo, exit};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let flags = demo::DemoFlags::parse_from(exit::arguments());
+    exit::run(|| demo::run(&flags))
+}

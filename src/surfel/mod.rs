@@ -1,5 +1,11 @@
 //! The canonical cloud: its parameters, how it starts, how it grows and shrinks, and the files that hold it.
 
+pub mod activate;
 pub mod cloud;
+pub mod density;
+pub mod init;
+pub mod model_dir;
+pub mod ply;
+pub mod quaternion;
 
 pub use cloud::Cloud;

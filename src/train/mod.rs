@@ -1,1 +1,28 @@
-//! Filled by its own change.
+//! Training: frames in, a head out.
+//!
+//! [`Session`] is a whole run (folder, checkpoints, logs); [`Trainer`] one step after another (numbers in, numbers
+//! out). Losses on images and Adam live here; the head itself, and the seam between candle and the rasterizer,
+//! are [`crate::head`]'s.
+
+mod adam;
+mod checkpoint;
+mod config;
+mod evaluate;
+mod events;
+mod field_moments;
+mod loss;
+mod moments;
+mod perceptual;
+mod sampler;
+mod schedule;
+mod session;
+mod surface;
+mod targets;
+mod trainer;
+
+pub use checkpoint::has_any as has_checkpoint;
+pub use config::{TrainBackground, TrainConfig};
+pub use evaluate::{Evaluation, evaluate};
+pub use loss::LossTerms;
+pub use session::{Session, SessionOptions, Summary, Watcher};
+pub use trainer::{Stage, StepReport, StepTimes, Trainer};

@@ -1,16 +1,18 @@
 //! Any sound file to mono at 16 kHz: symphonia for wav, mp3, m4a and flac, ffmpeg for what it cannot read.
 
+use super::mp4_edits::{self, Edit};
 use super::resample::ToSampleRate;
+use super::source::{self, Source};
 use super::{LONGEST, SAMPLE_RATE, Sound, ffmpeg};
 use crate::error::{Error, Result};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use symphonia::core::codecs::audio::AudioDecoderOptions;
 use symphonia::core::errors::Error as DecodeError;
 use symphonia::core::formats::probe::Hint;
+use symphonia::core::formats::well_known::FORMAT_ID_ISOMP4;
 use symphonia::core::formats::{FormatOptions, TrackType};
-use symphonia::core::io::{MediaSource, MediaSourceStream};
+use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
 /// Channels accepted in one track.
@@ -18,6 +20,9 @@ const CHANNEL_LIMIT: usize = 64;
 /// How many frames a track may lack of its declared length before it counts as cut off. Encoders round up to
 /// their own blocks (1,152 in MP3, 2,048 in HE-AAC); a cut file lacks more or ends inside a packet.
 const DECLARED_SLACK: u64 = 2 * 2048;
+
+/// How long a track in a film may wait before it begins, in seconds.
+const LONGEST_WAIT: u32 = 60;
 
 /// Why a file gave no sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,19 +37,18 @@ pub(super) enum Failure {
     TooLong,
 }
 
-pub(super) fn load(path: &Path) -> Result<Sound> {
+/// Loads `path`; what symphonia cannot read goes to ffmpeg when `may_start_ffmpeg`.
+pub(super) fn load(path: &Path, may_start_ffmpeg: bool) -> Result<Sound> {
     let expected = "a sound file (wav, mp3, m4a, flac)";
     let mut file = File::open(path).map_err(|e| Error::io(path, expected, &e))?;
     let length = file.metadata().map_err(|e| Error::io(path, expected, &e))?.len();
-    let patch = inspect_wav(&mut file, length).map_err(|e| Error::io(path, expected, &e))?;
+    let patch = source::inspect_wav(&mut file, length).map_err(|e| Error::io(path, expected, &e))?;
     let decoded = match patch {
-        Ok(patch) => {
-            with_symphonia(Source { file, length, patch }, path.extension().and_then(|e| e.to_str()))
-        }
+        Ok(patch) => with_symphonia(path, Source { file, length, patch }),
         Err(failure) => Err(failure),
     };
     let decoded = match decoded {
-        Err(Failure::Unsupported(found)) if length > 0 => {
+        Err(Failure::Unsupported(found)) if may_start_ffmpeg => {
             ffmpeg::decode(path).map_err(|ffmpeg| match ffmpeg {
                 Failure::Unsupported(why) => Failure::Unsupported(format!("{found}; {why}")),
                 other => other,
@@ -64,96 +68,16 @@ pub(super) fn load(path: &Path) -> Result<Sound> {
     Err(Error::input(path.display(), expected, found, remedy))
 }
 
-/// Where a wav file declares the length of its samples and what it is in truth, when it left that open.
-type Patch = Option<(u64, [u8; 4])>;
-
-/// Walks the chunks of a RIFF file up to its samples. A program that writes wav into a pipe declares a length of
-/// 0 or 2³²−1 and means "until the end"; any other length beyond the end is a file cut off.
-fn inspect_wav(
-    file: &mut (impl Read + Seek),
-    length: u64,
-) -> std::io::Result<std::result::Result<Patch, Failure>> {
-    let mut head = [0u8; 12];
-    if length == 0 {
-        return Ok(Err(Failure::NoSound("an empty file".to_string())));
-    }
-    let is_wav = length >= 12 && {
-        file.read_exact(&mut head)?;
-        &head[..4] == b"RIFF" && &head[8..] == b"WAVE"
-    };
-    let mut at = 12;
-    let mut patch = Ok(None);
-    while is_wav && at + 8 <= length {
-        file.seek(SeekFrom::Start(at))?;
-        let mut chunk = [0u8; 8];
-        file.read_exact(&mut chunk)?;
-        let size = u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]);
-        let available = length - at - 8;
-        if &chunk[..4] == b"data" {
-            if available == 0 {
-                patch = Err(Failure::NoSound("a wav file without samples".to_string()));
-            } else if size == 0 || size == u32::MAX {
-                let open = u32::try_from(available).unwrap_or(u32::MAX - 1);
-                patch = Ok(Some((at + 4, open.to_le_bytes())));
-            } else if u64::from(size) > available {
-                patch =
-                    Err(Failure::CutOff(format!("{available} bytes of samples where it declares {size}")));
-            }
-            break;
-        }
-        at += 8 + u64::from(size) + u64::from(size % 2);
-    }
-    file.seek(SeekFrom::Start(0))?;
-    Ok(patch)
-}
-
-/// A file with four of its bytes replaced.
-struct Source {
-    file: File,
-    length: u64,
-    patch: Patch,
-}
-
-impl Read for Source {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let at = self.file.stream_position()?;
-        let read = self.file.read(buffer)?;
-        if let Some((from, bytes)) = self.patch {
-            for (offset, byte) in (from..).zip(bytes) {
-                if let Some(i) = offset.checked_sub(at).filter(|&i| i < read as u64) {
-                    buffer[i as usize] = byte;
-                }
-            }
-        }
-        Ok(read)
-    }
-}
-
-impl Seek for Source {
-    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
-        self.file.seek(to)
-    }
-}
-
-impl MediaSource for Source {
-    fn is_seekable(&self) -> bool {
-        true
-    }
-
-    fn byte_len(&self) -> Option<u64> {
-        Some(self.length)
-    }
-}
-
 fn unsupported(error: &dyn std::fmt::Display) -> Failure {
     Failure::Unsupported(error.to_string())
 }
 
-/// Decodes the first audio track.
-fn with_symphonia(source: Source, extension: Option<&str>) -> std::result::Result<Vec<f32>, Failure> {
+/// Decodes the first audio track of `path`, opened as `source`.
+fn with_symphonia(path: &Path, source: Source) -> std::result::Result<Vec<f32>, Failure> {
+    let length = source.length;
     let stream = MediaSourceStream::new(Box::new(source), Default::default());
     let mut hint = Hint::new();
-    if let Some(extension) = extension {
+    if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
         hint.with_extension(extension);
     }
     let mut format = symphonia::default::get_probe()
@@ -175,7 +99,15 @@ fn with_symphonia(source: Source, extension: Option<&str>) -> std::result::Resul
         .make_audio_decoder(parameters, &AudioDecoderOptions::default())
         .map_err(|e| unsupported(&e))?;
 
-    let mut converter: Option<(u32, ToSampleRate)> = None;
+    let edit = match format.format_info().format {
+        FORMAT_ID_ISOMP4 => {
+            let mut file = File::open(path).map_err(|e| unsupported(&e))?;
+            mp4_edits::find(&mut file, length, id)?
+        }
+        _ => None,
+    };
+
+    let mut heard: Option<Heard> = None;
     let mut planes: Vec<Vec<f32>> = Vec::new();
     let mut mono: Vec<f32> = Vec::new();
     let mut frames = 0u64;
@@ -201,25 +133,22 @@ fn with_symphonia(source: Source, extension: Option<&str>) -> std::result::Resul
         if channels == 0 || channels > CHANNEL_LIMIT {
             return Err(Failure::Unsupported(format!("{channels} channels")));
         }
-        if converter.as_ref().is_some_and(|(first, _)| *first != rate) {
-            return Err(Failure::Unsupported("a sample rate that changes".to_string()));
-        }
         decoded.copy_to_vecs_planar(&mut planes);
         average(&planes[..channels], &mut mono);
         if mono.iter().any(|s| !s.is_finite()) {
             return Err(Failure::NoSound("samples that are not finite numbers".to_string()));
         }
-        let (_, converter) = match &mut converter {
-            Some(converter) => converter,
-            None => converter.insert((rate, ToSampleRate::new(rate).map_err(Failure::Unsupported)?)),
+        let heard = match &mut heard {
+            Some(heard) => heard,
+            None => heard.insert(Heard::new(rate, edit)?),
         };
-        converter.push(&mono).map_err(Failure::Unsupported)?;
-        frames += mono.len() as u64;
-        if converter.seconds() >= u64::from(LONGEST) {
-            return Err(Failure::TooLong);
+        if heard.rate != rate {
+            return Err(Failure::Unsupported("a sample rate that changes".to_string()));
         }
+        heard.push(&mono)?;
+        frames += mono.len() as u64;
     }
-    let Some((rate, converter)) = converter else {
+    let Some(Heard { rate, converter, .. }) = heard else {
         return Err(Failure::NoSound("a file without samples".to_string()));
     };
     // MP4 may count in another unit than samples.
@@ -228,7 +157,50 @@ fn with_symphonia(source: Source, extension: Option<&str>) -> std::result::Resul
     {
         return Err(Failure::CutOff(format!("{frames} frames of sound where it declares {declared}")));
     }
-    converter.finish().map_err(Failure::Unsupported)
+    let samples = converter.finish().map_err(Failure::Unsupported)?;
+    if samples.is_empty() {
+        return Err(Failure::NoSound("a track of which nothing is heard".to_string()));
+    }
+    Ok(samples)
+}
+
+/// The part of a track that is heard, on its way to 16 kHz.
+struct Heard {
+    rate: u32,
+    converter: ToSampleRate,
+    /// Samples still to be left out.
+    skip: u64,
+    /// Samples still to be heard.
+    left: u64,
+}
+
+impl Heard {
+    fn new(rate: u32, edit: Option<Edit>) -> std::result::Result<Self, Failure> {
+        let mut converter = ToSampleRate::new(rate).map_err(Failure::Unsupported)?;
+        let (mut skip, mut left) = (0, u64::MAX);
+        if let Some(edit) = edit {
+            let wait = Edit::samples(edit.wait, rate);
+            if wait > u64::from(rate) * u64::from(LONGEST_WAIT) {
+                return Err(Failure::Unsupported(format!(
+                    "a track that begins after {} s",
+                    wait / u64::from(rate)
+                )));
+            }
+            converter.push(&vec![0.0; wait as usize]).map_err(Failure::Unsupported)?;
+            skip = Edit::samples(edit.skip, rate);
+            left = edit.length.map_or(u64::MAX, |length| Edit::samples(length, rate));
+        }
+        Ok(Heard { rate, converter, skip, left })
+    }
+
+    fn push(&mut self, samples: &[f32]) -> std::result::Result<(), Failure> {
+        let skipped = self.skip.min(samples.len() as u64);
+        let heard = self.left.min(samples.len() as u64 - skipped);
+        self.skip -= skipped;
+        self.left -= heard;
+        self.converter.push(&samples[skipped as usize..][..heard as usize]).map_err(Failure::Unsupported)?;
+        if self.converter.seconds() >= u64::from(LONGEST) { Err(Failure::TooLong) } else { Ok(()) }
+    }
 }
 
 /// The mean of all channels.

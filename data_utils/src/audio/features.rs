@@ -16,7 +16,8 @@ const BEFORE: i64 = 4;
 const AROUND: i64 = 8;
 
 /// Which network, if any, the features come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum AudioKind {
     /// SyncTalk's audio-visual encoder.
     Ave,

@@ -9,7 +9,9 @@ mod decode;
 pub mod features;
 mod ffmpeg;
 pub mod mel;
+mod mp4_edits;
 mod resample;
+mod source;
 
 use crate::error::{Error, Result};
 use crate::files;
@@ -41,21 +43,29 @@ impl Sound {
         ticks.div_ceil(u64::from(self.rate.max(1))) as usize
     }
 
+    /// The sound of `frames` video frames from number `first` on; shorter where the sound ends before.
+    pub fn cut(&self, first: usize, frames: usize) -> Sound {
+        let (start, end) = (self.frame_start(first), self.frame_start(first.saturating_add(frames)));
+        Sound { samples: self.samples[start..end].to_vec(), rate: self.rate }
+    }
+
     /// The root mean square of each video frame's samples in dB of full scale, at least [`SILENCE_DB`];
     /// one value per video frame.
     pub fn loudness_per_frame(&self) -> Vec<f32> {
-        let edge = |frame: usize| {
-            let at = frame as u64 * u64::from(self.rate) / u64::from(FRAME_RATE);
-            (at as usize).min(self.samples.len())
-        };
         (0..self.video_frames())
             .map(|frame| {
-                let part = &self.samples[edge(frame)..edge(frame + 1)];
+                let part = &self.samples[self.frame_start(frame)..self.frame_start(frame + 1)];
                 let power =
                     part.iter().map(|&s| f64::from(s) * f64::from(s)).sum::<f64>() / part.len().max(1) as f64;
                 (10.0 * power.log10()).max(f64::from(SILENCE_DB)) as f32
             })
             .collect()
+    }
+
+    /// The first sample of a video frame, the end of the sound for frames beyond it.
+    fn frame_start(&self, frame: usize) -> usize {
+        let at = (frame as u64).saturating_mul(u64::from(self.rate)) / u64::from(FRAME_RATE);
+        usize::try_from(at).unwrap_or(usize::MAX).min(self.samples.len())
     }
 }
 
@@ -66,7 +76,16 @@ impl Sound {
 /// [`Error::Input`] when the file cannot be read, has no audio or no samples, is damaged, ends before the
 /// length it declares, or is longer than [`LONGEST`].
 pub fn load(path: &Path) -> Result<Sound> {
-    decode::load(path)
+    decode::load(path, true)
+}
+
+/// Loads as [`load`] does, but never starts ffmpeg: for files of strangers, whose bytes then only meet decoders
+/// in safe Rust.
+///
+/// # Errors
+/// As [`load`]; formats beyond wav, mp3, m4a, mp4 and flac too.
+pub fn load_native(path: &Path) -> Result<Sound> {
+    decode::load(path, false)
 }
 
 /// Writes `sound` as 16-bit PCM, as a whole or not at all. Samples beyond full scale are clipped.
@@ -108,6 +127,14 @@ mod tests {
     fn video_frames_round_up() {
         let frames = |n| Sound { samples: vec![0.0; n], rate: SAMPLE_RATE }.video_frames();
         assert_eq!([frames(0), frames(1), frames(640), frames(641), frames(16_000)], [0, 1, 1, 2, 25]);
+    }
+
+    #[test]
+    fn a_cut_holds_whole_video_frames_and_ends_with_the_sound() {
+        let sound = Sound { samples: (0..2000).map(|i| i as f32).collect(), rate: SAMPLE_RATE };
+        assert_eq!(sound.cut(1, 1).samples, sound.samples[640..1280]);
+        assert_eq!(sound.cut(2, usize::MAX).samples, sound.samples[1280..]);
+        assert!(sound.cut(9, 1).samples.is_empty());
     }
 
     #[test]

@@ -32,8 +32,12 @@ impl ToSampleRate {
             None
         } else {
             let (from, to) = (rate as usize, SAMPLE_RATE as usize);
+            // An even number of the smallest blocks that the ratio allows: the filter's delay, half a block, is
+            // then a whole number of samples and can be cut off exactly.
+            let smallest = from / gcd(from, to);
+            let block = smallest * BLOCK.div_ceil(smallest).next_multiple_of(2);
             let window = WindowFunction::BlackmanHarris2;
-            Some(Fft::new_custom(from, to, BLOCK, 1, 1, window, FixedSync::Both).map_err(|e| e.to_string())?)
+            Some(Fft::new_custom(from, to, block, 1, 1, window, FixedSync::Both).map_err(|e| e.to_string())?)
         };
         let delay = filter.as_ref().map_or(0, Resampler::output_delay);
         Ok(ToSampleRate { rate, filter, waiting: Vec::new(), converted: Vec::new(), delay, received: 0 })
@@ -77,6 +81,10 @@ impl ToSampleRate {
         self.converted.truncate(length);
         Ok(self.converted)
     }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// Filters one block and appends what is not delay.

@@ -88,7 +88,7 @@ fn choose(
                 "extract them with the program you have for them, or use --asr auto",
             ))
         }
-        AudioKind::Ave => match weights.map(PathBuf::from).or_else(|| find_weights(dir)) {
+        AudioKind::Ave => match weights.map(PathBuf::from).or_else(|| find_ave_weights(dir)) {
             Some(path) => {
                 notes.push(format!("audio: ave features from aud.wav by {}", path.display()));
                 let encoder = AveEncoder::open(&path, &Device::Cpu)?;
@@ -109,7 +109,7 @@ fn choose(
 }
 
 /// The weights in the dataset, beside it, or in `checkpoints` of the folder we run in.
-fn find_weights(dir: &Path) -> Option<PathBuf> {
+pub fn find_ave_weights(dir: &Path) -> Option<PathBuf> {
     let beside = dir.parent().map(|p| p.join(AVE_WEIGHTS));
     let places = [Some(dir.join(AVE_WEIGHTS)), beside, Some(Path::new("checkpoints").join(AVE_WEIGHTS))];
     places.into_iter().flatten().find(|p| p.exists())

@@ -36,7 +36,7 @@ mod scale;
 mod transforms;
 pub mod write;
 
-pub use audio::AudioChoice;
+pub use audio::{AudioChoice, find_ave_weights};
 pub use expression::{COLUMNS as EXPRESSION_COLUMNS, ExpressionSource};
 pub use landmarks::{Points68, Rect};
 pub use masks::{Label, Part, grow, part_mask};

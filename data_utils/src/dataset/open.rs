@@ -31,15 +31,15 @@ pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Dataset> {
         return Err(Problem::new(dir.display(), "a dataset folder", "no folder", "check the path").into());
     }
     let poses = read_poses(dir, &mut findings, &mut notes);
+    if findings.is_empty() && !poses.iter().any(|(_, split)| *split == Split::Train) {
+        findings.push(Problem::new(
+            dir.join("transforms_train.json").display(),
+            "at least one frame",
+            "none",
+            "run the pose tracking of this dataset again",
+        ));
+    }
     if poses.is_empty() {
-        if findings.is_empty() {
-            findings.push(Problem::new(
-                dir.join("transforms_train.json").display(),
-                "at least one frame",
-                "none",
-                "run the pose tracking of this dataset again",
-            ));
-        }
         std::mem::take(&mut findings).into_result()?;
     }
     let pictures = choose_pictures(dir, &poses, &mut notes);
@@ -53,7 +53,9 @@ pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Dataset> {
             stored[0], stored[1], store.size[0], store.size[1]
         ));
     }
-    check_centers(&poses, stored, &mut findings);
+    // Without a single readable picture there is no size to hold anything against.
+    let sized = seen.iter().any(|s| s.picture.is_ok());
+    let centered = sized && check_centers(&poses, stored, &mut findings);
 
     let last = poses.iter().map(|(p, _)| p.img_id).max().unwrap_or(0);
     let (rows, expression_source) = expression::read(dir, last, &mut findings, &mut notes);
@@ -66,7 +68,9 @@ pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Dataset> {
         notes.push("no frame is held out: nothing measures how the head does on frames it never saw".into());
     }
     let background = check_background(dir, stored, &mut findings, &mut notes);
-    let cloud = read_cloud(dir, &frames, &mut findings, &mut notes);
+    // Through a wrong centre no cloud is where it should be; one problem is enough.
+    let seen_by = frames.first().filter(|_| centered);
+    let cloud = read_cloud(dir, seen_by, &mut findings, &mut notes);
     if findings.is_empty() {
         check_samples(&store, &frames, &mut findings);
     }
@@ -153,12 +157,15 @@ fn look(dir: &Path, (folder, extension): (&str, &str), id: u32) -> Seen {
     }
 }
 
+/// The size most pictures have, or most masks where no picture can be read.
 fn most_common_size(seen: &[Seen]) -> Option<[u32; 2]> {
-    let mut counts: BTreeMap<[u32; 2], usize> = BTreeMap::new();
-    seen.iter()
-        .filter_map(|s| s.picture.as_ref().ok())
-        .for_each(|size| *counts.entry(*size).or_default() += 1);
-    counts.into_iter().max_by_key(|(_, count)| *count).map(|(size, _)| size)
+    let most = |sizes: &mut dyn Iterator<Item = [u32; 2]>| {
+        let mut counts: BTreeMap<[u32; 2], usize> = BTreeMap::new();
+        sizes.for_each(|size| *counts.entry(size).or_default() += 1);
+        counts.into_iter().max_by_key(|(_, count)| *count).map(|(size, _)| size)
+    };
+    let masks = || seen.iter().flat_map(|s| &s.others).filter_map(|(_, size)| size.clone().ok());
+    most(&mut seen.iter().filter_map(|s| s.picture.clone().ok())).or_else(|| most(&mut masks()))
 }
 
 fn report_files(
@@ -189,20 +196,18 @@ fn report_files(
     }
 }
 
-/// A principal point far off the middle is one of a picture of another size.
-fn check_centers(poses: &[(Pose, Split)], stored: [u32; 2], findings: &mut Findings) {
+/// Whether the principal points fit the frames: one far off the middle is one of a picture of another size.
+fn check_centers(poses: &[(Pose, Split)], stored: [u32; 2], findings: &mut Findings) -> bool {
     let half = stored.map(|s| f64::from(s) / 2.0);
     let off = |p: &Pose| (0..2).any(|k| (p.center[k] - half[k]).abs() > half[k] / 2.0);
-    if let Some((pose, _)) = poses.iter().find(|(p, _)| off(p))
-        && stored != [1, 1]
-    {
-        findings.push(Problem::new(
-            "transforms_*.json: cx, cy",
-            format!("about {} {}, the middle of the frames", half[0], half[1]),
-            format!("{} {}", pose.center[0], pose.center[1]),
-            "track the poses on frames of this size",
-        ));
-    }
+    let Some((pose, _)) = poses.iter().find(|(p, _)| off(p)) else { return true };
+    findings.push(Problem::new(
+        "transforms_*.json: cx, cy",
+        format!("about {} {}, the middle of the frames", half[0], half[1]),
+        format!("{} {}", pose.center[0], pose.center[1]),
+        "track the poses on frames of this size",
+    ));
+    false
 }
 
 fn frames_of(
@@ -224,8 +229,9 @@ fn frames_of(
             unparsed.len()
         ));
     }
-    let trainable = |((_, split), seen): (&(Pose, Split), &Seen)| *split == Split::Train && seen.parsed;
-    if !poses.iter().zip(seen).any(trainable) {
+    // Without any training frame the json has been refused already.
+    let mut train = poses.iter().zip(seen).filter(|((_, split), _)| *split == Split::Train).peekable();
+    if train.peek().is_some() && !train.any(|(_, seen)| seen.parsed) {
         findings.push(Problem::new(
             store.dir.join("parsing").display(),
             "a label map for at least one training frame",
@@ -296,7 +302,7 @@ fn check_background(
 
 fn read_cloud(
     dir: &Path,
-    frames: &[FrameMeta],
+    seen_by: Option<&FrameMeta>,
     findings: &mut Findings,
     notes: &mut Vec<String>,
 ) -> Option<PointCloud> {
@@ -310,7 +316,7 @@ fn read_cloud(
     }
     let cloud = findings.take(ply::read_points(&dir.join(name)))?;
     // A cloud in another unit than the cameras, or of another head, is not where they look.
-    let frame = frames.first()?;
+    let Some(frame) = seen_by else { return Some(cloud) };
     let visible = cloud
         .positions
         .iter()

@@ -9,13 +9,13 @@ use super::transforms::{self, Entry, Transforms};
 use crate::audio::{self, Sound};
 use crate::camera::Camera;
 use crate::error::{Error, Result};
-use crate::files;
 use crate::formats::npy;
 use crate::formats::ply::{self, PointCloud};
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, RgbImage, RgbaImage};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -93,7 +93,7 @@ impl DatasetWriter {
         self.jpeg(&format!("ori_imgs/{id}.jpg"), picture)?;
         if let Some(points) = frame.landmarks {
             let text: String = points.iter().map(|p| format!("{:.6} {:.6}\n", p[0], p[1])).collect();
-            files::write_bytes(&self.dir.join(format!("ori_imgs/{id}.lms")), text.as_bytes())?;
+            self.put(&format!("ori_imgs/{id}.lms"), text.as_bytes())?;
         }
         let colors: Vec<u8> = labels.iter().flat_map(|l| Label::to_color(*l)).collect();
         self.png(&format!("parsing/{id}.png"), &colors, ExtendedColorType::Rgb8)?;
@@ -197,7 +197,20 @@ impl DatasetWriter {
 
     fn encoded(&self, name: &str, done: image::ImageResult<()>, bytes: &[u8]) -> Result<()> {
         done.map_err(|e| Error::Internal(format!("{name}: {e}")))?;
-        files::write_bytes(&self.dir.join(name), bytes)
+        self.put(name, bytes)
+    }
+
+    /// Writes a file of a frame as a whole or not at all, without waiting for the disk: thousands of waits would
+    /// take longer than making the pictures, and pictures that a power cut tore are seen when the dataset is opened.
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.dir.join(name);
+        let fail = |e: std::io::Error| Error::io(&path, "a place to write to", &e);
+        let parent = path.parent().unwrap_or(&self.dir);
+        std::fs::create_dir_all(parent).map_err(fail)?;
+        let mut file =
+            tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(parent).map_err(fail)?;
+        file.write_all(bytes).map_err(fail)?;
+        file.persist(&path).map(drop).map_err(|e| fail(e.error))
     }
 }
 

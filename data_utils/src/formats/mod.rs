@@ -3,11 +3,14 @@
 //! Every reader takes a path, trusts nothing the file declares about its own size, and answers a damaged
 //! file with [`Error::Input`](crate::Error::Input) that names the file and what is wrong with it.
 
+mod flatbuffer;
 pub mod npy;
 pub mod npz;
 mod pickle;
+mod pickle_machine;
 pub mod ply;
 mod state_dict;
+pub mod tflite;
 mod torch_legacy;
 mod torch_zip;
 pub mod weights;

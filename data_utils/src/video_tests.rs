@@ -1,0 +1,104 @@
+use super::*;
+
+/// The tools, or a line that says why nothing is tested.
+fn tools() -> Option<Ffmpeg> {
+    let found = find();
+    if found.is_none() {
+        println!("skipped: ffmpeg and ffprobe are not both installed");
+    }
+    found
+}
+
+/// A video of `seconds` at 25 frames a second, 64×48, whose red rises with the frame number; with sound.
+fn made(tools: &Ffmpeg, path: &Path, seconds: u32) {
+    let picture = format!("color=black:s=64x48:r=25:d={seconds},format=rgb24,geq=r='N*4':g=100:b=50");
+    let status = Command::new(&tools.ffmpeg)
+        .args(["-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i"])
+        .arg(format!("sine=frequency=300:d={seconds}"))
+        .args(["-c:v", "ffv1", "-c:a", "pcm_s16le"])
+        .arg(path)
+        .status()
+        .expect("ffmpeg runs");
+    assert!(status.success());
+}
+
+#[test]
+fn a_video_is_probed_and_read_frame_by_frame() {
+    let Some(tools) = tools() else { return };
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    // A name that a shell or ffmpeg's protocols would take apart.
+    let path = dir.path().join("-a: $(b) 'c'.mkv");
+    made(&tools, &path, 2);
+    let info = tools.probe(&path).expect("a video");
+    assert_eq!((info.width, info.height, info.rate, info.has_sound), (64, 48, 25.0, true));
+    assert!((info.seconds.expect("a length") - 2.0).abs() < 0.1);
+    let frames: Vec<RgbImage> =
+        tools.frames(&path, None, None).expect("frames").map(|f| f.expect("a frame")).collect();
+    assert_eq!(frames.len(), 50);
+    for (n, frame) in frames.iter().enumerate() {
+        let red = frame[(30, 20)].0[0];
+        assert!(red.abs_diff((n * 4) as u8) <= 3, "frame {n} has red {red}");
+    }
+    let few = tools.frames(&path, Some(5.0), Some([16, 12])).expect("frames");
+    let few: Vec<RgbImage> = few.map(|f| f.expect("a frame")).collect();
+    assert_eq!((few.len(), few[0].dimensions()), (10, (16, 12)));
+}
+
+#[test]
+fn stopping_half_way_leaves_no_child_behind() {
+    let Some(tools) = tools() else { return };
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("long.mkv");
+    made(&tools, &path, 20);
+    let mut frames = tools.frames(&path, None, None).expect("frames");
+    assert!(frames.next().expect("a frame").is_ok());
+    let id = frames.running.as_ref().expect("running").child.id();
+    drop(frames);
+    if cfg!(target_os = "linux") {
+        assert!(!Path::new(&format!("/proc/{id}")).exists());
+    }
+}
+
+#[test]
+fn what_is_no_video_is_refused_with_what_ffmpeg_said() {
+    let Some(tools) = tools() else { return };
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("text.mp4");
+    std::fs::write(&path, "no video at all").expect("written");
+    let message = tools.probe(&path).expect_err("refused").to_string();
+    assert!(message.contains("text.mp4") && message.contains("Invalid data"), "{message}");
+    assert!(tools.probe(&dir.path().join("missing.mp4")).is_err());
+    assert!(tools.probe(dir.path()).is_err());
+    let sound = dir.path().join("sound.wav");
+    crate::audio::write_wav(&sound, &crate::audio::Sound { samples: vec![0.1; 1600], rate: 16_000 })
+        .expect("written");
+    assert!(tools.frames(&sound, None, None).expect_err("refused").to_string().contains("no video stream"));
+}
+
+#[test]
+fn a_program_that_is_not_there_is_the_users_to_install() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("any.mp4");
+    std::fs::write(&path, "any").expect("written");
+    let tools = Ffmpeg { ffmpeg: "no-such-ffmpeg".into(), ffprobe: "no-such-ffprobe".into() };
+    let error = tools.probe(&path).expect_err("refused");
+    assert!(error.exit_code() == 2 && error.to_string().contains("install ffmpeg"), "{error}");
+}
+
+#[test]
+fn an_answer_is_taken_apart_and_a_turned_phone_is_turned_back() {
+    let answer = |rotation: &str| {
+        format!(
+            r#"{{"streams":[{{"codec_type":"audio"}},{{"codec_type":"video","width":1920,"height":1080,
+            "avg_frame_rate":"0/0","r_frame_rate":"30000/1001","nb_frames":"90",
+            "side_data_list":[{{"rotation":{rotation}}}]}}],"format":{{"duration":"3.003"}}}}"#
+        )
+    };
+    let turned = info(answer("-90").as_bytes()).expect("a video");
+    assert_eq!((turned.width, turned.height, turned.frames, turned.has_sound), (1080, 1920, Some(90), true));
+    assert!((turned.rate - 29.97).abs() < 1e-2 && turned.seconds == Some(3.003));
+    assert_eq!(info(answer("180").as_bytes()).expect("a video").width, 1920);
+    for bad in ["", "{}", r#"{"streams":[{"codec_type":"video","width":99999,"height":2}]}"#] {
+        assert!(info(bad.as_bytes()).is_err(), "{bad}");
+    }
+}

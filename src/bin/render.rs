@@ -1,0 +1,13 @@
+//! Makes a trained head talk.
+
+use clap::Parser as _;
+use std::process::ExitCode;
+use surfeltalk::cli::{exit, render};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let flags = render::RenderFlags::parse_from(exit::arguments());
+    exit::run(|| render::run(&flags))
+}

@@ -1,0 +1,173 @@
+//! The `train` program: flags, presets, and the run.
+
+use super::device::Device;
+use super::progress::duration;
+use super::watcher::TrainingWatcher;
+use crate::train::{Session, SessionOptions, Summary, TrainConfig};
+use crate::{Error, Result};
+use clap::Parser;
+use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Part};
+use std::path::PathBuf;
+
+/// Trains a talking head from a preprocessed clip.
+#[derive(Debug, Parser)]
+#[command(name = "train", version, about, rename_all = "snake_case")]
+pub struct TrainFlags {
+    /// Dataset folder (data/xxx)
+    #[arg(short = 's', long = "source_path")]
+    source_path: PathBuf,
+    /// Folder the model is written to (model/xxx)
+    #[arg(short = 'm', long = "model_path")]
+    model_path: PathBuf,
+    /// Preset, one of arguments/*.toml
+    #[arg(long)]
+    configs: Option<PathBuf>,
+    /// What is learned [default: head]
+    #[arg(long)]
+    part: Option<Part>,
+    /// Frames a step looks at [default: 1]
+    #[arg(long)]
+    batch_size: Option<usize>,
+    /// Most surfels the cloud may grow to [default: 50000]
+    #[arg(long)]
+    max_points: Option<usize>,
+    /// Steps of the static stage
+    #[arg(long)]
+    coarse_iterations: Option<u64>,
+    /// Steps of the stage with the field
+    #[arg(long)]
+    fine_iterations: Option<u64>,
+    /// Longest side frames are scaled down to, pixels; 0 keeps them
+    #[arg(long)]
+    max_side: Option<u32>,
+    /// Seed of everything random
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Audio feature: auto, ave, mel, deepspeech or hubert
+    #[arg(long, default_value = "auto")]
+    asr: AudioChoice,
+    /// Weights of the audio-visual encoder (audio_visual_encoder.pth)
+    #[arg(long)]
+    ave_weights: Option<PathBuf>,
+    /// LPIPS weights, for the perceptual loss and for evaluation
+    #[arg(long)]
+    perceptual_weights: Option<PathBuf>,
+    /// Where the work is done: auto, gpu or cpu
+    #[arg(long, default_value = "auto")]
+    device: Device,
+    /// Memory for decoded frames, MiB
+    #[arg(long, default_value_t = 1024)]
+    image_budget: u64,
+    /// Goes on from the newest checkpoint in the model folder
+    #[arg(long)]
+    resume: bool,
+    /// Starts over in a model folder that already holds a model
+    #[arg(long, conflicts_with = "resume")]
+    overwrite: bool,
+    /// Any other key of a preset, `--set lambda_dssim=0.1`; may be given often
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// No progress, only problems
+    #[arg(long)]
+    quiet: bool,
+}
+
+impl TrainFlags {
+    fn overrides(&self) -> Result<toml::Table> {
+        let mut table = toml::Table::new();
+        for pair in &self.set {
+            let parsed = pair.split_once('=').and_then(|(key, value)| {
+                let value = value.trim();
+                format!("{key} = {value}").parse().or_else(|_| format!("{key} = {value:?}").parse()).ok()
+            });
+            let parsed: toml::Table = parsed.ok_or_else(|| {
+                Error::input(
+                    "--set",
+                    "KEY=VALUE",
+                    pair.clone(),
+                    "write it as in a preset, for example --set seed=7",
+                )
+            })?;
+            table.extend(parsed);
+        }
+        let mut put = |key: &str, value: Option<toml::Value>| {
+            if let Some(value) = value {
+                table.insert(key.into(), value);
+            }
+        };
+        let count = |n: u64| toml::Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
+        put("part", self.part.map(|p| p.to_string().into()));
+        put("batch_size", self.batch_size.map(|n| count(n as u64)));
+        put("max_points", self.max_points.map(|n| count(n as u64)));
+        put("coarse_iterations", self.coarse_iterations.map(count));
+        put("fine_iterations", self.fine_iterations.map(count));
+        put("max_side", self.max_side.map(|n| count(n.into())));
+        put("seed", self.seed.map(count));
+        put(
+            "perceptual_weights",
+            self.perceptual_weights.as_ref().map(|p| p.to_string_lossy().into_owned().into()),
+        );
+        Ok(table)
+    }
+
+    fn config(&self) -> Result<TrainConfig> {
+        let (at, preset) = match &self.configs {
+            Some(path) => (path.display().to_string(), TrainConfig::read_table(path)?),
+            None => ("the command line".to_owned(), toml::Table::new()),
+        };
+        TrainConfig::from_tables(&at, preset, self.overrides()?)
+    }
+}
+
+/// Runs `train` with the flags given.
+///
+/// # Errors
+/// [`Error::Input`] for the user's mistakes, before anything is written.
+pub fn run(flags: &TrainFlags) -> Result<()> {
+    let config = flags.config()?;
+    let rasterizer = flags.device.rasterizer()?;
+    let dataset = Dataset::open(
+        &flags.source_path,
+        &OpenOptions {
+            audio: flags.asr,
+            ave_weights: flags.ave_weights.clone(),
+            image_budget: flags.image_budget << 20,
+            max_side: (config.max_side > 0).then_some(config.max_side),
+        },
+    )?;
+    if !flags.quiet {
+        dataset.notes().iter().for_each(|note| eprintln!("note: {note}"));
+        eprintln!("draws on {}; the field runs on {}", rasterizer.name(), flags.device.field_name()?);
+    }
+    let options = SessionOptions {
+        source_path: flags.source_path.clone(),
+        model_path: flags.model_path.clone(),
+        resume: flags.resume,
+        overwrite: flags.overwrite,
+        field_device: flags.device.field_device()?,
+    };
+    let mut session = Session::open(config, &dataset, rasterizer.as_ref(), options)?;
+    let ((stage, step), done, total) = session.position();
+    if flags.resume && !flags.quiet {
+        eprintln!("goes on from {stage} step {step}");
+    }
+    let mut watcher = TrainingWatcher::start(done, total, flags.quiet)?;
+    let summary = session.run(&mut watcher)?;
+    watcher.finish();
+    println!("{}", describe(&summary));
+    Ok(())
+}
+
+/// The last words of a run, for stdout.
+fn describe(summary: &Summary) -> String {
+    let (stage, step) = summary.at;
+    let how = if summary.interrupted { "stopped at" } else { "finished at" };
+    let time = duration(summary.time.as_secs_f64());
+    let mut lines = vec![
+        format!("{how:<12} {stage} step {step}, {} surfels", summary.surfels),
+        format!("{:<12} {time}, {:.1} ms a step", "time", summary.step_time.as_secs_f64() * 1e3),
+    ];
+    lines.extend(summary.evaluation.as_ref().map(|e| format!("{:<12} {e}", "held-out")));
+    lines.push(format!("{:<12} {}", "model", summary.model_path.display()));
+    lines.join("\n")
+}

@@ -1,0 +1,125 @@
+//! Between the field's tensors and the plain slices of its rows on the CPU.
+
+use super::Field;
+use super::attention::Folded;
+use super::deform::{FieldGradients, gradient_of};
+use super::params::Dense;
+use super::rows::{DenseValues, FrameValues, LayerValues, Planes, RowValues, Widths};
+use super::rows_backward::RowGradients;
+use super::triplane::PLANES;
+use super::triplane_graph::with_values;
+use crate::Result;
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Tensor};
+
+impl Field {
+    /// Runs `work` with the widths, the planes and the embedding.
+    pub(super) fn with_rows<T>(
+        &self,
+        embedding: &Tensor,
+        work: impl FnOnce(&Widths, &Planes<'_>, &[f32]) -> Result<T>,
+    ) -> Result<T> {
+        let c = &self.config;
+        let widths = Widths {
+            sides: c.plane_resolutions.clone(),
+            channels: c.plane_channels,
+            embedding: c.embedding,
+            model: c.model_width,
+            heads: c.attention_heads,
+            feed: c.feed_width,
+            hidden: c.head_width,
+            layout: self.layout.clone(),
+            reach: self.heads.reach as f32,
+        };
+        let embedding = embedding.to_dtype(DType::F32)?.contiguous()?;
+        let mut tensors: Vec<&Tensor> = self.planes.planes.iter().flatten().collect();
+        tensors.push(&embedding);
+        with_values(&tensors, |slices| {
+            let planes: Vec<[&[f32]; PLANES]> =
+                slices.chunks_exact(PLANES).map(|p| [p[0], p[1], p[2]]).collect();
+            work(&widths, &planes, slices[slices.len() - 1])
+        })
+    }
+
+    /// The parameters the rows use, in the order of [`RowValues::arrays_mut`].
+    fn row_parameters(&self) -> Vec<Tensor> {
+        let pair = |d: &Dense| std::iter::once(d.weight.clone()).chain(d.bias.clone()).collect::<Vec<_>>();
+        let mut out = pair(&self.query);
+        for layer in &self.layers {
+            out.extend(layer.answer_bias().cloned());
+            out.extend([layer.norm1.gamma.clone(), layer.norm1.beta.clone()]);
+            out.extend(pair(&layer.feed1));
+            out.extend(pair(&layer.feed2));
+            out.extend([layer.norm2.gamma.clone(), layer.norm2.beta.clone()]);
+        }
+        out.extend(pair(&self.heads.hidden));
+        self.heads.last.iter().for_each(|head| out.extend(pair(head)));
+        out
+    }
+
+    /// The weights of the rows for some folded frames.
+    pub(super) fn row_values(&self, folded: &[Folded]) -> Result<RowValues> {
+        let frames = folded[0].score.dim(0)?;
+        let layers = self.layers.len();
+        let mut values = RowValues {
+            layers: vec![LayerValues::default(); layers],
+            heads: vec![DenseValues::default(); self.heads.last.len()],
+            frames: vec![vec![FrameValues::default(); layers]; frames],
+            ..RowValues::default()
+        };
+        let mut tensors = self.row_parameters();
+        for frame in 0..frames {
+            for layer in folded {
+                tensors.extend([
+                    layer.score.get(frame)?,
+                    layer.score_bias.get(frame)?,
+                    layer.answer.get(frame)?,
+                ]);
+            }
+        }
+        for (array, tensor) in values.arrays_mut().into_iter().zip(&tensors) {
+            *array = tensor.flatten_all()?.to_vec1()?;
+        }
+        Ok(values)
+    }
+
+    /// The gradients of the rows in the order of the parameters; those of the folded matrices go on through the small
+    /// graph of the tokens.
+    pub(super) fn collect(
+        &self,
+        folded: &[Folded],
+        rows: RowGradients,
+        embedding: &Tensor,
+    ) -> Result<FieldGradients> {
+        let RowGradients { mut values, embedding: of_embedding, planes } = rows;
+        let mut arrays = values.arrays_mut().into_iter();
+        let mut of_rows = GradStore::default();
+        for tensor in self.row_parameters() {
+            let array = arrays.next().map(std::mem::take).unwrap_or_default();
+            of_rows.insert(&tensor, Tensor::from_vec(array, tensor.dims(), &self.device)?);
+        }
+        let rest: Vec<Vec<f32>> = arrays.map(std::mem::take).collect();
+        let mut surrogate = Tensor::zeros((), self.dtype, &self.device)?;
+        for (l, layer) in folded.iter().enumerate() {
+            for (k, tensor) in [&layer.score, &layer.score_bias, &layer.answer].into_iter().enumerate() {
+                let of_layer = rest.iter().skip(3 * l + k).step_by(3 * folded.len());
+                let gradient: Vec<f32> = of_layer.flatten().copied().collect();
+                let gradient = Tensor::from_vec(gradient, tensor.dims(), &self.device)?;
+                surrogate = (surrogate + (tensor * gradient)?.sum_all()?)?;
+            }
+        }
+        let of_tokens = surrogate.backward()?;
+        let mut parameters = Vec::with_capacity(self.parameters().len());
+        for ((_, var), plane) in self.parameters().iter().zip(planes) {
+            parameters.push(Tensor::from_vec(plane, var.dims(), &self.device)?);
+        }
+        for (_, var) in &self.parameters()[parameters.len()..] {
+            parameters.push(match of_rows.remove(var) {
+                Some(gradient) => gradient,
+                None => gradient_of(&of_tokens, var)?,
+            });
+        }
+        let embedding = Tensor::from_vec(of_embedding, embedding.dims(), &self.device)?;
+        Ok(FieldGradients { parameters, embedding })
+    }
+}

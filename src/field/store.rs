@@ -1,0 +1,69 @@
+//! The field's file: parameters and buffers as safetensors.
+
+use super::params::{from_bytes, to_bytes};
+use super::{Field, FieldBounds, FieldConfig};
+use crate::{Error, Result};
+use candle_core::{Device, Tensor};
+
+impl Field {
+    /// The field of [`Field::to_safetensors`]; `at` names the file in errors.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that names the tensor that is missing, left over, of another shape, or not finite.
+    pub fn from_safetensors(config: FieldConfig, at: &str, bytes: &[u8], device: &Device) -> Result<Self> {
+        let bounds = FieldBounds { min: [0.0; 3], max: [1.0; 3] };
+        let mut field = Self::new(config, &bounds, 0, device)?;
+        field.load(at, bytes)?;
+        Ok(field)
+    }
+
+    /// Puts the parameters and buffers of [`Field::to_safetensors`] into this field, all or none.
+    ///
+    /// # Errors
+    /// As [`Field::from_safetensors`].
+    pub fn load(&mut self, at: &str, bytes: &[u8]) -> Result<()> {
+        let mut wanted: Vec<_> =
+            self.parameters().iter().map(|(name, var)| (name.clone(), var.dims().to_vec())).collect();
+        wanted.extend(self.buffers()?.iter().map(|(name, tensor)| (name.clone(), tensor.dims().to_vec())));
+        let mut values = from_bytes(at, bytes, &wanted)?;
+        let buffers = values.split_off(self.parameters().len()).concat();
+        let three = |from: usize| std::array::from_fn(|k| buffers[from + k]);
+        let bounds = FieldBounds { min: three(0), max: three(3) };
+        bounds.check().map_err(|_| {
+            Error::input(
+                format!("{at}, tensor bounds"),
+                "a box",
+                format!("{bounds:?}"),
+                "use another checkpoint",
+            )
+        })?;
+        self.bounds = bounds;
+        self.heads.reach = self.config.position_range * f64::from(bounds.longest());
+        self.cameras.mean = std::array::from_fn(|k| buffers[6 + k]);
+        self.cameras.deviation = std::array::from_fn(|k| buffers[18 + k].max(f32::MIN_POSITIVE));
+        for ((_, var), values) in self.parameters().iter().zip(values) {
+            var.set(&Tensor::from_vec(values, var.dims(), &self.device)?.to_dtype(self.dtype)?)?;
+        }
+        Ok(())
+    }
+
+    /// Parameters and buffers (bounds, statistics of the cameras) as the bytes of a safetensors file.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the device fails.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>> {
+        let mut tensors: Vec<_> =
+            self.parameters().iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
+        tensors.extend(self.buffers()?);
+        to_bytes(&tensors)
+    }
+
+    fn buffers(&self) -> Result<[(String, Tensor); 2]> {
+        let bounds = [self.bounds.min, self.bounds.max];
+        let cameras = [self.cameras.mean, self.cameras.deviation];
+        Ok([
+            ("bounds".into(), Tensor::new(&bounds, &self.device)?),
+            ("cameras".into(), Tensor::new(&cameras, &self.device)?),
+        ])
+    }
+}

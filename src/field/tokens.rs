@@ -1,0 +1,146 @@
+//! The four tokens a surfel attends to: audio, expression, camera, frame (SyncGaussianTalker). Each is a vector of
+//! the model's width, made from the frame's conditions by two linear layers without bias.
+//!
+//! The camera's twelve numbers are first brought to mean 0 and deviation 1 over the training cameras, and cut off at
+//! four deviations: a talking head's poses differ by little around a large mean, and a pose outside of all training must
+//! not throw the field off. The statistics are buffers of the field ([`CameraStatistics`]).
+
+use super::audio_net::{AUDIO_FEATURES, AudioNet, layers, leaky};
+use super::params::{Dense, Parameters};
+use super::{AUDIO_ROWS, Conditions, EXPRESSION, FieldConfig, TokenInputs};
+use crate::{Error, Result};
+use candle_core::{DType, Device, Tensor};
+
+/// Length of the frame's sinusoid.
+const FRAME_CODE: usize = 64;
+const SLOPE: f64 = 0.01;
+const CAMERA_LIMIT: f32 = 4.0;
+
+/// Mean and standard deviation of the camera numbers over the training cameras.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct CameraStatistics {
+    pub(super) mean: [f32; 12],
+    pub(super) deviation: [f32; 12],
+}
+
+impl Default for CameraStatistics {
+    fn default() -> Self {
+        CameraStatistics { mean: [0.0; 12], deviation: [1.0; 12] }
+    }
+}
+
+impl CameraStatistics {
+    /// Of these cameras; numbers that hardly vary (below 1e-3 of 1 and of their mean) keep a deviation that leaves
+    /// them small.
+    pub(super) fn of(cameras: &[[f32; 12]]) -> Self {
+        if cameras.is_empty() {
+            return Self::default();
+        }
+        let count = cameras.len() as f64;
+        let mean: [f64; 12] =
+            std::array::from_fn(|k| cameras.iter().map(|c| f64::from(c[k])).sum::<f64>() / count);
+        let deviation = std::array::from_fn(|k| {
+            let variance = cameras.iter().map(|c| (f64::from(c[k]) - mean[k]).powi(2)).sum::<f64>() / count;
+            variance.sqrt().max(1e-3 * mean[k].abs().max(1.0)) as f32
+        });
+        CameraStatistics { mean: mean.map(|v| v as f32), deviation }
+    }
+
+    fn normalise(&self, camera: &[f32; 12]) -> [f32; 12] {
+        std::array::from_fn(|k| {
+            ((camera[k] - self.mean[k]) / self.deviation[k]).clamp(-CAMERA_LIMIT, CAMERA_LIMIT)
+        })
+    }
+}
+
+/// Two linear layers, leaky ReLU between.
+struct Mlp(Vec<Dense>);
+
+impl Mlp {
+    fn new(p: &mut Parameters, name: &str, widths: [usize; 3]) -> Result<Self> {
+        Ok(Mlp(layers(&widths, |i, a, b| p.linear(&format!("tokens.{name}.{i}"), a, b))?))
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.0[1].forward(&leaky(&self.0[0].forward(x)?, SLOPE)?)
+    }
+}
+
+/// The nets of the tokens.
+pub(super) struct TokenNets {
+    audio_net: AudioNet,
+    audio: Mlp,
+    expression: Mlp,
+    camera: Mlp,
+    frame: Mlp,
+    inputs: TokenInputs,
+    audio_shape: (usize, usize),
+}
+
+impl TokenNets {
+    pub(super) fn new(p: &mut Parameters, config: &FieldConfig) -> Result<Self> {
+        let width = config.model_width;
+        Ok(TokenNets {
+            audio_net: AudioNet::new(p, config)?,
+            audio: Mlp::new(p, "audio", [AUDIO_FEATURES, 64, width])?,
+            expression: Mlp::new(p, "expression", [EXPRESSION, 64, width])?,
+            camera: Mlp::new(p, "camera", [12, 64, width])?,
+            frame: Mlp::new(p, "frame", [FRAME_CODE, 32, width])?,
+            inputs: config.inputs,
+            audio_shape: (config.audio_channels, config.audio_width),
+        })
+    }
+
+    /// The tokens of some frames, `[b, 4, width]`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when a condition has another length than the field was made for.
+    pub(super) fn forward(
+        &self,
+        conditions: &[Conditions],
+        cameras: &CameraStatistics,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Tensor> {
+        let (channels, width) = self.audio_shape;
+        let frames = conditions.len();
+        let row = AUDIO_ROWS * channels * width;
+        let (mut audio, mut expression, mut camera, mut frame) = (vec![], vec![], vec![], vec![]);
+        for c in conditions {
+            if c.audio.len() != row || c.expression.len() != EXPRESSION {
+                let (a, e) = (c.audio.len(), c.expression.len());
+                return Err(Error::Internal(format!(
+                    "the field listens to {row} audio and {EXPRESSION} expression numbers, got {a} and {e}"
+                )));
+            }
+            push(&mut audio, &c.audio, self.inputs.audio);
+            push(&mut expression, &c.expression, self.inputs.expression);
+            push(&mut camera, &cameras.normalise(&c.camera), self.inputs.camera);
+            frame.extend(sinusoid(if self.inputs.frame { c.frame } else { 0.0 }));
+        }
+        let tensor = |values: Vec<f32>, shape: &[usize]| -> Result<Tensor> {
+            Ok(Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?)
+        };
+        let audio = self.audio_net.forward(&tensor(audio, &[frames, AUDIO_ROWS, channels, width])?)?;
+        let tokens = [
+            self.audio.forward(&audio)?,
+            self.expression.forward(&tensor(expression, &[frames, EXPRESSION])?)?,
+            self.camera.forward(&tensor(camera, &[frames, 12])?)?,
+            self.frame.forward(&tensor(frame, &[frames, FRAME_CODE])?)?,
+        ];
+        Ok(Tensor::stack(&tokens, 1)?)
+    }
+}
+
+fn push(to: &mut Vec<f32>, values: &[f32], heard: bool) {
+    to.extend(values.iter().map(|v| if heard { *v } else { 0.0 }));
+}
+
+/// sin and cos of the frame's index at 32 frequencies from 1 to 1e-4, interleaved (Vaswani et al. 2017, §3.5).
+fn sinusoid(frame: f32) -> [f32; FRAME_CODE] {
+    std::array::from_fn(|i| {
+        let rate = 1e4f64.powf(-((i / 2 * 2) as f64) / FRAME_CODE as f64);
+        let angle = f64::from(frame) * rate;
+        (if i % 2 == 0 { angle.sin() } else { angle.cos() }) as f32
+    })
+}

@@ -1,0 +1,220 @@
+//! Tri-planes inside a candle graph: a custom operation on the CPU, plain tensor operations elsewhere.
+
+use super::triplane::{
+    Prepared, Real, Site, TriPlane, corners, product, product_backward, sample_three, scatter,
+};
+use crate::{Error, Result};
+use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// Rows of one rayon task.
+const CHUNK: usize = 256;
+/// Parts a scatter is cut into where no atomic addition is at hand; each part adds into a plane of its own.
+const PARTS: usize = 32;
+
+impl TriPlane {
+    /// Features `[rows, scales·channels]`, in the graph of the planes.
+    pub(super) fn forward(&self, prepared: &Prepared) -> Result<Tensor> {
+        if !self.planes[0][0].device().is_cpu() {
+            return self.forward_portable(prepared);
+        }
+        let mut scales = Vec::with_capacity(self.planes.len());
+        for (scale, [xy, xz, yz]) in self.planes.iter().enumerate() {
+            let op = Sampling { sites: prepared.sites.clone(), scale, side: self.sides[scale] };
+            scales.push(xy.apply_op3(xz, yz, op)?);
+        }
+        Ok(Tensor::cat(&scales, 1)?)
+    }
+
+    /// The same from selections and sums alone, for devices without a kernel of ours.
+    pub(super) fn forward_portable(&self, prepared: &Prepared) -> Result<Tensor> {
+        let mut scales = Vec::with_capacity(self.planes.len());
+        for scale in 0..self.planes.len() {
+            let [a, b, c] = self.samples_portable(prepared, scale)?;
+            scales.push(((a * b)? * c)?);
+        }
+        Ok(Tensor::cat(&scales, 1)?)
+    }
+
+    fn samples_portable(&self, prepared: &Prepared, scale: usize) -> Result<[Tensor; 3]> {
+        let sample = |axes: usize| -> Result<Tensor> {
+            let plane = &self.planes[scale][axes];
+            let flat = plane.reshape(((), self.channels))?;
+            let (index, weight) = self.indices(prepared, scale, axes)?;
+            let texels = flat.index_select(&index, 0)?.broadcast_mul(&weight)?;
+            Ok(texels.reshape((4, prepared.rows, self.channels))?.sum(0)?)
+        };
+        Ok([sample(0)?, sample(1)?, sample(2)?])
+    }
+
+    /// Texels `[4·rows]` and their weights `[4·rows, 1]`, corner after corner.
+    fn indices(&self, prepared: &Prepared, scale: usize, axes: usize) -> Result<(Tensor, Tensor)> {
+        let plane = &self.planes[scale][axes];
+        let rows = prepared.rows;
+        let (mut index, mut weight) = (vec![0u32; 4 * rows], vec![0f32; 4 * rows]);
+        for (row, site) in prepared.sites[scale].iter().enumerate() {
+            let (texels, weights) = corners(site, axes, self.sides[scale]);
+            for k in 0..4 {
+                index[k * rows + row] = texels[k] as u32;
+                weight[k * rows + row] = weights[k];
+            }
+        }
+        let index = Tensor::from_vec(index, 4 * rows, plane.device())?;
+        let weight = Tensor::from_vec(weight, (4 * rows, 1), plane.device())?;
+        Ok((index, weight.to_dtype(plane.dtype())?))
+    }
+
+    /// Gradients of the planes, scale after scale, from that of the features, by tensor operations alone. candle's own
+    /// backward of a selection adds row after row on one thread per channel; cut in parts it is as many times wider.
+    pub(super) fn backward_portable(&self, prepared: &Prepared, gradient: &Tensor) -> Result<Vec<Tensor>> {
+        let mut out = Vec::new();
+        for scale in 0..self.planes.len() {
+            let g = gradient.narrow(1, scale * self.channels, self.channels)?.contiguous()?;
+            let [a, b, c] = self.samples_portable(prepared, scale)?.map(|t| t.detach());
+            let gradients = [((&b * &c)? * &g)?, ((&a * &c)? * &g)?, ((&a * &b)? * &g)?];
+            for (axes, g) in gradients.into_iter().enumerate() {
+                let (index, weight) = self.indices(prepared, scale, axes)?;
+                let rows = index.elem_count();
+                let texels = Tensor::cat(&[&g, &g, &g, &g], 0)?.broadcast_mul(&weight)?;
+                let missing = rows.next_multiple_of(PARTS) - rows; // padded rows add zero to texel 0
+                let texels = texels.pad_with_zeros(0, 0, missing)?;
+                let index = index.pad_with_zeros(0, 0, missing)?;
+                let shape = (PARTS, (rows + missing) / PARTS, self.channels);
+                let index = index.reshape((PARTS, shape.1, 1))?.broadcast_as(shape)?.contiguous()?;
+                let side = self.sides[scale];
+                let sums =
+                    Tensor::zeros((PARTS, side * side, self.channels), texels.dtype(), texels.device())?;
+                let sums = sums.scatter_add(&index, &texels.reshape(shape)?.contiguous()?, 1)?.sum(0)?;
+                out.push(sums.reshape((side, side, self.channels))?);
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// Features of one scale from its three planes.
+struct Sampling {
+    sites: Arc<Vec<Vec<Site>>>,
+    scale: usize,
+    side: usize,
+}
+
+impl Sampling {
+    fn sites(&self) -> &[Site] {
+        &self.sites[self.scale]
+    }
+
+    fn features<R: Real>(&self, planes: [&[R]; 3], channels: usize) -> Vec<R> {
+        let mut out = vec![R::zero(); self.sites().len() * channels];
+        let chunks = out.par_chunks_mut(CHUNK * channels).zip(self.sites().par_chunks(CHUNK));
+        chunks.for_each(|(out, sites)| {
+            let mut samples = vec![R::zero(); 3 * channels];
+            for (out, site) in out.chunks_exact_mut(channels).zip(sites) {
+                sample_three(planes, site, self.side, &mut samples);
+                product(&samples, out);
+            }
+        });
+        out
+    }
+
+    fn gradients<R: Real>(
+        &self,
+        planes: [&Tensor; 3],
+        gradient: &Tensor,
+    ) -> candle_core::Result<[Tensor; 3]> {
+        let channels = gradient.dim(1)?;
+        let values =
+            |t: &Tensor| -> candle_core::Result<Vec<R>> { t.contiguous()?.flatten_all()?.to_vec1::<R>() };
+        let [a, b, c] = planes;
+        let (a, b, c, gradient) = (values(a)?, values(b)?, values(c)?, values(gradient)?);
+        let mut rows = vec![R::zero(); self.sites().len() * 3 * channels];
+        let chunks = rows.par_chunks_mut(3 * channels).zip(gradient.par_chunks(channels)).zip(self.sites());
+        chunks.for_each(|((samples, gradient), site)| {
+            sample_three([&a, &b, &c], site, self.side, samples);
+            product_backward(samples, gradient);
+        });
+        let plane = |axes: usize| {
+            let mut plane = vec![R::zero(); self.side * self.side * channels];
+            let part = [3 * channels, axes * channels, channels];
+            scatter(&mut plane, self.sites(), axes, self.side, &rows, part);
+            Tensor::from_vec(plane, (self.side, self.side, channels), planes[axes].device())
+        };
+        let mut out: Vec<_> = (0..3).into_par_iter().map(plane).collect::<candle_core::Result<_>>()?;
+        match (out.pop(), out.pop(), out.pop()) {
+            (Some(c), Some(b), Some(a)) => Ok([a, b, c]),
+            _ => candle_core::bail!("three planes have three gradients"),
+        }
+    }
+}
+
+impl CustomOp3 for Sampling {
+    fn name(&self) -> &'static str {
+        "tri-plane sampling"
+    }
+
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let channels = l1.dims()[2];
+        let shape = Shape::from((self.sites().len(), channels));
+        let planes = [(s1, l1), (s2, l2), (s3, l3)];
+        let out = match s1 {
+            CpuStorage::F32(_) => CpuStorage::F32(self.features(slices(planes)?, channels)),
+            CpuStorage::F64(_) => CpuStorage::F64(self.features(slices(planes)?, channels)),
+            _ => candle_core::bail!("planes are f32 or f64"),
+        };
+        Ok((out, shape))
+    }
+
+    fn bwd(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        c: &Tensor,
+        _res: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let [a, b, c] = match gradient.dtype() {
+            DType::F64 => self.gradients::<f64>([a, b, c], gradient)?,
+            _ => self.gradients::<f32>([a, b, c], gradient)?,
+        };
+        Ok((Some(a), Some(b), Some(c)))
+    }
+}
+
+fn slices<'a, R: Real>(planes: [(&'a CpuStorage, &Layout); 3]) -> candle_core::Result<[&'a [R]; 3]> {
+    let slice = |(storage, layout): (&'a CpuStorage, &Layout)| -> candle_core::Result<&'a [R]> {
+        match layout.contiguous_offsets() {
+            Some((start, end)) => Ok(&storage.as_slice::<R>()?[start..end]),
+            None => candle_core::bail!("planes are contiguous"),
+        }
+    };
+    let [a, b, c] = planes;
+    Ok([slice(a)?, slice(b)?, slice(c)?])
+}
+
+/// Runs `work` on the values of f32 tensors on the CPU without copying them.
+///
+/// # Errors
+/// [`Error::Internal`] for tensors that are elsewhere, of another type, or not contiguous.
+pub(super) fn with_values<T>(tensors: &[&Tensor], work: impl FnOnce(&[&[f32]]) -> Result<T>) -> Result<T> {
+    let guards: Vec<_> = tensors.iter().map(|t| t.storage_and_layout()).collect();
+    let mut slices = Vec::with_capacity(guards.len());
+    for (storage, layout) in &guards {
+        let candle_core::Storage::Cpu(storage) = &**storage else {
+            return Err(Error::Internal("a tensor the CPU should read is on another device".into()));
+        };
+        let Some((start, end)) = layout.contiguous_offsets() else {
+            return Err(Error::Internal("a tensor the CPU should read is not contiguous".into()));
+        };
+        slices.push(&storage.as_slice::<f32>()?[start..end]);
+    }
+    work(&slices)
+}

@@ -1,0 +1,152 @@
+//! A head: the canonical cloud and the field that moves it, and the one place where candle's field and the
+//! rasterizer's slices meet. Training and rendering both stand on it.
+
+mod archive;
+mod conditions;
+mod folder;
+
+pub use archive::Archive;
+pub use folder::HeadSettings;
+
+use crate::field::{Conditions, Field, FieldBounds, FieldGradients, Prepared};
+use crate::raster::{RasterSettings, Rasterizer, Rendered};
+use crate::surfel::Cloud;
+use crate::surfel::activate::{DeltaLayout, Deltas, activate};
+use crate::surfel::cloud::EMBEDDING;
+use crate::{Camera, Result};
+use candle_core::{Device, Tensor};
+
+/// Degree of the harmonics in exported PLY files, whatever the cloud has: viewers read by position and expect
+/// all 62 properties.
+pub const PLY_DEGREE: usize = 3;
+
+/// A talking head.
+pub struct Head {
+    /// What must be known to use it: part, audio feature, sizes.
+    pub settings: HeadSettings,
+    /// The canonical surfels.
+    pub cloud: Cloud,
+    /// What moves them.
+    pub field: Field,
+    layout: DeltaLayout,
+    prepared: Prepared,
+}
+
+impl Head {
+    /// A head with a fresh field around `cloud`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] when the field's sizes cannot be.
+    pub fn new(settings: HeadSettings, cloud: Cloud, device: &Device) -> Result<Self> {
+        let bounds = FieldBounds { min: settings.bounds[0], max: settings.bounds[1] };
+        let field = Field::new(settings.field.clone(), &bounds, settings.seed, device)?;
+        Self::assemble(settings, cloud, field)
+    }
+
+    fn assemble(settings: HeadSettings, cloud: Cloud, field: Field) -> Result<Self> {
+        let prepared = field.prepare(&cloud.positions)?;
+        let l = field.layout();
+        let layout = DeltaLayout {
+            width: l.columns,
+            position: l.position.clone(),
+            rotation: l.rotation.clone(),
+            log_scale: l.scale.clone(),
+            opacity: l.opacity.clone(),
+            harmonics: l.harmonics.clone(),
+            attention: l.attention.clone(),
+        };
+        Ok(Head { settings, cloud, field, layout, prepared })
+    }
+
+    /// What the field says about every surfel in each frame, `[frames, surfels, columns]`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when conditions do not fit the field.
+    pub fn deform(&self, conditions: &[Conditions]) -> Result<Vec<f32>> {
+        let packed = self.field.infer(&self.prepared, &self.embedding()?, conditions)?.packed;
+        Ok(packed.flatten_all()?.to_vec1()?)
+    }
+
+    /// Deforms, asks `loss` for the gradient of what was said (same length), and goes back through the field.
+    ///
+    /// # Errors
+    /// As [`Head::deform`], and what `loss` returns.
+    pub fn field_step(
+        &self,
+        conditions: &[Conditions],
+        loss: impl FnOnce(&[f32]) -> Result<Vec<f32>>,
+    ) -> Result<FieldGradients> {
+        self.field.step(&self.prepared, &self.embedding()?, conditions, |packed| {
+            let gradient = loss(&packed.flatten_all()?.to_vec1::<f32>()?)?;
+            Ok(Tensor::from_vec(gradient, packed.shape(), packed.device())?)
+        })
+    }
+
+    fn embedding(&self) -> Result<Tensor> {
+        Ok(Tensor::from_slice(&self.cloud.embedding, (self.cloud.len(), EMBEDDING), self.field.device())?)
+    }
+
+    /// [`Head::deform`]'s numbers with the meaning of their columns.
+    pub fn deltas<'a>(&'a self, packed: &'a [f32], frames: usize) -> Deltas<'a> {
+        Deltas { layout: &self.layout, frames, values: packed }
+    }
+
+    /// Adds the gradient of `weight · mean |position delta| / extent`: the field stays at rest where nothing pulls.
+    pub fn add_rest_gradient(&self, packed: &[f32], weight: f32, gradient: &mut [f32]) {
+        if weight == 0.0 {
+            return;
+        }
+        let width = self.layout.width;
+        let each = weight / (self.settings.extent * (packed.len() / width * 3).max(1) as f32);
+        for (row, out) in packed.chunks_exact(width).zip(gradient.chunks_exact_mut(width)) {
+            for k in self.layout.position.clone() {
+                out[k] += if row[k] > 0.0 {
+                    each
+                } else if row[k] < 0.0 {
+                    -each
+                } else {
+                    0.0
+                };
+            }
+        }
+    }
+
+    /// To be called after positions changed or surfels came and went: the planes are asked at the new places.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when a position is not finite.
+    pub fn cloud_moved(&mut self) -> Result<()> {
+        self.prepared = self.field.prepare(&self.cloud.positions)?;
+        Ok(())
+    }
+
+    /// Draws the head, one camera for each of the conditions.
+    ///
+    /// # Errors
+    /// Those of the field and of the rasterizer.
+    pub fn draw(
+        &self,
+        rasterizer: &dyn Rasterizer,
+        conditions: &[Conditions],
+        cameras: &[Camera],
+        settings: &RasterSettings,
+    ) -> Result<Rendered> {
+        let packed = self.deform(conditions)?;
+        let deltas = self.deltas(&packed, conditions.len());
+        let activated = activate(&self.cloud, self.cloud.sh_degree, Some(&deltas))?;
+        rasterizer.forward(&activated.batch(), cameras, settings)
+    }
+
+    /// Draws the canonical cloud, as nothing moves it.
+    ///
+    /// # Errors
+    /// Those of the rasterizer.
+    pub fn draw_canonical(
+        &self,
+        rasterizer: &dyn Rasterizer,
+        cameras: &[Camera],
+        settings: &RasterSettings,
+    ) -> Result<Rendered> {
+        rasterizer.forward(&activate(&self.cloud, self.cloud.sh_degree, None)?.batch(), cameras, settings)
+    }
+}

@@ -1,0 +1,215 @@
+//! Scores of a performance: against what was filmed, or against the voice that drives it.
+
+use super::perform::Finished;
+use crate::Result;
+use crate::metrics::landmarks::{correlation, mouth_distance, mouth_opening};
+use crate::metrics::lpips::Lpips;
+use crate::metrics::psnr::psnr_masked;
+use crate::metrics::report::{Column, Figure, Mean, Report};
+use crate::metrics::ssim::ssim;
+use candle_core::Device;
+use data_utils::audio::Sound;
+use data_utils::dataset::{Dataset, Part};
+use data_utils::face::FaceModels;
+use image::RgbImage;
+use std::path::Path;
+
+/// Quieter than the loudest frame by this much counts as silence, dB.
+const SILENCE_BELOW_DB: f32 = 40.0;
+const NO_LANDMARKER: &str = "give --face_landmarker";
+const NO_LPIPS: &str = "give --lpips_weights";
+
+/// The networks scores are taken with, those that were given.
+pub struct Judge {
+    faces: Option<FaceModels>,
+    lpips: Option<Lpips>,
+}
+
+impl Judge {
+    /// Opens MediaPipe's face landmarker and LPIPS weights where paths are given.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] when a file cannot be read or is another model.
+    pub fn open(face_landmarker: Option<&Path>, lpips_weights: Option<&Path>) -> Result<Self> {
+        Ok(Judge {
+            faces: face_landmarker.map(FaceModels::open).transpose()?,
+            lpips: lpips_weights.map(|path| Lpips::open(&[path], &Device::Cpu)).transpose()?,
+        })
+    }
+
+    /// Scores each frame against the frame of the dataset it redraws.
+    pub fn against_truth<'a>(&'a self, dataset: &'a Dataset, part: Part) -> Scorer<'a> {
+        Scorer { truth: Some((dataset, part)), ..Scorer::new(self) }
+    }
+
+    /// Scores how the lips follow a voice.
+    pub fn of_voice(&self, sound: Option<&Sound>) -> Scorer<'_> {
+        Scorer { loudness: sound.map(Sound::loudness_per_frame), ..Scorer::new(self) }
+    }
+}
+
+/// Sees one frame after the other and sums up.
+pub struct Scorer<'a> {
+    judge: &'a Judge,
+    truth: Option<(&'a Dataset, Part)>,
+    loudness: Option<Vec<f32>>,
+    psnr: Mean,
+    ssim: Mean,
+    lpips: Mean,
+    lmd: Mean,
+    /// Mouth opening in each drawn frame, where a face was found.
+    drawn: Vec<Option<f64>>,
+    /// The same in the filmed frames.
+    filmed: Vec<Option<f64>>,
+}
+
+impl<'a> Scorer<'a> {
+    fn new(judge: &'a Judge) -> Self {
+        Scorer {
+            judge,
+            truth: None,
+            loudness: None,
+            psnr: Mean::default(),
+            ssim: Mean::default(),
+            lpips: Mean::default(),
+            lmd: Mean::default(),
+            drawn: Vec::new(),
+            filmed: Vec::new(),
+        }
+    }
+
+    /// Takes in a finished frame.
+    ///
+    /// # Errors
+    /// Those of reading the filmed frame and of the networks.
+    pub fn see(&mut self, finished: &Finished<'_>) -> Result<()> {
+        let [width, height] = finished.size;
+        let size = [height, width];
+        let drawn_face = self.face(finished.size, finished.picture)?;
+        self.drawn.push(drawn_face.as_ref().map(mouth_opening));
+        let Some((dataset, part)) = self.truth else { return Ok(()) };
+        let filmed = dataset.pixels(finished.frame.source)?;
+        let mask: Vec<f32> = filmed.part_mask(part).iter().map(|m| f32::from(u8::from(*m))).collect();
+        let planes = |rgb: &[u8]| -> Vec<f32> {
+            let n = mask.len();
+            (0..3 * n).map(|i| f32::from(rgb[i % n * 3 + i / n]) / 255.0 * mask[i % n]).collect()
+        };
+        let (a, b) = (planes(finished.picture), planes(&filmed.rgb));
+        psnr_masked(&a, &b, &mask)?.into_iter().for_each(|v| self.psnr.add(v));
+        ssim(&a, &b, size, None)?.into_iter().for_each(|v| self.ssim.add(v));
+        if let Some(lpips) = &self.judge.lpips {
+            self.lpips.add(lpips.distance(&a, &b, size)?);
+        }
+        let filmed_face = self.face(finished.size, &filmed.rgb)?;
+        self.filmed.push(filmed_face.as_ref().map(mouth_opening));
+        if let (Some(drawn), Some(filmed)) = (&drawn_face, &filmed_face) {
+            self.lmd.add(mouth_distance(drawn, filmed));
+        }
+        Ok(())
+    }
+
+    /// The 68 landmarks of a picture, found without regard to the frame before, so that both sides are looked at alike.
+    fn face(&self, size: [usize; 2], rgb: &[u8]) -> Result<Option<[[f32; 2]; 68]>> {
+        let Some(faces) = &self.judge.faces else { return Ok(None) };
+        let picture = RgbImage::from_raw(size[0] as u32, size[1] as u32, rgb.to_vec());
+        let found = picture.map(|picture| faces.landmarks(&picture)).transpose()?.flatten();
+        Ok(found.map(|face| face.ibug68()))
+    }
+
+    /// The scores so far, one row called `name`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when figures and columns disagree.
+    pub fn report(&self, name: &str) -> Result<Report> {
+        if self.truth.is_some() { self.truth_report(name) } else { self.voice_report(name) }
+    }
+
+    fn truth_report(&self, name: &str) -> Result<Report> {
+        let network =
+            self.judge.lpips.as_ref().map(|l| format!(" ({})", l.backbone().name())).unwrap_or_default();
+        let mut report = Report::new(vec![
+            Column::new("psnr_in_mask", "PSNR in mask dB", 2),
+            Column::new("ssim", "SSIM", 4),
+            Column::new("lpips", &format!("LPIPS{network}"), 4),
+            Column::new("lmd", "LMD px", 3),
+            Column::new("mouth_correlation", "mouth r", 3),
+            Column::new("without_face", "no face", 0),
+        ]);
+        let pairs = self.drawn.iter().zip(&self.filmed).filter_map(|(a, b)| a.zip(*b));
+        let (drawn, filmed): (Vec<f64>, Vec<f64>) = pairs.unzip();
+        let no_face = if self.judge.faces.is_some() { "no face found" } else { NO_LANDMARKER };
+        report.push(
+            name,
+            self.drawn.len(),
+            vec![
+                self.psnr.figure("the mask is empty"),
+                self.ssim.figure("no frames"),
+                self.lpips.figure(NO_LPIPS),
+                self.lmd.figure(no_face),
+                self.correlated(&drawn, &filmed)?,
+                self.without_face(),
+            ],
+        )?;
+        Ok(report)
+    }
+
+    fn voice_report(&self, name: &str) -> Result<Report> {
+        let mut report = Report::new(vec![
+            Column::new("mouth_loudness_correlation", "mouth–loudness r", 3),
+            Column::new("opening_in_speech", "opening in speech", 4),
+            Column::new("opening_in_silence", "in silence", 4),
+            Column::new("movement_in_silence", "movement in silence", 4),
+            Column::new("without_face", "no face", 0),
+        ]);
+        let Some(loudness) = &self.loudness else {
+            let missing = || Figure::missing("no sound beside the features");
+            let figures = vec![missing(), missing(), missing(), missing(), self.without_face()];
+            report.push(name, self.drawn.len(), figures)?;
+            return Ok(report);
+        };
+        let seen: Vec<(f64, f32)> =
+            self.drawn.iter().zip(loudness).filter_map(|(opening, db)| Some(((*opening)?, *db))).collect();
+        let loudest = loudness.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let (quiet, spoken): (Vec<_>, Vec<_>) =
+            seen.iter().partition(|(_, db)| *db < loudest - SILENCE_BELOW_DB);
+        let mean = |part: &[(f64, f32)], why: &str| {
+            let mut mean = Mean::default();
+            part.iter().for_each(|(opening, _)| mean.add(*opening));
+            mean.figure(if self.judge.faces.is_some() { why } else { NO_LANDMARKER })
+        };
+        let mut movement = Mean::default();
+        for (pair, db) in self.drawn.windows(2).zip(loudness.windows(2)) {
+            if let ([Some(a), Some(b)], true) = (pair, db.iter().all(|db| *db < loudest - SILENCE_BELOW_DB)) {
+                movement.add((a - b).abs());
+            }
+        }
+        let (openings, levels): (Vec<f64>, Vec<f64>) =
+            seen.iter().map(|(o, db)| (*o, f64::from(*db))).unzip();
+        report.push(
+            name,
+            self.drawn.len(),
+            vec![
+                self.correlated(&openings, &levels)?,
+                mean(&spoken, "no speech"),
+                mean(&quiet, "no silence"),
+                movement.figure(if self.judge.faces.is_some() { "no silence" } else { NO_LANDMARKER }),
+                self.without_face(),
+            ],
+        )?;
+        Ok(report)
+    }
+
+    fn correlated(&self, a: &[f64], b: &[f64]) -> Result<Figure> {
+        if self.judge.faces.is_none() {
+            return Ok(Figure::missing(NO_LANDMARKER));
+        }
+        Ok(correlation(a, b)?.map_or_else(|| Figure::missing("nothing moves"), Figure::new))
+    }
+
+    fn without_face(&self) -> Figure {
+        if self.judge.faces.is_none() {
+            return Figure::missing(NO_LANDMARKER);
+        }
+        Figure::new(self.drawn.iter().filter(|opening| opening.is_none()).count() as f64)
+    }
+}

@@ -1,0 +1,179 @@
+//! Checkpoints: everything a run needs to go on exactly where it stopped, in one file written as a whole.
+//!
+//! `chkpnt/<step>.safetensors` holds the head, Adam's moments, the densification statistics, the sampler and the
+//! step. The newest two are kept; an old one goes only after the new one was read back.
+
+use super::adam::Adam;
+use super::config::TrainConfig;
+use super::sampler::{Sampler, SamplerState};
+use super::trainer::Trainer;
+use crate::head::{Archive, Head};
+use crate::raster::Rasterizer;
+use crate::surfel::density::DensityStats;
+use crate::{Error, Result};
+use data_utils::dataset::Dataset;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+const FOLDER: &str = "chkpnt";
+const KEPT: usize = 2;
+
+/// The part of a checkpoint that is not arrays.
+#[derive(Debug, Serialize, Deserialize)]
+struct Progress {
+    done: u64,
+    skipped: u64,
+    sampler: SamplerState,
+    statistics: DensityStats,
+    adam_steps: Vec<(String, u64)>,
+}
+
+/// The newest checkpoint in a model folder.
+///
+/// # Errors
+/// [`Error::Input`] when the folder is there but cannot be listed.
+pub fn newest(model: &Path) -> Result<Option<PathBuf>> {
+    Ok(list(model)?.pop())
+}
+
+/// True when a model folder has a checkpoint to go on from.
+///
+/// # Errors
+/// As [`newest`].
+pub fn has_any(model: &Path) -> Result<bool> {
+    Ok(newest(model)?.is_some())
+}
+
+/// Takes all checkpoints out of a model folder.
+///
+/// # Errors
+/// [`Error::Input`] when one cannot be removed.
+pub fn remove_all(model: &Path) -> Result<()> {
+    list(model)?.iter().try_for_each(|path| remove(path))
+}
+
+/// Writes a checkpoint of `trainer`, reads it back, and only then removes old ones.
+///
+/// # Errors
+/// [`Error::Input`] when the disk is full; the older checkpoints are then still there.
+pub fn save(trainer: &mut Trainer<'_>, model: &Path) -> Result<()> {
+    let path = model.join(FOLDER).join(format!("{:08}.safetensors", trainer.done));
+    let archive = store(trainer)?;
+    archive.write(&path)?;
+    Archive::read(&path)?;
+    let mut all = list(model)?;
+    all.retain(|old| *old != path);
+    let stale = all.len().saturating_sub(KEPT - 1);
+    all[..stale].iter().try_for_each(|old| remove(old))
+}
+
+fn list(model: &Path) -> Result<Vec<PathBuf>> {
+    let folder = model.join(FOLDER);
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let entries =
+        std::fs::read_dir(&folder).map_err(|e| Error::io(&folder, "a folder of checkpoints", &e))?;
+    let mut found: Vec<(u64, PathBuf)> = entries
+        .filter_map(|entry| entry.ok().map(|e| e.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
+        .filter_map(|path| path.file_stem()?.to_str()?.parse().ok().map(|step: u64| (step, path.clone())))
+        .collect();
+    found.sort();
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    std::fs::remove_file(path).map_err(|e| Error::io(path, "a checkpoint that may be removed", &e))
+}
+
+fn store(trainer: &mut Trainer<'_>) -> Result<Archive> {
+    let mut archive = Archive::default();
+    trainer.head.store(&mut archive)?;
+    let mut adam_steps = Vec::new();
+    let bands = trainer.head.cloud.bands();
+    let cloud = trainer.cloud_moments.arrays_mut(bands).into_iter();
+    let cloud = cloud.map(|(name, _, adam)| (format!("cloud.{name}"), adam));
+    for (name, adam) in cloud.chain(trainer.field_moments.arrays_mut()) {
+        adam_steps.push((name.clone(), adam.steps));
+        archive.put(format!("adam.first.{name}"), &[adam.first.len()], adam.first.clone());
+        archive.put(format!("adam.second.{name}"), &[adam.second.len()], adam.second.clone());
+    }
+    let progress = Progress {
+        done: trainer.done,
+        skipped: trainer.skipped,
+        sampler: trainer.sampler.state(),
+        statistics: trainer.statistics.clone(),
+        adam_steps,
+    };
+    let progress =
+        serde_json::to_string(&progress).map_err(|e| Error::Internal(format!("progress as JSON: {e}")))?;
+    archive.put_text("progress", progress);
+    Ok(archive)
+}
+
+impl<'a> Trainer<'a> {
+    /// A trainer that goes on where the checkpoint at `path` was taken.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the checkpoint is damaged, of another part, sizes or dataset.
+    pub fn resume(
+        config: TrainConfig,
+        dataset: &'a Dataset,
+        rasterizer: &'a dyn Rasterizer,
+        device: &candle_core::Device,
+        path: &Path,
+    ) -> Result<Self> {
+        let mut archive = Archive::read(path)?;
+        let refuse = |expected: String, found: String| {
+            Error::input(path.display(), expected, found, "resume with what the run was started with")
+        };
+        let progress: Progress = serde_json::from_str(&archive.take_text(path, "progress")?)
+            .map_err(|e| refuse("the progress of a run".into(), e.to_string()))?;
+        let head = Head::restore(&mut archive, path, device)?;
+        let kept = &head.settings;
+        if kept.part != config.part {
+            return Err(refuse(format!("part {}", config.part), format!("part {}", kept.part)));
+        }
+        if kept.sh_degree != config.sh_degree {
+            return Err(refuse(format!("sh_degree {}", config.sh_degree), kept.sh_degree.to_string()));
+        }
+        let mut trainer = Trainer::with_head(config, dataset, rasterizer, head)?;
+        let steps = |name: &str| {
+            let found = progress.adam_steps.iter().find(|(n, _)| n == name);
+            found.map(|(_, steps)| *steps).ok_or_else(|| refuse(format!("steps of {name}"), "none".into()))
+        };
+        let mut load = |name: &str, adam: &mut Adam| -> Result<()> {
+            let first = archive.take(path, &format!("adam.first.{name}"), 1)?;
+            let second = archive.take(path, &format!("adam.second.{name}"), 1)?;
+            if first.len() != adam.first.len() || second.len() != adam.second.len() {
+                return Err(refuse(
+                    format!("{} moments of {name}", adam.first.len()),
+                    first.len().to_string(),
+                ));
+            }
+            *adam = Adam { first, second, steps: steps(name)? };
+            Ok(())
+        };
+        let bands = trainer.head.cloud.bands();
+        for (name, _, adam) in trainer.cloud_moments.arrays_mut(bands) {
+            load(&format!("cloud.{name}"), adam)?;
+        }
+        for (name, adam) in trainer.field_moments.arrays_mut() {
+            load(&name, adam)?;
+        }
+        let n = trainer.head.cloud.len();
+        let s = progress.statistics;
+        if [s.gradient.len(), s.views.len(), s.radius.len()] != [n; 3] {
+            return Err(refuse(format!("statistics of {n} surfels"), s.gradient.len().to_string()));
+        }
+        trainer.statistics = s;
+        let (hard, seed) = (trainer.config.hard_mouths, trainer.config.seed);
+        let frames = trainer.frames.len();
+        trainer.sampler = Sampler::resume(progress.sampler, frames, hard, seed)
+            .ok_or_else(|| refuse(format!("{frames} training frames"), "another number".into()))?;
+        trainer.done = progress.done;
+        trainer.skipped = progress.skipped;
+        Ok(trainer)
+    }
+}

@@ -1,0 +1,281 @@
+//! What a training run is told: defaults, then a preset (`arguments/*.toml`), then the command line.
+
+use crate::field::FieldConfig;
+use crate::{Error, Result};
+use data_utils::dataset::Part;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Every setting of a training run. `arguments/head.toml` lists and explains each key; the same key works as
+/// `--set key=value`. Rates of positions and of the field's displacement are in units of the cloud's extent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// What is learned: head, face or all.
+    pub part: Part,
+    /// Steps of the static stage.
+    pub coarse_iterations: u64,
+    /// Steps of the stage with the field.
+    pub fine_iterations: u64,
+    /// Frames a step looks at in the fine stage.
+    pub batch_size: usize,
+    /// Most surfels the cloud may grow to.
+    pub max_points: usize,
+    /// Degree of the spherical harmonics, 0..=3.
+    pub sh_degree: usize,
+    /// Steps between one degree in use and the next.
+    pub sh_interval: u64,
+    /// Longest side the frames are scaled down to, pixels; 0 keeps them.
+    pub max_side: u32,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// What is put behind head and target alike while training: random, black, white.
+    pub background_type: TrainBackground,
+
+    /// Positions, first and last rate, in extents.
+    pub position_lr: [f64; 2],
+    /// Rotations.
+    pub rotation_lr: f64,
+    /// ln scales.
+    pub scaling_lr: f64,
+    /// Opacity logits.
+    pub opacity_lr: f64,
+    /// Band 0 of the harmonics; higher bands get a twentieth.
+    pub feature_lr: f64,
+    /// Embedding of each surfel.
+    pub embedding_lr: f64,
+    /// Tri-planes, first and last rate.
+    pub grid_lr: [f64; 2],
+    /// The field's other parameters, first and last rate.
+    pub deformation_lr: [f64; 2],
+    /// Factor on the cloud's own rates in the fine stage; 0 freezes the cloud as the reference does.
+    pub fine_cloud_lr: f64,
+
+    /// Weight of 1 − SSIM; L1 gets the rest.
+    pub lambda_dssim: f32,
+    /// Weight of L1 over the lips' crop, fine stage.
+    pub lambda_lips: f32,
+    /// Weight of the cross-entropy between alpha and mask.
+    pub lambda_mask: f32,
+    /// Weight of normal consistency.
+    pub lambda_normal: f32,
+    /// Weight of the distortion, divided by the squared extent so that units do not matter.
+    pub lambda_distortion: f32,
+    /// Coarse step from which the last two count.
+    pub surface_from: u64,
+    /// Weight that keeps audio attention inside face and neck.
+    pub lambda_attention_audio: f32,
+    /// Weight that keeps expression attention inside the face.
+    pub lambda_attention_expression: f32,
+    /// Fine step from which the attention weights count.
+    pub attention_from: u64,
+    /// Weight of small displacements: keeps the field at rest where nothing speaks.
+    pub lambda_motion: f32,
+    /// Weight of LPIPS on patches; needs weights.
+    pub lambda_perceptual: f32,
+    /// Fine step from which LPIPS counts.
+    pub perceptual_from: u64,
+    /// Side of a perceptual patch, pixels.
+    pub perceptual_patch: usize,
+    /// Complete LPIPS weights (SqueezeNet, AlexNet or VGG16), a path.
+    pub perceptual_weights: Option<std::path::PathBuf>,
+
+    /// Share of the frames drawn by how badly their mouth was drawn, 0..1.
+    pub hard_mouths: f64,
+    /// Share of the frames whose frame code is frozen while training, so that it can be frozen when driven.
+    pub frame_code_dropout: f64,
+
+    /// Coarse step density control starts at.
+    pub densify_from: u64,
+    /// Coarse step it ends at.
+    pub densify_until: u64,
+    /// Steps between two rounds.
+    pub densify_every: u64,
+    /// Mean screen gradient from which a surfel is cloned or split.
+    pub densify_grad_threshold: f32,
+    /// Size, in extents, above which a surfel is split rather than cloned.
+    pub percent_dense: f32,
+    /// Opacity below which a surfel goes.
+    pub opacity_cull: f32,
+
+    /// Steps between two evaluations on held-out frames.
+    pub test_every: u64,
+    /// Held-out frames an evaluation looks at.
+    pub test_frames: usize,
+    /// Steps between two saved point clouds.
+    pub save_every: u64,
+    /// Steps between two checkpoints.
+    pub checkpoint_every: u64,
+
+    /// Sizes and inputs of the field.
+    pub field: FieldConfig,
+}
+
+/// What is put behind head and target while training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainBackground {
+    /// A new colour each step, so that alpha is learned and edges stay clean.
+    Random,
+    /// Black.
+    Black,
+    /// White.
+    White,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        TrainConfig {
+            part: Part::Head,
+            coarse_iterations: 3000,
+            fine_iterations: 10000,
+            batch_size: 1,
+            max_points: 50_000,
+            sh_degree: 1,
+            sh_interval: 1000,
+            max_side: 0,
+            seed: 0,
+            background_type: TrainBackground::Random,
+            position_lr: [3.2e-4, 3.2e-6],
+            rotation_lr: 1e-3,
+            scaling_lr: 5e-3,
+            opacity_lr: 0.05,
+            feature_lr: 2.5e-3,
+            embedding_lr: 2.5e-3,
+            grid_lr: [5e-3, 5e-4],
+            deformation_lr: [1e-3, 1e-4],
+            fine_cloud_lr: 0.5,
+            lambda_dssim: 0.2,
+            lambda_lips: 0.4,
+            lambda_mask: 0.1,
+            lambda_normal: 0.02,
+            lambda_distortion: 0.0,
+            surface_from: 1000,
+            lambda_attention_audio: 0.01,
+            lambda_attention_expression: 0.01,
+            attention_from: 2000,
+            lambda_motion: 1e-3,
+            lambda_perceptual: 0.0,
+            perceptual_from: 6000,
+            perceptual_patch: 96,
+            perceptual_weights: None,
+            hard_mouths: 0.3,
+            frame_code_dropout: 0.5,
+            densify_from: 500,
+            densify_until: 2500,
+            densify_every: 100,
+            densify_grad_threshold: 2e-4,
+            percent_dense: 0.01,
+            opacity_cull: 0.005,
+            test_every: 1000,
+            test_frames: 10,
+            save_every: 5000,
+            checkpoint_every: 1000,
+            field: FieldConfig::default(),
+        }
+    }
+}
+
+impl TrainConfig {
+    /// The configuration of a preset with `overrides` on top; both as TOML tables.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming `at` when a key is unknown, has another type, or a value is out of range.
+    pub fn from_tables(at: &str, preset: toml::Table, overrides: toml::Table) -> Result<Self> {
+        let mut table = preset;
+        merge(&mut table, overrides);
+        let config: TrainConfig = toml::Value::Table(table).try_into().map_err(|e: toml::de::Error| {
+            let reason = e.message().to_owned();
+            Error::input(
+                at,
+                "the keys of a preset",
+                reason,
+                "see arguments/head.toml for every key and its meaning",
+            )
+        })?;
+        config.check(at)?;
+        Ok(config)
+    }
+
+    /// Reads a preset file as a table.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the file is missing or not TOML.
+    pub fn read_table(path: &Path) -> Result<toml::Table> {
+        let bytes = data_utils::files::read_bounded(path, 1 << 20)?;
+        let text = String::from_utf8_lossy(&bytes);
+        text.parse::<toml::Table>().map_err(|e| {
+            Error::input(path.display(), "a TOML preset", e.message(), "compare it with arguments/head.toml")
+        })
+    }
+
+    /// The effective configuration as TOML.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when a value cannot be written as TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).map_err(|e| Error::Internal(format!("configuration as TOML: {e}")))
+    }
+
+    fn check(&self, at: &str) -> Result<()> {
+        let refuse = |key: &str, expected: &str, found: String| {
+            Err(Error::input(format!("{at}: {key}"), expected, found, "choose another value"))
+        };
+        if self.max_points == 0 {
+            return refuse("max_points", "at least 1 surfel", "0".into());
+        }
+        if self.batch_size == 0 || self.batch_size > 256 {
+            return refuse("batch_size", "1 to 256 frames", self.batch_size.to_string());
+        }
+        if self.sh_degree > 3 {
+            return refuse("sh_degree", "0 to 3", self.sh_degree.to_string());
+        }
+        if self.densify_every == 0
+            || self.test_every == 0
+            || self.save_every == 0
+            || self.checkpoint_every == 0
+        {
+            return refuse(
+                "densify_every, test_every, save_every, checkpoint_every",
+                "at least 1 step",
+                "0".into(),
+            );
+        }
+        for (key, share) in
+            [("hard_mouths", self.hard_mouths), ("frame_code_dropout", self.frame_code_dropout)]
+        {
+            if !(0.0..=1.0).contains(&share) {
+                return refuse(key, "a share between 0 and 1", share.to_string());
+            }
+        }
+        if self.lambda_perceptual > 0.0 && self.perceptual_weights.is_none() {
+            return refuse("lambda_perceptual", "perceptual_weights beside it", "no path".into());
+        }
+        for (key, rates) in [
+            ("position_lr", self.position_lr),
+            ("grid_lr", self.grid_lr),
+            ("deformation_lr", self.deformation_lr),
+        ] {
+            if !rates.iter().all(|r| r.is_finite() && *r > 0.0) {
+                return refuse(key, "two rates above 0", format!("{rates:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Steps of both stages.
+    pub fn total_iterations(&self) -> u64 {
+        self.coarse_iterations + self.fine_iterations
+    }
+}
+
+fn merge(into: &mut toml::Table, from: toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(old)), toml::Value::Table(new)) => merge(old, new),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}

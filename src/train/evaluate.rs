@@ -1,0 +1,97 @@
+//! How well held-out frames are drawn while training goes on.
+
+use super::targets;
+use super::trainer::{Stage, Trainer};
+use crate::metrics::psnr::psnr_masked;
+use crate::metrics::ssim::ssim;
+use crate::raster::RasterSettings;
+use crate::{Error, Result};
+use data_utils::dataset::Part;
+use image::RgbImage;
+use std::fmt;
+
+/// Frames shown in the evaluation's picture.
+const SHOWN: usize = 3;
+
+/// Means over the held-out frames looked at, part on black.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// PSNR over the pixels of the part's mask, dB.
+    pub psnr: f64,
+    /// SSIM of the whole picture.
+    pub ssim: f64,
+    /// Mean |Δ| per pixel of the mask and channel.
+    pub l1: f64,
+    /// Truth above, drawn below.
+    pub picture: Option<RgbImage>,
+}
+
+impl fmt::Display for Evaluation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PSNR {:.2} dB, SSIM {:.4}, L1 {:.4}", self.psnr, self.ssim, self.l1)
+    }
+}
+
+/// Draws up to `count` held-out frames, evenly spread, and scores them. In the coarse stage the cloud is drawn as it is.
+///
+/// # Errors
+/// Those of reading frames and of drawing.
+pub fn evaluate(trainer: &Trainer<'_>, count: usize) -> Result<Evaluation> {
+    let dataset = trainer.dataset;
+    let val = dataset.val_indices();
+    let held_out: Vec<usize> = if val.is_empty() { dataset.train_indices() } else { val }.collect();
+    let count = count.clamp(1, held_out.len());
+    let part: Part = trainer.config.part;
+    let (stage, _) = trainer.position();
+    let mut sums = [0.0f64; 3];
+    let mut pairs = Vec::new();
+    for k in 0..count {
+        let index = held_out[k * held_out.len() / count];
+        let camera = dataset.frames[index].camera;
+        let settings = RasterSettings::default();
+        let rendered = match stage {
+            Stage::Coarse => trainer.head.draw_canonical(trainer.rasterizer, &[camera], &settings)?,
+            Stage::Fine => {
+                let conditions = [trainer.conditions(index, true)?];
+                trainer.head.draw(trainer.rasterizer, &conditions, &[camera], &settings)?
+            }
+        };
+        let target = targets::target(dataset, index, part, [0.0; 3])?;
+        let drawn: Vec<f32> = rendered.color.iter().map(|c| c.clamp(0.0, 1.0)).collect();
+        let size = [rendered.height, rendered.width];
+        sums[0] += psnr_masked(&drawn, &target.color, &target.mask)?.unwrap_or(0.0);
+        sums[1] += ssim(&drawn, &target.color, size, None)?.unwrap_or(0.0);
+        let inside = f64::from(target.mask.iter().sum::<f32>().max(1.0));
+        let difference = |(d, t): (&f32, &f32)| f64::from((d - t).abs());
+        sums[2] += drawn.iter().zip(&target.color).map(difference).sum::<f64>() / (3.0 * inside);
+        if pairs.len() < SHOWN {
+            pairs.push((target.color, drawn));
+        }
+    }
+    let [width, height] = dataset.size;
+    let share = 1.0 / count as f64;
+    let picture = Some(sheet(&pairs, width, height));
+    Ok(Evaluation { psnr: sums[0] * share, ssim: sums[1] * share, l1: sums[2] * share, picture })
+}
+
+/// Encodes a picture as PNG.
+///
+/// # Errors
+/// [`Error::Internal`] when the encoder fails.
+pub fn to_png(picture: &RgbImage) -> Result<Vec<u8>> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .map_err(|e| Error::Internal(format!("encoding a picture: {e}")))?;
+    Ok(bytes.into_inner())
+}
+
+fn sheet(pairs: &[(Vec<f32>, Vec<f32>)], width: u32, height: u32) -> RgbImage {
+    let n = (width * height) as usize;
+    RgbImage::from_fn(width * pairs.len() as u32, 2 * height, |x, y| {
+        let (truth, drawn) = &pairs[(x / width) as usize];
+        let planes = if y < height { truth } else { drawn };
+        let at = ((y % height) * width + x % width) as usize;
+        image::Rgb(std::array::from_fn(|c| (planes[c * n + at] * 255.0).round() as u8))
+    })
+}

@@ -1,0 +1,92 @@
+//! The optimiser's side of a cloud: Adam for each of its parameter arrays.
+
+use super::adam::Adam;
+use super::config::TrainConfig;
+use super::schedule::log_linear;
+use crate::surfel::Cloud;
+use crate::surfel::activate::RawGradients;
+use crate::surfel::cloud::EMBEDDING;
+
+/// Higher bands of the harmonics learn this much slower than band 0 (3DGS).
+const HIGHER_BANDS: f64 = 1.0 / 20.0;
+
+/// Learning rates of one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CloudRates {
+    position: f32,
+    rotation: f32,
+    scaling: f32,
+    opacity: f32,
+    feature: f32,
+    embedding: f32,
+}
+
+impl CloudRates {
+    /// The rates at `step` of `steps`, for a cloud whose initial half size was `extent`; `factor` scales all but
+    /// the embedding's.
+    pub fn at(config: &TrainConfig, step: u64, steps: u64, extent: f32, factor: f64) -> Self {
+        let position =
+            log_linear(config.position_lr[0], config.position_lr[1], step, steps) * f64::from(extent);
+        CloudRates {
+            position: (factor * position) as f32,
+            rotation: (factor * config.rotation_lr) as f32,
+            scaling: (factor * config.scaling_lr) as f32,
+            opacity: (factor * config.opacity_lr) as f32,
+            feature: (factor * config.feature_lr) as f32,
+            embedding: config.embedding_lr as f32,
+        }
+    }
+}
+
+/// Adam for every array of a cloud.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CloudMoments {
+    positions: Adam,
+    rotations: Adam,
+    log_scales: Adam,
+    opacity_logits: Adam,
+    harmonics: Adam,
+    embedding: Adam,
+}
+
+impl CloudMoments {
+    /// Fresh moments for `cloud`.
+    pub fn new(cloud: &Cloud) -> Self {
+        CloudMoments {
+            positions: Adam::new(cloud.positions.len()),
+            rotations: Adam::new(cloud.rotations.len()),
+            log_scales: Adam::new(cloud.log_scales.len()),
+            opacity_logits: Adam::new(cloud.opacity_logits.len()),
+            harmonics: Adam::new(cloud.harmonics.len()),
+            embedding: Adam::new(cloud.embedding.len()),
+        }
+    }
+
+    /// One step of the cloud's own parameters.
+    pub fn step(&mut self, cloud: &mut Cloud, gradients: &RawGradients, rates: &CloudRates) {
+        let mut bands = vec![rates.feature * HIGHER_BANDS as f32; 3 * cloud.bands()];
+        bands[..3].fill(rates.feature);
+        self.positions.step(&mut cloud.positions, &gradients.positions, &[rates.position]);
+        self.rotations.step(&mut cloud.rotations, &gradients.rotations, &[rates.rotation]);
+        self.log_scales.step(&mut cloud.log_scales, &gradients.log_scales, &[rates.scaling]);
+        self.opacity_logits.step(&mut cloud.opacity_logits, &gradients.opacity_logits, &[rates.opacity]);
+        self.harmonics.step(&mut cloud.harmonics, &gradients.harmonics, &bands);
+    }
+
+    /// One step of the embedding, whose gradient comes through the field.
+    pub fn step_embedding(&mut self, cloud: &mut Cloud, gradient: &[f32], rates: &CloudRates) {
+        self.embedding.step(&mut cloud.embedding, gradient, &[rates.embedding]);
+    }
+
+    /// Every array with its name and the number of values a surfel has in it, for checkpoints and density control.
+    pub fn arrays_mut(&mut self, bands: usize) -> [(&'static str, usize, &mut Adam); 6] {
+        [
+            ("positions", 3, &mut self.positions),
+            ("rotations", 4, &mut self.rotations),
+            ("log_scales", 2, &mut self.log_scales),
+            ("opacity_logits", 1, &mut self.opacity_logits),
+            ("harmonics", 3 * bands, &mut self.harmonics),
+            ("embedding", EMBEDDING, &mut self.embedding),
+        ]
+    }
+}

@@ -1,0 +1,140 @@
+//! Which frames a step looks at: every frame once per epoch in a shuffled order, and between them frames
+//! whose mouth is drawn worst.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// How fast a frame's remembered mouth error follows the last one seen.
+const MEMORY: f32 = 0.5;
+
+/// A seeded sampler whose whole state can be saved.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    rng: ChaCha8Rng,
+    order: Vec<u32>,
+    next: usize,
+    errors: Vec<f32>,
+    hard_share: f64,
+}
+
+/// Everything that decides what a [`Sampler`] draws next.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct SamplerState {
+    /// Position in the random stream.
+    pub word_position: u128,
+    /// The epoch's order.
+    pub order: Vec<u32>,
+    /// Place in that order.
+    pub next: usize,
+    /// Remembered mouth error of each frame.
+    pub errors: Vec<f32>,
+}
+
+impl Sampler {
+    /// A sampler over `frames` frames; a share `hard_share` (0..1) of the draws goes to hard mouths.
+    pub fn new(frames: usize, hard_share: f64, seed: u64) -> Self {
+        Sampler {
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            order: Vec::new(),
+            next: 0,
+            errors: vec![0.0; frames],
+            hard_share,
+        }
+    }
+
+    /// The next frame, an index below `frames`.
+    pub fn draw(&mut self) -> usize {
+        let total: f64 = self.errors.iter().map(|e| f64::from(*e)).sum();
+        if total > 0.0 && self.unit() < self.hard_share {
+            let mut left = self.unit() * total;
+            for (index, error) in self.errors.iter().enumerate() {
+                left -= f64::from(*error);
+                if left < 0.0 {
+                    return index;
+                }
+            }
+        }
+        if self.next >= self.order.len() {
+            self.order = (0..self.errors.len() as u32).collect();
+            for last in (1..self.order.len()).rev() {
+                let other = (self.unit() * (last + 1) as f64) as usize;
+                self.order.swap(last, other);
+            }
+            self.next = 0;
+        }
+        self.next += 1;
+        self.order[self.next - 1] as usize
+    }
+
+    /// Remembers how badly the mouth of a frame was drawn; any non-negative measure, the same for all frames.
+    pub fn observe(&mut self, frame: usize, error: f32) {
+        if error.is_finite() && error >= 0.0 {
+            let seen = &mut self.errors[frame];
+            *seen = if *seen == 0.0 { error } else { *seen * (1.0 - MEMORY) + error * MEMORY };
+        }
+    }
+
+    /// A uniform number in 0..1, for choices that belong to the same stream.
+    pub fn unit(&mut self) -> f64 {
+        (self.rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// What to save.
+    pub fn state(&self) -> SamplerState {
+        SamplerState {
+            word_position: self.rng.get_word_pos(),
+            order: self.order.clone(),
+            next: self.next,
+            errors: self.errors.clone(),
+        }
+    }
+
+    /// A sampler that goes on where `state` was taken, or nothing when it belongs to another number of frames.
+    pub fn resume(state: SamplerState, frames: usize, hard_share: f64, seed: u64) -> Option<Self> {
+        let fits = state.errors.len() == frames && state.order.iter().all(|i| (*i as usize) < frames);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_word_pos(state.word_position);
+        fits.then_some(Sampler {
+            rng,
+            order: state.order,
+            next: state.next,
+            errors: state.errors,
+            hard_share,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_frame_is_seen_once_an_epoch() {
+        let mut sampler = Sampler::new(50, 0.0, 1);
+        for _ in 0..3 {
+            let mut seen: Vec<usize> = (0..50).map(|_| sampler.draw()).collect();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..50).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_worst_mouth_is_drawn_most_often() {
+        let mut sampler = Sampler::new(20, 0.5, 2);
+        (0..20).for_each(|i| sampler.observe(i, if i == 7 { 1.0 } else { 0.01 }));
+        let sevens = (0..2000).filter(|_| sampler.draw() == 7).count();
+        assert!(sevens > 700 && sevens < 1200, "{sevens}");
+    }
+
+    #[test]
+    fn a_resumed_sampler_draws_what_the_first_would_have_drawn() {
+        let mut sampler = Sampler::new(30, 0.3, 3);
+        for i in 0..17 {
+            let frame = sampler.draw();
+            sampler.observe(frame, i as f32);
+        }
+        let mut again = Sampler::resume(sampler.state(), 30, 0.3, 3).expect("same frames");
+        assert!((0..100).all(|_| again.draw() == sampler.draw()));
+        assert!(Sampler::resume(sampler.state(), 31, 0.3, 3).is_none());
+    }
+}

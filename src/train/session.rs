@@ -1,0 +1,266 @@
+//! A whole training run: the model folder, checkpoints, logs, progress, and stopping when asked.
+
+use super::checkpoint;
+use super::config::TrainConfig;
+use super::evaluate::{Evaluation, evaluate};
+use super::events::Events;
+use super::trainer::{Stage, StepReport, Trainer};
+use crate::raster::Rasterizer;
+use crate::surfel::init::Points;
+use crate::surfel::model_dir::{CfgArgs, ModelDir};
+use crate::{Error, Result};
+use data_utils::dataset::{Dataset, Split};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Steps between two lines in the logs.
+const LOG_EVERY: u64 = 50;
+
+/// Where a run reads, writes and whether it goes on.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// Dataset folder, as the user named it.
+    pub source_path: PathBuf,
+    /// Model folder.
+    pub model_path: PathBuf,
+    /// Go on from the newest checkpoint.
+    pub resume: bool,
+    /// Start over although a model is there.
+    pub overwrite: bool,
+    /// Where the field runs.
+    pub field_device: candle_core::Device,
+}
+
+/// A run that can be started.
+pub struct Session<'a> {
+    trainer: Trainer<'a>,
+    options: SessionOptions,
+    folder: ModelDir,
+}
+
+/// What a run did.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// Stage and step it stopped at.
+    pub at: (Stage, u64),
+    /// True when it was asked to stop before the end.
+    pub interrupted: bool,
+    /// Surfels of the cloud.
+    pub surfels: usize,
+    /// Time spent in this run.
+    pub time: Duration,
+    /// Mean time of a step of this run.
+    pub step_time: Duration,
+    /// The last evaluation, when there was one.
+    pub evaluation: Option<Evaluation>,
+    /// Where the model is.
+    pub model_path: PathBuf,
+}
+
+/// Who watches a run and may stop it.
+pub trait Watcher {
+    /// `done` of all steps are done; `message` says how it goes and is made only when it is called.
+    fn progress(&mut self, done: u64, message: &dyn Fn() -> String);
+    /// Something that should stay on the screen.
+    fn say(&mut self, line: &str);
+    /// True when the run should stop at the next safe place.
+    fn stop(&self) -> bool;
+}
+
+impl<'a> Session<'a> {
+    /// Prepares the model folder and the trainer; nothing is written when the input is refused.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the folder already holds a model and neither `resume` nor `overwrite` was asked
+    /// for, when there is nothing to resume, or when what is there was trained otherwise.
+    pub fn open(
+        config: TrainConfig,
+        dataset: &'a Dataset,
+        rasterizer: &'a dyn Rasterizer,
+        options: SessionOptions,
+    ) -> Result<Self> {
+        let folder = ModelDir::new(&options.model_path);
+        let newest = checkpoint::newest(&options.model_path)?;
+        let trainer = match newest {
+            Some(_) if !options.resume && !options.overwrite => {
+                return Err(Error::input(
+                    options.model_path.display(),
+                    "a folder without a model",
+                    "one that is already trained or being trained",
+                    "add --resume to go on, --overwrite to start over, or name another folder",
+                ));
+            }
+            Some(path) if options.resume => {
+                Trainer::resume(config, dataset, rasterizer, &options.field_device, &path)?
+            }
+            None if options.resume => {
+                return Err(Error::input(
+                    options.model_path.display(),
+                    "a checkpoint to resume from",
+                    "none",
+                    "leave --resume away to start",
+                ));
+            }
+            _ => {
+                let trainer = Trainer::new(config, dataset, rasterizer, &options.field_device)?;
+                checkpoint::remove_all(&options.model_path)?;
+                remove_point_clouds(&options.model_path)?;
+                write_folder(&folder, &trainer, dataset, &options)?;
+                trainer
+            }
+        };
+        Ok(Session { trainer, options, folder })
+    }
+
+    /// The stage and step it stands at, and how many steps are done of how many.
+    pub fn position(&self) -> ((Stage, u64), u64, u64) {
+        (self.trainer.position(), self.trainer.steps_done(), self.trainer.config.total_iterations())
+    }
+
+    /// Trains until the end or until asked to stop; either way the last thing written is a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the disk is full; [`Error::Internal`] when the loss stays infinite or not a number,
+    /// [`Error::DeviceLost`] when the GPU goes away; in both cases the last good checkpoint is on the disk.
+    pub fn run(&mut self, watcher: &mut dyn Watcher) -> Result<Summary> {
+        let mut events = Events::open(&self.options.model_path)?;
+        let (start, first) = (Instant::now(), self.trainer.steps_done());
+        let mut evaluation = None;
+        while !self.trainer.finished() && !watcher.stop() {
+            let report = self.trainer.step()?;
+            let done = self.trainer.steps_done();
+            watcher.progress(done, &|| message(&report, evaluation.as_ref()));
+            if done.is_multiple_of(LOG_EVERY) {
+                log(&mut events, done, &report)?;
+            }
+            let config = &self.trainer.config;
+            let last = self.trainer.finished();
+            let (test, save) =
+                (done.is_multiple_of(config.test_every), done.is_multiple_of(config.save_every));
+            let check = done.is_multiple_of(config.checkpoint_every);
+            if test || last {
+                let found = evaluate(&self.trainer, config.test_frames)?;
+                record(&mut events, done, &found)?;
+                watcher.say(&format!("{} step {}: held-out {found}", report.stage, report.step));
+                evaluation = Some(found);
+            }
+            if save || last || report.stage_ends {
+                let (stage, step) = (report.stage, report.step);
+                self.trainer.head.save(&self.iteration_dir(stage, step))?;
+            }
+            if check {
+                self.save_checkpoint(&mut events)?;
+            }
+        }
+        self.save_checkpoint(&mut events)?;
+        let (stage, step) = self.trainer.position();
+        if !self.trainer.finished() {
+            self.trainer.head.save(&self.iteration_dir(stage, step))?;
+        }
+        let steps = self.trainer.steps_done() - first;
+        Ok(Summary {
+            at: self.trainer.position(),
+            interrupted: !self.trainer.finished(),
+            surfels: self.trainer.head.cloud.len(),
+            time: start.elapsed(),
+            step_time: start.elapsed() / u32::try_from(steps.max(1)).unwrap_or(u32::MAX),
+            evaluation,
+            model_path: self.options.model_path.clone(),
+        })
+    }
+
+    fn iteration_dir(&self, stage: Stage, step: u64) -> PathBuf {
+        match stage {
+            Stage::Coarse => {
+                self.options.model_path.join("point_cloud").join(format!("coarse_iteration_{step}"))
+            }
+            Stage::Fine => self.folder.iteration_dir(step),
+        }
+    }
+
+    fn save_checkpoint(&mut self, events: &mut Events) -> Result<()> {
+        events.flush()?;
+        checkpoint::save(&mut self.trainer, &self.options.model_path)
+    }
+}
+
+/// Takes what an earlier run left for viewers out of a model folder.
+fn remove_point_clouds(model: &Path) -> Result<()> {
+    let folder = model.join("point_cloud");
+    if !folder.exists() {
+        return Ok(());
+    }
+    std::fs::remove_dir_all(&folder).map_err(|e| Error::io(&folder, "a folder that may be removed", &e))
+}
+
+/// What viewers and later runs want to find beside the point clouds.
+fn write_folder(
+    folder: &ModelDir,
+    trainer: &Trainer<'_>,
+    dataset: &Dataset,
+    options: &SessionOptions,
+) -> Result<()> {
+    let config = &trainer.config;
+    let source = std::path::absolute(&options.source_path).unwrap_or_else(|_| options.source_path.clone());
+    let mut args = CfgArgs::new(crate::head::PLY_DEGREE, &source.to_string_lossy(), false);
+    args.set("model_path", options.model_path.to_string_lossy().as_ref());
+    args.set("part", config.part.to_string().as_str());
+    folder.write_cfg_args(&args)?;
+    let cameras = |split: Split| {
+        dataset.frames.iter().filter(move |f| f.split == split).map(|f| (f.img_id.to_string(), f.camera))
+    };
+    let (test, train): (Vec<_>, Vec<_>) = (cameras(Split::Val).collect(), cameras(Split::Train).collect());
+    folder.write_cameras(&test, &train)?;
+    let points = dataset.initial_points()?;
+    folder.write_input(&Points {
+        positions: &points.positions,
+        normals: points.normals.as_deref(),
+        colors: points.colors.as_deref(),
+        faces: &points.faces,
+    })?;
+    data_utils::files::write_bytes(&options.model_path.join("config.toml"), config.to_toml()?.as_bytes())
+}
+
+fn message(report: &StepReport, evaluation: Option<&Evaluation>) -> String {
+    let held_out = evaluation.map_or(String::new(), |e| format!(", held-out {:.2} dB", e.psnr));
+    format!("{} loss {:.4}, {} surfels{held_out}", report.stage, report.terms.total, report.surfels)
+}
+
+fn log(events: &mut Events, step: u64, report: &StepReport) -> Result<()> {
+    let t = &report.terms;
+    let ms = |d: Duration| d.as_secs_f64() * 1e3;
+    let times = &report.times;
+    let values = [
+        ("total", f64::from(t.total)),
+        ("l1", t.l1.into()),
+        ("dssim", t.dssim.into()),
+        ("lips", t.lips.into()),
+        ("mask", t.mask.into()),
+        ("normal", t.normal.into()),
+        ("distortion", t.distortion.into()),
+        ("attention_audio", t.attention_audio.into()),
+        ("attention_expression", t.attention_expression.into()),
+        ("perceptual", report.perceptual.into()),
+        ("surfels", report.surfels as f64),
+        ("skipped_steps", report.skipped as f64),
+        ("ms_load", ms(times.load)),
+        ("ms_field_forward", ms(times.field_forward)),
+        ("ms_activate", ms(times.activate)),
+        ("ms_raster_forward", ms(times.raster_forward)),
+        ("ms_loss", ms(times.loss)),
+        ("ms_raster_backward", ms(times.raster_backward)),
+        ("ms_field_backward", ms(times.field_backward)),
+        ("ms_optimiser", ms(times.optimiser)),
+    ];
+    events.scalars(&format!("train_{}", report.stage), step, &values)
+}
+
+fn record(events: &mut Events, step: u64, found: &Evaluation) -> Result<()> {
+    let values = [("psnr", found.psnr), ("ssim", found.ssim), ("l1", found.l1)];
+    events.scalars("test", step, &values)?;
+    if let Some(picture) = &found.picture {
+        let png = super::evaluate::to_png(picture)?;
+        events.picture("test/truth_and_drawn", step, [picture.width(), picture.height()], &png)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,448 @@
+//! One training step after another: a static stage that finds the cloud, then a stage in which the field
+//! moves it. Numbers in, numbers out; files, logs and clocks on the wall belong to the session.
+
+use super::config::TrainConfig;
+use super::field_moments::FieldMoments;
+use super::loss::{LossTerms, Target, Weights, image_loss};
+use super::moments::{CloudMoments, CloudRates};
+use super::perceptual::Perceptual;
+use super::sampler::Sampler;
+use super::schedule::{active_degree, log_linear};
+use super::targets;
+use crate::field::{Conditions, FieldGradients};
+use crate::head::{Head, HeadSettings};
+use crate::raster::{RasterSettings, Rasterizer};
+use crate::surfel::activate::{RawGradients, activate, activate_vjp};
+use crate::surfel::density::{self, DensityOptions, DensityStats};
+use crate::surfel::init;
+use crate::{Camera, Error, Result};
+use data_utils::dataset::Dataset;
+use rayon::prelude::*;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// After this many steps in a row without finite numbers a run ends.
+const BAD_STEPS: u32 = 3;
+/// Surfels larger than this part of the extent go.
+const MAX_SCALE: f32 = 0.1;
+/// Opacity the static stage starts from.
+const FIRST_OPACITY: f32 = 0.5;
+
+/// The stage a run is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The cloud alone, the same for every frame.
+    Coarse,
+    /// The cloud and the field.
+    Fine,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Stage::Coarse { "coarse" } else { "fine" })
+    }
+}
+
+/// Where the time of a step went.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StepTimes {
+    /// Reading frames and making targets.
+    pub load: Duration,
+    /// The field, forward.
+    pub field_forward: Duration,
+    /// Parameters to drawn surfels, and gradients back.
+    pub activate: Duration,
+    /// Drawing.
+    pub raster_forward: Duration,
+    /// Scoring.
+    pub loss: Duration,
+    /// Gradients of the drawing.
+    pub raster_backward: Duration,
+    /// The field, backward.
+    pub field_backward: Duration,
+    /// Adam and density control.
+    pub optimiser: Duration,
+}
+
+/// What a step did.
+#[derive(Debug, Clone)]
+pub struct StepReport {
+    /// Stage of the step.
+    pub stage: Stage,
+    /// Number of the step in its stage, from 1.
+    pub step: u64,
+    /// True for the last step of the stage.
+    pub stage_ends: bool,
+    /// Loss terms.
+    pub terms: LossTerms,
+    /// LPIPS of the step's patches, 0 where it was not taken.
+    pub perceptual: f32,
+    /// Surfels after the step.
+    pub surfels: usize,
+    /// Steps skipped so far because a number was not finite.
+    pub skipped: u64,
+    /// Where the time went.
+    pub times: StepTimes,
+}
+
+/// A head being trained.
+pub struct Trainer<'a> {
+    /// What the run was told.
+    pub config: TrainConfig,
+    /// The head so far.
+    pub head: Head,
+    /// The dataset.
+    pub dataset: &'a Dataset,
+    /// What draws.
+    pub rasterizer: &'a dyn Rasterizer,
+    pub(super) frames: Vec<usize>,
+    pub(super) cloud_moments: CloudMoments,
+    pub(super) field_moments: FieldMoments,
+    pub(super) statistics: DensityStats,
+    pub(super) sampler: Sampler,
+    pub(super) done: u64,
+    pub(super) skipped: u64,
+    perceptual: Option<Perceptual>,
+    bad_in_a_row: u32,
+}
+
+impl<'a> Trainer<'a> {
+    /// A fresh trainer: the cloud from the dataset's points, the field from the seed.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the dataset has no training frame or no points, or weights cannot be read.
+    pub fn new(
+        config: TrainConfig,
+        dataset: &'a Dataset,
+        rasterizer: &'a dyn Rasterizer,
+        device: &candle_core::Device,
+    ) -> Result<Self> {
+        let points = dataset.initial_points()?;
+        let options = init::InitOptions {
+            sh_degree: config.sh_degree,
+            max_points: config.max_points,
+            opacity: FIRST_OPACITY,
+            seed: config.seed,
+        };
+        let cloud = init::from_points(
+            &init::Points {
+                positions: &points.positions,
+                normals: points.normals.as_deref(),
+                colors: points.colors.as_deref(),
+                faces: &points.faces,
+            },
+            &options,
+        )?;
+        let [width, height] = dataset.size;
+        let settings = HeadSettings::new(
+            config.part,
+            dataset.audio.kind,
+            width.max(height),
+            config.seed,
+            &cloud,
+            config.field.clone(),
+        )?;
+        let mut head = Head::new(settings, cloud, device)?;
+        let cameras: Vec<[f32; 12]> =
+            dataset.frames[dataset.train_indices()].iter().map(|frame| frame.camera.token()).collect();
+        head.field.set_cameras(&cameras);
+        Self::with_head(config, dataset, rasterizer, head)
+    }
+
+    pub(super) fn with_head(
+        config: TrainConfig,
+        dataset: &'a Dataset,
+        rasterizer: &'a dyn Rasterizer,
+        head: Head,
+    ) -> Result<Self> {
+        let frames: Vec<usize> = dataset.train_indices().collect();
+        if frames.is_empty() {
+            return Err(Error::input(
+                "transforms_train.json",
+                "a frame to train on",
+                "none",
+                "process the clip again",
+            ));
+        }
+        let perceptual = match &config.perceptual_weights {
+            Some(path) if config.lambda_perceptual > 0.0 => {
+                Some(Perceptual::open(path, config.perceptual_patch)?)
+            }
+            _ => None,
+        };
+        Ok(Trainer {
+            cloud_moments: CloudMoments::new(&head.cloud),
+            field_moments: FieldMoments::new(&head.field),
+            statistics: DensityStats::new(head.cloud.len()),
+            sampler: Sampler::new(frames.len(), config.hard_mouths, config.seed),
+            done: 0,
+            skipped: 0,
+            bad_in_a_row: 0,
+            perceptual,
+            frames,
+            config,
+            head,
+            dataset,
+            rasterizer,
+        })
+    }
+
+    /// Steps done of both stages.
+    pub fn steps_done(&self) -> u64 {
+        self.done
+    }
+
+    /// True after the last step.
+    pub fn finished(&self) -> bool {
+        self.done >= self.config.total_iterations()
+    }
+
+    /// The stage and the step in it that was done last.
+    pub fn position(&self) -> (Stage, u64) {
+        match self.done.checked_sub(self.config.coarse_iterations) {
+            Some(step) if step > 0 || self.config.coarse_iterations == 0 => (Stage::Fine, step),
+            _ => (Stage::Coarse, self.done),
+        }
+    }
+
+    /// What drives frame `index` of the dataset; the frame code is frozen on request.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the dataset has no sound.
+    pub fn conditions(&self, index: usize, freeze_frame_code: bool) -> Result<Conditions> {
+        self.head.conditions(self.dataset, index, freeze_frame_code)
+    }
+
+    /// One step.
+    ///
+    /// # Errors
+    /// Those of reading a frame; [`Error::Internal`] when three steps in a row give no finite numbers.
+    pub fn step(&mut self) -> Result<StepReport> {
+        let stage = if self.done < self.config.coarse_iterations { Stage::Coarse } else { Stage::Fine };
+        let (step, steps) = match stage {
+            Stage::Coarse => (self.done + 1, self.config.coarse_iterations),
+            Stage::Fine => (self.done + 1 - self.config.coarse_iterations, self.config.fine_iterations),
+        };
+        let mut clock = Clock::start();
+        let view = self.choose(stage, step)?;
+        clock.lap(|t| &mut t.load);
+
+        let degree = active_degree(self.done, self.config.sh_interval, self.head.cloud.sh_degree);
+        let mut drawn = None;
+        let mut field = None;
+        match stage {
+            Stage::Coarse => drawn = Some(self.draw(&view, degree, None, &mut clock)?),
+            Stage::Fine => {
+                let gradients = self.head.field_step(&view.conditions, |packed| {
+                    clock.lap(|t| &mut t.field_forward);
+                    let mut found = self.draw(&view, degree, Some(packed), &mut clock)?;
+                    self.head.add_rest_gradient(packed, self.config.lambda_motion, &mut found.raw.deltas);
+                    let deltas = std::mem::take(&mut found.raw.deltas);
+                    found.finite &= deltas.iter().all(|v| v.is_finite());
+                    drawn = Some(found);
+                    Ok(deltas)
+                })?;
+                clock.lap(|t| &mut t.field_backward);
+                field = Some(gradients);
+            }
+        }
+        let drawn = drawn.ok_or_else(|| Error::Internal("a step without a picture".into()))?;
+        self.done += 1;
+        let report = |trainer: &Self, times| StepReport {
+            stage,
+            step,
+            stage_ends: step == steps,
+            terms: drawn.terms,
+            perceptual: drawn.perceptual,
+            surfels: trainer.head.cloud.len(),
+            skipped: trainer.skipped,
+            times,
+        };
+        if !drawn.finite {
+            self.skipped += 1;
+            self.bad_in_a_row += 1;
+            if self.bad_in_a_row >= BAD_STEPS {
+                return Err(Error::Internal(format!(
+                    "{stage} step {step}: the loss or a gradient was not a finite number {BAD_STEPS} times in a \
+                     row; the last checkpoint is good"
+                )));
+            }
+            return Ok(report(self, clock.times));
+        }
+        self.bad_in_a_row = 0;
+        view.picks.iter().zip(&drawn.mouth_errors).for_each(|(pick, e)| self.sampler.observe(*pick, *e));
+        self.learn(step, steps, &drawn, field.as_ref())?;
+        clock.lap(|t| &mut t.optimiser);
+        Ok(report(self, clock.times))
+    }
+
+    /// Picks the frames of a step and everything random in it.
+    fn choose(&mut self, stage: Stage, step: u64) -> Result<View> {
+        let batch = if stage == Stage::Coarse { 1 } else { self.config.batch_size };
+        let picks: Vec<usize> = (0..batch).map(|_| self.sampler.draw()).collect();
+        let background = targets::background(&self.config, &mut self.sampler);
+        let frozen: Vec<bool> =
+            picks.iter().map(|_| self.sampler.unit() < self.config.frame_code_dropout).collect();
+        let dice = picks.iter().map(|_| [self.sampler.unit(), self.sampler.unit()]).collect();
+        let indices: Vec<usize> = picks.iter().map(|pick| self.frames[*pick]).collect();
+        let targets = indices
+            .par_iter()
+            .map(|index| targets::target(self.dataset, *index, self.config.part, background))
+            .collect::<Result<_>>()?;
+        let conditions = match stage {
+            Stage::Coarse => Vec::new(),
+            Stage::Fine => {
+                let pairs = indices.iter().zip(&frozen);
+                pairs.map(|(index, frozen)| self.conditions(*index, *frozen)).collect::<Result<_>>()?
+            }
+        };
+        let weights = match stage {
+            Stage::Coarse => Weights::coarse(&self.config, step, self.head.settings.extent),
+            Stage::Fine => Weights::fine(&self.config, step),
+        };
+        let perceptual = stage == Stage::Fine && step >= self.config.perceptual_from;
+        let cameras = indices.iter().map(|index| self.dataset.frames[*index].camera).collect();
+        Ok(View { picks, background, dice, targets, conditions, cameras, weights, perceptual })
+    }
+
+    /// Draws a step's frames, scores them, and takes the gradients back to the cloud's parameters and the deltas.
+    fn draw(&self, view: &View, degree: usize, packed: Option<&[f32]>, clock: &mut Clock) -> Result<Drawn> {
+        let deltas = packed.map(|packed| self.head.deltas(packed, view.cameras.len()));
+        let activated = activate(&self.head.cloud, degree, deltas.as_ref())?;
+        clock.lap(|t| &mut t.activate);
+        let mut settings = RasterSettings { outputs: view.weights.outputs(), ..RasterSettings::default() };
+        settings.background[..3].copy_from_slice(&view.background);
+        let rendered = self.rasterizer.forward(&activated.batch(), &view.cameras, &settings)?;
+        clock.lap(|t| &mut t.raster_forward);
+        let mut loss = image_loss(&rendered, &view.cameras, &view.targets, &view.weights)?;
+        let perceptual = match &self.perceptual {
+            Some(p) if view.perceptual => {
+                let weight = self.config.lambda_perceptual;
+                p.add(&rendered, &view.targets, &view.dice, weight, &mut loss.gradients.color)?
+            }
+            _ => 0.0,
+        };
+        clock.lap(|t| &mut t.loss);
+        let gradients = self.rasterizer.backward(
+            &activated.batch(),
+            &view.cameras,
+            &settings,
+            &rendered,
+            &loss.gradients,
+        )?;
+        clock.lap(|t| &mut t.raster_backward);
+        let raw = activate_vjp(&self.head.cloud, deltas.as_ref(), &activated, &gradients)?;
+        clock.lap(|t| &mut t.activate);
+        Ok(Drawn {
+            finite: loss.terms.total.is_finite() && finite(&raw),
+            terms: loss.terms,
+            perceptual,
+            mouth_errors: loss.mouth_errors,
+            raw,
+            radii: rendered.radii,
+            screen: gradients.screen,
+        })
+    }
+
+    /// Takes Adam's steps and controls the density.
+    fn learn(&mut self, step: u64, steps: u64, drawn: &Drawn, field: Option<&FieldGradients>) -> Result<()> {
+        let extent = self.head.settings.extent;
+        let Some(field) = field else {
+            let rates = CloudRates::at(&self.config, step, steps, extent, 1.0);
+            self.cloud_moments.step(&mut self.head.cloud, &drawn.raw, &rates);
+            self.control_density(step, drawn)?;
+            return if step == steps { self.head.cloud_moved() } else { Ok(()) };
+        };
+        let [grid, other] = [self.config.grid_lr, self.config.deformation_lr]
+            .map(|[first, last]| log_linear(first, last, step, steps) as f32);
+        self.field_moments.step(&self.head.field, field, grid, other)?;
+        let rates = CloudRates::at(&self.config, step, steps, extent, self.config.fine_cloud_lr);
+        let embedding: Vec<f32> = field.embedding.flatten_all()?.to_vec1()?;
+        self.cloud_moments.step_embedding(&mut self.head.cloud, &embedding, &rates);
+        if self.config.fine_cloud_lr > 0.0 {
+            self.cloud_moments.step(&mut self.head.cloud, &drawn.raw, &rates);
+            self.head.cloud_moved()?;
+        }
+        Ok(())
+    }
+
+    /// Clones, splits and prunes surfels (3DGS, Kerbl et al. 2023, §5) as the static stage goes on.
+    fn control_density(&mut self, step: u64, drawn: &Drawn) -> Result<()> {
+        let c = &self.config;
+        if step >= c.densify_until {
+            return Ok(());
+        }
+        self.statistics.add(&drawn.radii, &drawn.screen)?;
+        if step < c.densify_from || !step.is_multiple_of(c.densify_every) {
+            return Ok(());
+        }
+        let options = DensityOptions {
+            extent: self.head.settings.extent,
+            gradient_threshold: c.densify_grad_threshold,
+            split_scale: c.percent_dense,
+            min_opacity: c.opacity_cull,
+            max_radius: None,
+            max_scale: Some(MAX_SCALE),
+            max_points: c.max_points,
+            seed: c.seed,
+            step,
+        };
+        let edits = density::decide(&self.head.cloud, &self.statistics, &options)?;
+        edits.apply(&mut self.head.cloud)?;
+        for (_, stride, adam) in self.cloud_moments.arrays_mut(self.head.cloud.bands()) {
+            edits.apply_moments(&mut adam.first, stride)?;
+            edits.apply_moments(&mut adam.second, stride)?;
+        }
+        self.statistics = DensityStats::new(self.head.cloud.len());
+        Ok(())
+    }
+}
+
+/// What a step looks at.
+struct View {
+    picks: Vec<usize>,
+    background: [f32; 3],
+    dice: Vec<[f64; 2]>,
+    targets: Vec<Target>,
+    conditions: Vec<Conditions>,
+    cameras: Vec<Camera>,
+    weights: Weights,
+    perceptual: bool,
+}
+
+/// What a step's pictures gave.
+struct Drawn {
+    finite: bool,
+    terms: LossTerms,
+    perceptual: f32,
+    mouth_errors: Vec<f32>,
+    raw: RawGradients,
+    radii: Vec<u32>,
+    screen: Vec<f32>,
+}
+
+/// Where the time of a step goes.
+struct Clock {
+    last: Instant,
+    times: StepTimes,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Clock { last: Instant::now(), times: StepTimes::default() }
+    }
+
+    /// Counts the time since the last lap to `part`.
+    fn lap(&mut self, part: impl FnOnce(&mut StepTimes) -> &mut Duration) {
+        let now = Instant::now();
+        *part(&mut self.times) += now - self.last;
+        self.last = now;
+    }
+}
+
+fn finite(raw: &RawGradients) -> bool {
+    [&raw.positions, &raw.rotations, &raw.log_scales, &raw.opacity_logits, &raw.harmonics]
+        .iter()
+        .all(|values| values.iter().all(|v| v.is_finite()))
+}
