@@ -1,6 +1,8 @@
 //! How long the CPU rasterizer takes for a head of 50,000 surfels at 512², with 1 and with 2 threads (and with all,
 //! where there are more): `cargo bench --bench raster`.
 //!
+//! "colour" asks for nothing else; "training" for attention, depth and normals too; "everything" for all there is.
+//!
 //! `SURFELTALK_BENCH_SCENE` names an npz with another scene (xyz, quat, scale, opacity, rgb, attn, w2c, K).
 
 #[path = "../common/mod.rs"]
@@ -15,6 +17,10 @@ use std::path::Path;
 use std::time::Duration;
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::{Outputs, Rasterizer};
+
+/// As in the programs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn pools() -> Vec<(usize, ThreadPool)> {
     let all = std::thread::available_parallelism().map_or(2, usize::from).max(2);

@@ -44,8 +44,8 @@ pub(super) struct Moments<R> {
 pub(super) struct Blended<R> {
     /// Channels in the order of [`channel_count`], each 256 pixels row by row.
     pub(super) image: Vec<R>,
-    /// For the backward pass.
-    pub(super) saved: Saved<R>,
+    /// For the backward pass; nothing where the tile shows no surfel.
+    pub(super) saved: Option<Box<Saved<R>>>,
 }
 
 /// Channels of [`Blended::image`]: colour 3, attention 4, alpha 1, depth 1, median 1, normal 3, distortion 1, those
@@ -111,6 +111,9 @@ struct Sums<R, const C: usize> {
 /// Draws a tile. `C` is 3, or 7 with attention.
 #[inline(always)]
 pub(super) fn blend<R: Real, const C: usize>(tile: &Tile<'_, R>, settings: &RasterSettings<R>) -> Blended<R> {
+    if tile.pairs.is_empty() {
+        return background::<R, C>(settings);
+    }
     let mut sums = Sums::<R, C>::new(tile);
     // Granules with a ray that goes on, rows as bits, for each column.
     let mut live: [u8; COLUMNS] = std::array::from_fn(|c| {
@@ -294,14 +297,23 @@ impl<R: Real, const C: usize> Sums<R, C> {
         if outputs.distortion {
             push_rows(&mut image, &self.distortion);
         }
-        let saved = Saved {
+        let saved = Box::new(Saved {
             transmittance: self.transmittance,
             end: self.end,
             median: outputs.median.then(|| Box::new(self.median_place)),
             moments: outputs.distortion.then(|| Box::new(self.moments)),
-        };
-        Blended { image, saved }
+        });
+        Blended { image, saved: Some(saved) }
     }
+}
+
+/// A tile that shows nothing.
+fn background<R: Real, const C: usize>(settings: &RasterSettings<R>) -> Blended<R> {
+    let mut image = vec![R::ZERO; channel_count(&settings.outputs) * PIXELS];
+    for (channel, &background) in image.chunks_mut(PIXELS).zip(&settings.background[..C]) {
+        channel.fill(background);
+    }
+    Blended { image, saved: None }
 }
 
 /// Appends a plane row by row.
