@@ -95,7 +95,14 @@ fn a_run_in_two_halves_ends_bit_for_bit_where_a_whole_run_ends() {
         let at = run(&dataset, options(halves.path(), false), first).expect("stopped");
         assert_eq!(at, if first < 12 { (Stage::Coarse, first) } else { (Stage::Fine, first - 12) });
         run(&dataset, options(halves.path(), true), u64::MAX).expect("went on");
-        assert!(newest_checkpoint(halves.path()) == newest_checkpoint(whole.path()), "stopped after {first}");
+        let (ours, theirs) = (newest_checkpoint(halves.path()), newest_checkpoint(whole.path()));
+        let differ = ours.iter().zip(&theirs).position(|(a, b)| a != b);
+        assert!(
+            ours == theirs,
+            "stopped after {first}: byte {differ:?} of {} and {}",
+            ours.len(),
+            theirs.len()
+        );
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 /// More than any model of ours needs.
 const LIMIT: u64 = 8 << 30;
 const CHECKSUM: &str = "crc32c";
+const TEXTS: &str = "surfeltalk";
 
 /// Named f32 arrays with their shapes, and named texts.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -100,8 +101,12 @@ impl Archive {
     /// [`Error::Input`] when the place cannot be written to or the disk is full; the old file is then untouched.
     pub fn write(&self, path: &Path) -> Result<()> {
         let fail = |e: safetensors::SafeTensorError| Error::Internal(format!("{}: {e}", path.display()));
-        let mut texts: HashMap<String, String> = self.texts.clone().into_iter().collect();
+        let mut texts = self.texts.clone();
         texts.insert(CHECKSUM.into(), self.checksum().to_string());
+        // One entry, because the order of several would follow a hash table's and the bytes with it.
+        let texts =
+            serde_json::to_string(&texts).map_err(|e| Error::Internal(format!("{}: {e}", path.display())))?;
+        let texts = HashMap::from([(TEXTS.to_owned(), texts)]);
         let views: Vec<(&str, TensorView<'_>)> = self
             .arrays
             .iter()
@@ -139,7 +144,12 @@ impl Archive {
             let values = bytemuck::pod_collect_to_vec::<u8, f32>(view.data());
             archive.arrays.insert(name, (view.shape().to_vec(), values));
         }
-        archive.texts = metadata.metadata().clone().unwrap_or_default().into_iter().collect();
+        let texts = metadata
+            .metadata()
+            .as_ref()
+            .and_then(|m| m.get(TEXTS))
+            .ok_or_else(|| refuse("no texts".into()))?;
+        archive.texts = serde_json::from_str(texts).map_err(|e| refuse(e.to_string()))?;
         let stored = archive.texts.remove(CHECKSUM).and_then(|s| s.parse::<u32>().ok());
         if stored != Some(archive.checksum()) {
             return Err(refuse("numbers that do not match their checksum".into()));
