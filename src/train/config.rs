@@ -21,6 +21,9 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// Most surfels the cloud may grow to.
     pub max_points: usize,
+    /// Share of `max_points` the cloud may start with; the rest is room to grow where the first cloud has nothing, as
+    /// a face model has no hair.
+    pub initial_share: f64,
     /// Degree of the spherical harmonics, 0..=3.
     pub sh_degree: usize,
     /// Steps between one degree in use and the next.
@@ -142,6 +145,7 @@ impl Default for TrainConfig {
             fine_iterations: 10000,
             batch_size: 1,
             max_points: 50_000,
+            initial_share: 1.0,
             sh_degree: 1,
             sh_interval: 1000,
             max_side: 0,
@@ -257,7 +261,11 @@ impl TrainConfig {
             );
         }
         for (key, share) in
-            [("hard_mouths", self.hard_mouths), ("frame_code_dropout", self.frame_code_dropout)]
+            [
+            ("initial_share", self.initial_share),
+            ("hard_mouths", self.hard_mouths),
+            ("frame_code_dropout", self.frame_code_dropout),
+        ]
         {
             if !(0.0..=1.0).contains(&share) {
                 return refuse(key, "a share between 0 and 1", share.to_string());

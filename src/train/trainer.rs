@@ -123,7 +123,7 @@ impl<'a> Trainer<'a> {
         let points = dataset.initial_points()?;
         let options = init::InitOptions {
             sh_degree: config.sh_degree,
-            max_points: config.max_points,
+            max_points: ((config.max_points as f64 * config.initial_share) as usize).max(1),
             opacity: FIRST_OPACITY,
             seed: config.seed,
         };
