@@ -53,17 +53,10 @@ impl Camera {
 
     /// Camera-to-world in OpenGL axes, the inverse of [`Camera::from_opengl`].
     pub fn to_opengl(&self) -> [[f64; 4]; 4] {
-        let c = self.center();
-        let mut m = [[0.0, 0.0, 0.0, 0.0], [0.0; 4], [0.0; 4], [0.0, 0.0, 0.0, 1.0]];
-        for (row, sign) in [1.0, -1.0, -1.0].into_iter().enumerate() {
-            for column in 0..3 {
-                m[column][row] = sign * self.camera_from_world[row][column];
-            }
-        }
-        for k in 0..3 {
-            m[k][3] = c[k];
-        }
-        m
+        let (r, c) = (&self.camera_from_world, self.center());
+        std::array::from_fn(
+            |k| if k < 3 { [r[0][k], -r[1][k], -r[2][k], c[k]] } else { [0.0, 0.0, 0.0, 1.0] },
+        )
     }
 
     /// Where the camera stands in the world.

@@ -15,7 +15,7 @@ use crate::surfel::model_dir::ModelDir;
 use crate::synth::background::BackgroundType;
 use crate::synth::drive::{AudioRows, Drive, DriveOptions, FrameCode, PoseSource};
 use crate::synth::feather::Seam;
-use crate::synth::perform::{Finished, PerformOptions, perform};
+use crate::synth::perform::{Finished, PerformOptions, Performer};
 use crate::synth::sheet::{Sheet, difference};
 use crate::synth::talker::{
     HELD_OUT, MouthRegion, Performance, Region, Sentence, Talker, TalkerFrame, measure_mouth_opening,
@@ -203,12 +203,12 @@ fn say(
     let interrupt = Interrupt::get()?;
     let mut progress = Progress::start("new sentence", 0, performance.frames() as u64, flags.quiet);
     let sound = Some(&performance.sound);
-    let performed =
-        perform(&head, dataset, rasterizer, drive, sound, &flags.out, &options, &mut |finished| {
-            progress.update(finished.number as u64 + 1, String::new);
-            comparison.see(finished)?;
-            Ok(!interrupt.raised())
-        })?;
+    let performer = Performer { head: &head, dataset, rasterizer, options };
+    let performed = performer.perform(drive, sound, &flags.out, &mut |finished| {
+        progress.update(finished.number as u64 + 1, String::new);
+        comparison.see(finished)?;
+        Ok(!interrupt.raised())
+    })?;
     progress.finish();
     let Some(performed) = performed else { return Ok(()) };
     let sheet = flags.out.join("contact_sheet.png");

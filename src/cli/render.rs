@@ -9,7 +9,7 @@ use crate::surfel::model_dir::ModelDir;
 use crate::synth::background::BackgroundType;
 use crate::synth::drive::{self, AudioRows, Drive, DriveOptions, FPS, FrameCode, PoseSource};
 use crate::synth::feather::Seam;
-use crate::synth::perform::{PerformOptions, Performed, perform};
+use crate::synth::perform::{PerformOptions, Performed, Performer};
 use crate::synth::score::{Judge, Scorer};
 use crate::{Error, Result};
 use clap::Parser;
@@ -258,20 +258,17 @@ impl Stage<'_> {
         }
         let total = drive.total().unwrap_or(0) as u64;
         let mut progress = Progress::start(&format!("render {name}"), 0, total, self.flags.quiet);
-        let performed = perform(
-            &self.head,
-            &self.dataset,
-            self.rasterizer.as_ref(),
-            drive,
-            sound,
-            &dir,
-            &self.options,
-            &mut |finished| {
-                scorer.see(finished)?;
-                progress.update(finished.number as u64 + 1, String::new);
-                Ok(!self.interrupt.raised())
-            },
-        )?;
+        let performer = Performer {
+            head: &self.head,
+            dataset: &self.dataset,
+            rasterizer: self.rasterizer.as_ref(),
+            options: self.options.clone(),
+        };
+        let performed = performer.perform(drive, sound, &dir, &mut |finished| {
+            scorer.see(finished)?;
+            progress.update(finished.number as u64 + 1, String::new);
+            Ok(!self.interrupt.raised())
+        })?;
         progress.finish();
         let Some(performed) = performed else {
             eprintln!("stopped; no video was written");

@@ -3,7 +3,7 @@
 use super::device::Device;
 use super::progress::duration;
 use super::watcher::TrainingWatcher;
-use crate::train::{Session, SessionOptions, Summary, TrainConfig};
+use crate::train::{Session, SessionOptions, Summary, TrainConfig, merge};
 use crate::{Error, Result};
 use clap::Parser;
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Part};
@@ -88,7 +88,7 @@ impl TrainFlags {
                     "write it as in a preset, for example --set seed=7",
                 )
             })?;
-            table.extend(parsed);
+            merge(&mut table, parsed);
         }
         let mut put = |key: &str, value: Option<toml::Value>| {
             if let Some(value) = value {

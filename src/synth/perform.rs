@@ -61,86 +61,100 @@ pub struct Performed {
     pub attention: Vec<PathBuf>,
 }
 
-/// Draws every frame of `drive` and writes `renders.mp4` (`.avi` without ffmpeg) into `dir`; `each` sees every
-/// finished frame and may end the work early by returning false, which leaves no video behind.
-///
-/// # Errors
-/// Those of reading the source frames, of drawing, and of writing the videos.
-pub fn perform(
-    head: &Head,
-    dataset: &Dataset,
-    rasterizer: &dyn Rasterizer,
-    drive: Drive,
-    sound: Option<&Sound>,
-    dir: &Path,
-    options: &PerformOptions,
-    each: &mut dyn FnMut(&Finished<'_>) -> Result<bool>,
-) -> Result<Option<Performed>> {
-    let size = dataset.size;
-    let [width, height] = size.map(|side| side as usize);
-    let pixels = width * height;
-    let scene = if options.background.needs_scene() { Some(dataset.background()?) } else { None };
-    let mut writer = VideoWriter::create(&dir.join("renders.mp4"), size, FPS, sound)?;
-    let mut attention = match options.attention {
-        true => Some(AttentionVideos::create(dir, size, FPS, sound)?),
-        false => None,
-    };
-    let settings = RasterSettings {
-        outputs: Outputs { attention: options.attention, ..Outputs::default() },
-        ..RasterSettings::default()
-    };
-    let (mut inference, mut number) = (Duration::ZERO, 0);
-    let mut drive = drive.fuse();
-    loop {
-        let frames: Vec<DriveFrame> = drive.by_ref().take(options.batch.max(1)).collect();
-        if frames.is_empty() {
-            break;
-        }
-        let conditions: Vec<_> = frames.iter().map(|f| f.conditions.clone()).collect();
-        let cameras: Vec<Camera> = frames.iter().map(|f| f.camera).collect();
-        let start = Instant::now();
-        let rendered = head.draw(rasterizer, &conditions, &cameras, &settings)?;
-        inference += start.elapsed();
-        for (k, frame) in frames.iter().enumerate() {
-            let color = &rendered.color[k * 3 * pixels..][..3 * pixels];
-            let alpha = &rendered.alpha[k * pixels..][..pixels];
-            let torso = if options.background.needs_torso() { dataset.torso(frame.source)? } else { None };
-            let source = match options.use_gt_mask || options.background.needs_original() {
-                true => Some(dataset.pixels(frame.source)?),
-                false => None,
-            };
-            let plates = Plates {
-                scene: scene.as_ref().map(|image| image.as_raw().as_slice()),
-                torso: torso.as_ref().map(|image| image.as_raw().as_slice()),
-                original: source.as_ref().map(|pixels| pixels.rgb.as_slice()),
-            };
-            let background =
-                options.background.paint([width, height], &plates, number as u64, options.seed)?;
-            let mask: Option<Vec<f32>> = match (options.use_gt_mask, &source) {
-                (true, Some(source)) => {
-                    let inside = source.part_mask(head.settings.part);
-                    Some(inside.iter().map(|i| f32::from(u8::from(*i))).collect())
+/// A head on its stage: what every performance of it shares.
+pub struct Performer<'a> {
+    /// Who performs.
+    pub head: &'a Head,
+    /// Whose backgrounds, torsos and masks are used.
+    pub dataset: &'a Dataset,
+    /// What draws.
+    pub rasterizer: &'a dyn Rasterizer,
+    /// How frames are put together.
+    pub options: PerformOptions,
+}
+
+impl Performer<'_> {
+    /// Draws every frame of `drive` and writes `renders.mp4` (`.avi` without ffmpeg) into `dir`; `each` sees every
+    /// finished frame and may end the work early by returning false, which leaves no video behind.
+    ///
+    /// # Errors
+    /// Those of reading the source frames, of drawing, and of writing the videos.
+    pub fn perform(
+        &self,
+        drive: Drive,
+        sound: Option<&Sound>,
+        dir: &Path,
+        each: &mut dyn FnMut(&Finished<'_>) -> Result<bool>,
+    ) -> Result<Option<Performed>> {
+        let Performer { head, dataset, rasterizer, options } = self;
+        let size = dataset.size;
+        let [width, height] = size.map(|side| side as usize);
+        let pixels = width * height;
+        let scene = if options.background.needs_scene() { Some(dataset.background()?) } else { None };
+        let mut writer = VideoWriter::create(&dir.join("renders.mp4"), size, FPS, sound)?;
+        let mut attention = match options.attention {
+            true => Some(AttentionVideos::create(dir, size, FPS, sound)?),
+            false => None,
+        };
+        let settings = RasterSettings {
+            outputs: Outputs { attention: options.attention, ..Outputs::default() },
+            ..RasterSettings::default()
+        };
+        let (mut inference, mut number) = (Duration::ZERO, 0);
+        let mut drive = drive.fuse();
+        loop {
+            let frames: Vec<DriveFrame> = drive.by_ref().take(options.batch.max(1)).collect();
+            if frames.is_empty() {
+                break;
+            }
+            let conditions: Vec<_> = frames.iter().map(|f| f.conditions.clone()).collect();
+            let cameras: Vec<Camera> = frames.iter().map(|f| f.camera).collect();
+            let start = Instant::now();
+            let rendered = head.draw(*rasterizer, &conditions, &cameras, &settings)?;
+            inference += start.elapsed();
+            for (k, frame) in frames.iter().enumerate() {
+                let color = &rendered.color[k * 3 * pixels..][..3 * pixels];
+                let alpha = &rendered.alpha[k * pixels..][..pixels];
+                let torso =
+                    if options.background.needs_torso() { dataset.torso(frame.source)? } else { None };
+                let source = match options.use_gt_mask || options.background.needs_original() {
+                    true => Some(dataset.pixels(frame.source)?),
+                    false => None,
+                };
+                let plates = Plates {
+                    scene: scene.as_ref().map(|image| image.as_raw().as_slice()),
+                    torso: torso.as_ref().map(|image| image.as_raw().as_slice()),
+                    original: source.as_ref().map(|pixels| pixels.rgb.as_slice()),
+                };
+                let background =
+                    options.background.paint([width, height], &plates, number as u64, options.seed)?;
+                let mask: Option<Vec<f32>> = match (options.use_gt_mask, &source) {
+                    (true, Some(source)) => {
+                        let inside = source.part_mask(head.settings.part);
+                        Some(inside.iter().map(|i| f32::from(u8::from(*i))).collect())
+                    }
+                    _ => None,
+                };
+                let layers = Layers {
+                    size: [width, height],
+                    color,
+                    alpha,
+                    mask: mask.as_deref(),
+                    background: &background,
+                };
+                let picture = compose(&layers, options.seam)?;
+                writer.push(&picture)?;
+                if let Some(videos) = &mut attention {
+                    videos.push(&rendered.attention[k * 4 * pixels..][..4 * pixels])?;
                 }
-                _ => None,
-            };
-            let layers = Layers {
-                size: [width, height],
-                color,
-                alpha,
-                mask: mask.as_deref(),
-                background: &background,
-            };
-            let picture = compose(&layers, options.seam)?;
-            writer.push(&picture)?;
-            if let Some(videos) = &mut attention {
-                videos.push(&rendered.attention[k * 4 * pixels..][..4 * pixels])?;
+                if !each(&Finished { number, frame, size: [width, height], picture: &picture, color, alpha })?
+                {
+                    return Ok(None);
+                }
+                number += 1;
             }
-            if !each(&Finished { number, frame, size: [width, height], picture: &picture, color, alpha })? {
-                return Ok(None);
-            }
-            number += 1;
         }
+        let attention = attention.map_or(Ok(Vec::new()), AttentionVideos::finish)?;
+        Ok(Some(Performed { frames: number, inference, video: writer.finish()?, attention }))
     }
-    let attention = attention.map_or(Ok(Vec::new()), AttentionVideos::finish)?;
-    Ok(Some(Performed { frames: number, inference, video: writer.finish()?, attention }))
 }

@@ -10,7 +10,7 @@ use crate::metrics::ssim::ssim;
 use candle_core::Device;
 use data_utils::audio::Sound;
 use data_utils::dataset::{Dataset, Part};
-use data_utils::face::{FaceModels, Tracker};
+use data_utils::face::FaceModels;
 use image::RgbImage;
 use std::path::Path;
 
@@ -61,7 +61,6 @@ pub struct Scorer<'a> {
     drawn: Vec<Option<f64>>,
     /// The same in the filmed frames.
     filmed: Vec<Option<f64>>,
-    trackers: Option<[Tracker<'a>; 2]>,
 }
 
 impl<'a> Scorer<'a> {
@@ -76,7 +75,6 @@ impl<'a> Scorer<'a> {
             lmd: Mean::default(),
             drawn: Vec::new(),
             filmed: Vec::new(),
-            trackers: judge.faces.as_ref().map(|faces| [Tracker::new(faces), Tracker::new(faces)]),
         }
     }
 
@@ -87,7 +85,7 @@ impl<'a> Scorer<'a> {
     pub fn see(&mut self, finished: &Finished<'_>) -> Result<()> {
         let [width, height] = finished.size;
         let size = [height, width];
-        let drawn_face = self.face(0, finished.size, finished.picture)?;
+        let drawn_face = self.face(finished.size, finished.picture)?;
         self.drawn.push(drawn_face.as_ref().map(mouth_opening));
         let Some((dataset, part)) = self.truth else { return Ok(()) };
         let filmed = dataset.pixels(finished.frame.source)?;
@@ -102,7 +100,7 @@ impl<'a> Scorer<'a> {
         if let Some(lpips) = &self.judge.lpips {
             self.lpips.add(lpips.distance(&a, &b, size)?);
         }
-        let filmed_face = self.face(1, finished.size, &filmed.rgb)?;
+        let filmed_face = self.face(finished.size, &filmed.rgb)?;
         self.filmed.push(filmed_face.as_ref().map(mouth_opening));
         if let (Some(drawn), Some(filmed)) = (&drawn_face, &filmed_face) {
             self.lmd.add(mouth_distance(drawn, filmed));
@@ -110,13 +108,12 @@ impl<'a> Scorer<'a> {
         Ok(())
     }
 
-    /// The 68 landmarks of a picture; tracker 0 follows the drawn face, 1 the filmed one.
-    fn face(&mut self, tracker: usize, size: [usize; 2], rgb: &[u8]) -> Result<Option<[[f32; 2]; 68]>> {
-        let Some(trackers) = &mut self.trackers else { return Ok(None) };
-        let Some(picture) = RgbImage::from_raw(size[0] as u32, size[1] as u32, rgb.to_vec()) else {
-            return Ok(None);
-        };
-        Ok(trackers[tracker].next(&picture)?.map(|face| face.ibug68()))
+    /// The 68 landmarks of a picture, found without regard to the frame before, so that both sides are looked at alike.
+    fn face(&self, size: [usize; 2], rgb: &[u8]) -> Result<Option<[[f32; 2]; 68]>> {
+        let Some(faces) = &self.judge.faces else { return Ok(None) };
+        let picture = RgbImage::from_raw(size[0] as u32, size[1] as u32, rgb.to_vec());
+        let found = picture.map(|picture| faces.landmarks(&picture)).transpose()?.flatten();
+        Ok(found.map(|face| face.ibug68()))
     }
 
     /// The scores so far, one row called `name`.

@@ -304,7 +304,8 @@ impl TrainConfig {
     }
 }
 
-fn merge(into: &mut toml::Table, from: toml::Table) {
+/// Puts `from` on top of `into`, table by table.
+pub fn merge(into: &mut toml::Table, from: toml::Table) {
     for (key, value) in from {
         match (into.get_mut(&key), value) {
             (Some(toml::Value::Table(old)), toml::Value::Table(new)) => merge(old, new),

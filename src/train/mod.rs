@@ -22,7 +22,7 @@ mod targets;
 mod trainer;
 
 pub use checkpoint::has_any as has_checkpoint;
-pub use config::{TrainBackground, TrainConfig};
+pub use config::{TrainBackground, TrainConfig, merge};
 pub use evaluate::{Evaluation, evaluate};
 pub use loss::LossTerms;
 pub use session::{Session, SessionOptions, Summary, Watcher};

@@ -8,7 +8,7 @@ pub fn log_linear(start: f64, end: f64, step: u64, steps: u64) -> f64 {
 
 /// The degree of spherical harmonics in use: one more every `interval` steps, at most `degree`.
 pub fn active_degree(step: u64, interval: u64, degree: usize) -> usize {
-    if interval == 0 { degree } else { ((step / interval) as usize).min(degree) }
+    step.checked_div(interval).map_or(degree, |opened| (opened as usize).min(degree))
 }
 
 #[cfg(test)]

@@ -57,8 +57,8 @@ pub fn normal_consistency(
             let surface = cross.map(|c| c / length);
             let drawn = [normal[at], normal[n + at], normal[2 * n + at]];
             total += f64::from(alpha[at] - dot(drawn, surface));
-            for c in 0..3 {
-                out.normal[c * n + at] -= scale * surface[c];
+            for (c, component) in surface.iter().enumerate() {
+                out.normal[c * n + at] -= scale * component;
             }
             // d(−N·v/|v|)/dv = −(N − (N·u)u)/|v|
             let along = dot(drawn, surface);

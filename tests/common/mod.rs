@@ -2,5 +2,6 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod compare;
+pub mod head;
 pub mod reference;
 pub mod scene;

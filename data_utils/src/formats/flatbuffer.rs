@@ -123,11 +123,6 @@ impl<'a> Vector<'a> {
         self.len
     }
 
-    /// Whether there is no element.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// The bytes of all elements.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes.get(self.start..self.start + self.len * self.width).unwrap_or_default()

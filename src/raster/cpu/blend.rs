@@ -25,8 +25,8 @@ pub(super) struct Tile<'a, R> {
 pub(super) struct Saved<R> {
     /// Transmittance behind everything.
     pub(super) transmittance: Plane<R>,
-    /// Place in the tile's list after that of the last surfel drawn.
-    pub(super) last: Plane<u32>,
+    /// Place in the tile's list where the ray ended; the list's length where it did not.
+    pub(super) end: Plane<u32>,
     /// Place in the tile's list after that of the median surfel; 0 where there is none.
     pub(super) median: Option<Box<Plane<u32>>>,
     /// Sums of the distortion.
@@ -44,8 +44,8 @@ pub(super) struct Moments<R> {
 pub(super) struct Blended<R> {
     /// Channels in the order of [`channel_count`], each 256 pixels row by row.
     pub(super) image: Vec<R>,
-    /// For the backward pass.
-    pub(super) saved: Saved<R>,
+    /// For the backward pass; nothing where the tile shows no surfel.
+    pub(super) saved: Option<Box<Saved<R>>>,
 }
 
 /// Channels of [`Blended::image`]: colour 3, attention 4, alpha 1, depth 1, median 1, normal 3, distortion 1, those
@@ -63,7 +63,20 @@ pub(super) fn distortion_slope<R: Real>() -> R {
     R::from_f64(FAR * NEAR / (FAR - NEAR))
 }
 
+/// Splats that are fetched together, so that the waits for memory overlap.
+pub(super) const STAGE: usize = 16;
+
 impl<R: Real> Tile<'_, R> {
+    /// The splats of up to [`STAGE`] ranks, at least one; the first fills what is left.
+    #[inline(always)]
+    pub(super) fn stage(&self, ranks: &[u32]) -> [Splat<R>; STAGE] {
+        let mut staged = [self.splats[ranks[0] as usize]; STAGE];
+        for (splat, &rank) in staged.iter_mut().zip(ranks) {
+            *splat = self.splats[rank as usize];
+        }
+        staged
+    }
+
     /// Granules that the splat can reach: rows as bits, for each column; and the tile's corner from the anchor.
     #[inline(always)]
     pub(super) fn reached(&self, splat: &Splat<R>) -> ([bool; COLUMNS], u8, [R; 2]) {
@@ -85,7 +98,7 @@ struct Sums<R, const C: usize> {
     transmittance: Plane<R>,
     /// 1 where the ray goes on, else 0.
     live: Plane<R>,
-    last: Plane<u32>,
+    end: Plane<u32>,
     channels: [Plane<R>; C],
     depth: Plane<R>,
     median: Plane<R>,
@@ -98,49 +111,52 @@ struct Sums<R, const C: usize> {
 /// Draws a tile. `C` is 3, or 7 with attention.
 #[inline(always)]
 pub(super) fn blend<R: Real, const C: usize>(tile: &Tile<'_, R>, settings: &RasterSettings<R>) -> Blended<R> {
-    let outputs = &settings.outputs;
-    let zeros = || [[R::ZERO; LANES]; GRANULES];
-    let mut sums = Sums::<R, C> {
-        transmittance: [[R::ONE; LANES]; GRANULES],
-        live: std::array::from_fn(|g| {
-            std::array::from_fn(|lane| {
-                let (row, column) = pixel(g, lane);
-                if tile.inside(row, column) { R::ONE } else { R::ZERO }
-            })
-        }),
-        last: [[0; LANES]; GRANULES],
-        channels: [zeros(); C],
-        depth: zeros(),
-        median: zeros(),
-        median_place: [[0; LANES]; GRANULES],
-        normal: [zeros(); 3],
-        distortion: zeros(),
-        moments: Moments { first: zeros(), m1: zeros(), m2: zeros() },
-    };
+    if tile.pairs.is_empty() {
+        return background::<R, C>(settings);
+    }
+    let mut sums = Sums::<R, C>::new(tile);
     // Granules with a ray that goes on, rows as bits, for each column.
     let mut live: [u8; COLUMNS] = std::array::from_fn(|c| {
-        (0..ROWS).filter(|&r| sums.live[c * ROWS + r].iter().any(|&v| v > R::ZERO)).map(|r| 1 << r).sum()
+        (0..ROWS).filter(|&r| sums.live[c * ROWS + r].any_positive()).map(|r| 1 << r).sum()
     });
-    let pixel_columns: [Lanes<R>; COLUMNS] = std::array::from_fn(pixel_columns);
-    let pixel_rows: [Lanes<R>; ROWS] = std::array::from_fn(pixel_rows);
-    for (place, &rank) in tile.pairs.iter().enumerate() {
-        if live == [0; COLUMNS] {
-            break;
-        }
-        let splat = &tile.splats[rank as usize];
-        let (columns, rows, corner) = tile.reached(splat);
-        for c in 0..COLUMNS {
-            let mut rows = if columns[c] { rows & live[c] } else { 0 };
-            if rows == 0 {
-                continue;
+    let (pixel_columns, pixel_rows) = (pixel_columns::<R>(), pixel_rows::<R>());
+    let (mut alphas, mut depths) = (plane(R::ZERO), plane(R::ONE));
+    'tile: for (block, ranks) in tile.pairs.chunks(STAGE).enumerate() {
+        let staged = tile.stage(ranks);
+        for (i, splat) in staged[..ranks.len()].iter().enumerate() {
+            if live == [0; COLUMNS] {
+                break 'tile;
             }
-            let column = Column::new(splat, &pixel_columns[c], corner[0]);
-            while rows != 0 {
-                let row = rows.trailing_zeros() as usize;
-                rows &= rows - 1;
-                let y: Lanes<R> = std::array::from_fn(|i| pixel_rows[row][i] + corner[1]);
-                if !sums.add(c * ROWS + row, splat, &column, &y, place as u32 + 1, outputs) {
-                    live[c] &= !(1 << row);
+            let (columns, reached, corner) = tile.reached(splat);
+            // First all that the rays meet, then what they make of it: the long chains of the first part overlap when
+            // no branch depends on them.
+            let mut drawn = 0_u32;
+            for c in 0..COLUMNS {
+                let mut rows = if columns[c] { reached & live[c] } else { 0 };
+                if rows == 0 {
+                    continue;
+                }
+                let column = Column::new(splat, &pixel_columns[c].shifted(corner[0]));
+                while rows != 0 {
+                    let row = rows.trailing_zeros() as usize;
+                    rows &= rows - 1;
+                    let g = c * ROWS + row;
+                    let hit = intersect(splat, &column, &pixel_rows[row].shifted(corner[1]));
+                    let (mut alpha, live) = (hit.alpha, &sums.live[g]);
+                    for i in 0..LANES {
+                        alpha[i] *= live[i];
+                    }
+                    drawn |= u32::from(alpha.any_positive()) << g;
+                    alphas[g] = alpha;
+                    depths[g] = hit.depth;
+                }
+            }
+            let place = (block * STAGE + i) as u32;
+            while drawn != 0 {
+                let g = drawn.trailing_zeros() as usize;
+                drawn &= drawn - 1;
+                if !sums.add(g, splat, alphas[g], depths[g], place, &settings.outputs) {
+                    live[g / ROWS] &= !(1 << (g % ROWS));
                 }
             }
         }
@@ -149,79 +165,108 @@ pub(super) fn blend<R: Real, const C: usize>(tile: &Tile<'_, R>, settings: &Rast
 }
 
 impl<R: Real, const C: usize> Sums<R, C> {
+    /// Before the first splat.
+    #[inline(always)]
+    fn new(tile: &Tile<'_, R>) -> Self {
+        let zeros = plane(R::ZERO);
+        Sums {
+            transmittance: plane(R::ONE),
+            live: std::array::from_fn(|g| {
+                Lanes(std::array::from_fn(|lane| {
+                    let (row, column) = pixel(g, lane);
+                    if tile.inside(row, column) { R::ONE } else { R::ZERO }
+                }))
+            }),
+            end: plane(tile.pairs.len() as u32),
+            channels: [zeros; C],
+            depth: zeros,
+            median: zeros,
+            median_place: plane(0),
+            normal: [zeros; 3],
+            distortion: zeros,
+            moments: Moments { first: zeros, m1: zeros, m2: zeros },
+        }
+    }
+
     /// Adds a splat to granule `g`; whether a ray of the granule goes on.
     #[inline(always)]
     fn add(
         &mut self,
         g: usize,
         splat: &Splat<R>,
-        column: &Column<R>,
-        y: &Lanes<R>,
+        mut alpha: Lanes<R>,
+        depth: Lanes<R>,
         place: u32,
         outputs: &Outputs,
     ) -> bool {
-        let hit = intersect(splat, column, y);
-        let stop = R::from_f64(TRANSMITTANCE_MIN);
-        let mut alpha = hit.alpha;
-        let mut weight = [R::ZERO; LANES];
         let before = self.transmittance[g];
-        let live = &mut self.live[g];
+        let stop = R::from_f64(TRANSMITTANCE_MIN);
+        let (mut after, mut short) = (before, before);
         for i in 0..LANES {
-            alpha[i] *= live[i];
+            after[i] = before[i] * (R::ONE - alpha[i]);
+            short[i] = stop - after[i];
         }
-        if sum(&alpha) == R::ZERO {
-            return true;
+        let mut goes_on = true;
+        if short.any_positive() {
+            for i in 0..LANES {
+                if short[i] > R::ZERO {
+                    (alpha[i], after[i]) = (R::ZERO, before[i]);
+                    (self.live[g][i], self.end[g][i]) = (R::ZERO, place);
+                }
+            }
+            goes_on = self.live[g].any_positive();
         }
-        let transmittance = &mut self.transmittance[g];
-        let last = &mut self.last[g];
+        self.transmittance[g] = after;
+        let mut weight = alpha;
         for i in 0..LANES {
-            let after = before[i] * (R::ONE - alpha[i]);
-            let ends = after < stop;
-            live[i] = if ends { R::ZERO } else { live[i] };
-            alpha[i] = if ends { R::ZERO } else { alpha[i] };
-            transmittance[i] = if ends { before[i] } else { after };
-            weight[i] = alpha[i] * before[i];
-            last[i] = if alpha[i] > R::ZERO { place } else { last[i] };
+            weight[i] *= before[i];
         }
-        let goes_on = sum(live) > R::ZERO;
         for (channel, &value) in self.channels.iter_mut().zip(&splat.channels) {
-            accumulate(&mut channel[g], &weight, value);
+            channel[g].add_scaled(&weight, value);
         }
         if outputs.normal {
             for (channel, &value) in self.normal.iter_mut().zip(&splat.normal) {
-                accumulate(&mut channel[g], &weight, value);
+                channel[g].add_scaled(&weight, value);
             }
         }
         if outputs.depth {
-            for i in 0..LANES {
-                self.depth[g][i] += weight[i] * hit.depth[i];
-            }
+            self.depth[g].add_product(&weight, &depth);
         }
         if outputs.median {
             let half = R::from_f64(MEDIAN_TRANSMITTANCE);
+            let (mut median, mut median_place) = (self.median[g], self.median_place[g]);
             for i in 0..LANES {
                 let moves = (alpha[i] > R::ZERO) & (before[i] > half);
-                self.median[g][i] = if moves { hit.depth[i] } else { self.median[g][i] };
-                self.median_place[g][i] = if moves { place } else { self.median_place[g][i] };
+                median[i] = if moves { depth[i] } else { median[i] };
+                median_place[i] = if moves { place + 1 } else { median_place[i] };
             }
+            (self.median[g], self.median_place[g]) = (median, median_place);
         }
         if outputs.distortion {
-            let Moments { first, m1, m2 } = &mut self.moments;
-            let slope = distortion_slope::<R>();
-            let two = R::ONE + R::ONE;
-            for i in 0..LANES {
-                let inverse_depth = R::ONE / hit.depth[i];
-                // Only an untouched ray has all its transmittance.
-                let starts = (before[i] == R::ONE) & (alpha[i] > R::ZERO);
-                first[g][i] = if starts { inverse_depth } else { first[g][i] };
-                let m = slope * (first[g][i] - inverse_depth);
-                let behind = m * m * (R::ONE - before[i]) + m2[g][i] - two * m * m1[g][i];
-                self.distortion[g][i] += weight[i] * behind;
-                m1[g][i] += weight[i] * m;
-                m2[g][i] += weight[i] * m * m;
-            }
+            self.add_distortion(g, &before, &weight, &depth);
         }
         goes_on
+    }
+
+    /// Adds a splat's share of the distortion to granule `g`.
+    #[inline(always)]
+    fn add_distortion(&mut self, g: usize, before: &Lanes<R>, weight: &Lanes<R>, depth: &Lanes<R>) {
+        let slope = distortion_slope::<R>();
+        let moments = &mut self.moments;
+        let (mut first, mut m1, mut m2) = (moments.first[g], moments.m1[g], moments.m2[g]);
+        let mut distortion = self.distortion[g];
+        for i in 0..LANES {
+            let inverse_depth = R::ONE / depth[i];
+            // Only an untouched ray has all its transmittance.
+            first[i] = if before[i] == R::ONE { inverse_depth } else { first[i] };
+            let m = slope * (first[i] - inverse_depth);
+            let in_front = m * m * (R::ONE - before[i]) + m2[i] - (m + m) * m1[i];
+            distortion[i] += weight[i] * in_front;
+            m1[i] += weight[i] * m;
+            m2[i] += weight[i] * m * m;
+        }
+        (moments.first[g], moments.m1[g], moments.m2[g]) = (first, m1, m2);
+        self.distortion[g] = distortion;
     }
 
     /// Puts the background behind and the pixels in rows.
@@ -230,12 +275,15 @@ impl<R: Real, const C: usize> Sums<R, C> {
         let outputs = settings.outputs;
         for (channel, &background) in self.channels.iter_mut().zip(&settings.background) {
             for (sums, transmittance) in channel.iter_mut().zip(&self.transmittance) {
-                accumulate(sums, transmittance, background);
+                sums.add_scaled(transmittance, background);
             }
         }
         let mut image = Vec::with_capacity(channel_count(&outputs) * PIXELS);
         self.channels.iter().for_each(|channel| push_rows(&mut image, channel));
-        let alpha = self.transmittance.map(|t| t.map(|t| R::ONE - t));
+        let mut alpha = self.transmittance;
+        for alpha in alpha.iter_mut().flat_map(|lanes| &mut lanes.0) {
+            *alpha = R::ONE - *alpha;
+        }
         push_rows(&mut image, &alpha);
         if outputs.depth {
             push_rows(&mut image, &self.depth);
@@ -249,21 +297,23 @@ impl<R: Real, const C: usize> Sums<R, C> {
         if outputs.distortion {
             push_rows(&mut image, &self.distortion);
         }
-        let saved = Saved {
+        let saved = Box::new(Saved {
             transmittance: self.transmittance,
-            last: self.last,
+            end: self.end,
             median: outputs.median.then(|| Box::new(self.median_place)),
             moments: outputs.distortion.then(|| Box::new(self.moments)),
-        };
-        Blended { image, saved }
+        });
+        Blended { image, saved: Some(saved) }
     }
 }
 
-#[inline(always)]
-fn accumulate<R: Real>(sums: &mut Lanes<R>, weight: &Lanes<R>, value: R) {
-    for i in 0..LANES {
-        sums[i] += weight[i] * value;
+/// A tile that shows nothing.
+fn background<R: Real, const C: usize>(settings: &RasterSettings<R>) -> Blended<R> {
+    let mut image = vec![R::ZERO; channel_count(&settings.outputs) * PIXELS];
+    for (channel, &background) in image.chunks_mut(PIXELS).zip(&settings.background[..C]) {
+        channel.fill(background);
     }
+    Blended { image, saved: None }
 }
 
 /// Appends a plane row by row.
@@ -272,7 +322,7 @@ fn push_rows<R: Real>(image: &mut Vec<R>, plane: &Plane<R>) {
     let start = image.len();
     image.resize(start + PIXELS, R::ZERO);
     for (g, lanes) in plane.iter().enumerate() {
-        for (lane, &value) in lanes.iter().enumerate() {
+        for (lane, &value) in lanes.0.iter().enumerate() {
             let (row, column) = pixel(g, lane);
             image[start + row * TILE + column] = value;
         }

@@ -6,8 +6,8 @@
 //! rasterizer does: the cap of alpha is ignored, and under the low-pass filter the depth does not move the
 //! intersection (its exact derivative explodes for discs seen from the edge).
 
-use super::blend::{Saved, Tile, distortion_slope};
-use super::intersect::{Column, intersect};
+use super::blend::{STAGE, Saved, Tile, distortion_slope};
+use super::intersect::{Column, Hit, intersect};
 use super::lanes::*;
 use super::project::Splat;
 use super::upstream::Upstream;
@@ -40,36 +40,53 @@ pub(super) fn blend_backward<R: Real, const C: usize>(
     let width = width(C, upstream.geometry);
     let mut walk =
         Walk { saved, upstream, transmittance: saved.transmittance, behind: upstream.background_value };
-    // Place after the last surfel that a granule's rays see, 0 where no gradient arrives.
+    // Where the last of a granule's rays ended, 0 where no gradient arrives.
     let ends: [u32; GRANULES] = std::array::from_fn(|g| {
-        if upstream.arrives[g] { saved.last[g].iter().copied().max().unwrap_or(0) } else { 0 }
+        if upstream.arrives[g] { saved.end[g].0.iter().copied().max().unwrap_or(0) } else { 0 }
     });
     let end = ends.iter().copied().max().unwrap_or(0) as usize;
-    let pixel_columns: [Lanes<R>; COLUMNS] = std::array::from_fn(pixel_columns);
-    let pixel_rows: [Lanes<R>; ROWS] = std::array::from_fn(pixel_rows);
-    for (place, &rank) in tile.pairs[..end].iter().enumerate().rev() {
-        let splat = &tile.splats[rank as usize];
-        let (columns, rows, corner) = tile.reached(splat);
-        let mut sums = [[R::ZERO; LANES]; WIDTH_MAX];
-        let mut any = false;
-        for c in (0..COLUMNS).filter(|&c| columns[c]) {
-            let mut rows = rows;
-            let column = Column::new(splat, &pixel_columns[c], corner[0]);
-            while rows != 0 {
-                let row = rows.trailing_zeros() as usize;
-                rows &= rows - 1;
-                let g = c * ROWS + row;
-                if place as u32 >= ends[g] {
-                    continue;
+    let (pixel_columns, pixel_rows) = (pixel_columns::<R>(), pixel_rows::<R>());
+    let mut hits = [Hit::none(); GRANULES];
+    for (block, ranks) in tile.pairs[..end].chunks(STAGE).enumerate().rev() {
+        let staged = tile.stage(ranks);
+        for (i, splat) in staged[..ranks.len()].iter().enumerate().rev() {
+            let place = block * STAGE + i;
+            let (columns, reached, corner) = tile.reached(splat);
+            // In two parts as the forward pass, for the same reason.
+            let mut drawn = 0_u32;
+            for c in (0..COLUMNS).filter(|&c| columns[c]) {
+                let mut rows = reached;
+                let column = Column::new(splat, &pixel_columns[c].shifted(corner[0]));
+                while rows != 0 {
+                    let row = rows.trailing_zeros() as usize;
+                    rows &= rows - 1;
+                    let g = c * ROWS + row;
+                    if place as u32 >= ends[g] {
+                        continue;
+                    }
+                    let mut hit = intersect(splat, &column, &pixel_rows[row].shifted(corner[1]));
+                    let end = &saved.end[g];
+                    for i in 0..LANES {
+                        hit.alpha[i] = if (place as u32) < end[i] { hit.alpha[i] } else { R::ZERO };
+                    }
+                    drawn |= u32::from(hit.alpha.any_positive()) << g;
+                    hits[g] = hit;
                 }
-                let y: Lanes<R> = std::array::from_fn(|i| pixel_rows[row][i] + corner[1]);
-                any |= walk.step(g, splat, &column, &y, place as u32, &mut sums);
             }
-        }
-        if any {
+            if drawn == 0 {
+                continue;
+            }
+            let mut sums = [Lanes::all(R::ZERO); WIDTH_MAX];
+            while drawn != 0 {
+                let g = drawn.trailing_zeros() as usize;
+                drawn &= drawn - 1;
+                let pixels =
+                    [pixel_columns[g / ROWS].shifted(corner[0]), pixel_rows[g % ROWS].shifted(corner[1])];
+                walk.step(g, splat, &hits[g], &pixels, place as u32, &mut sums);
+            }
             let pair = &mut out[place * width..(place + 1) * width];
             for (number, lanes) in pair.iter_mut().zip(&sums) {
-                *number = sum(lanes);
+                *number = lanes.sum();
             }
         }
     }
@@ -85,128 +102,113 @@ struct Walk<'a, R, const C: usize> {
 }
 
 impl<R: Real, const C: usize> Walk<'_, R, C> {
-    /// Takes granule `g` past a splat; whether it was drawn there.
+    /// Takes granule `g` past a splat. `pixels` are their columns and rows, from the anchor.
     #[inline(always)]
     fn step(
         &mut self,
         g: usize,
         splat: &Splat<R>,
-        column: &Column<R>,
-        y: &Lanes<R>,
+        hit: &Hit<R>,
+        pixels: &[Lanes<R>; 2],
         place: u32,
         sums: &mut [Lanes<R>; WIDTH_MAX],
-    ) -> bool {
-        let mut hit = intersect(splat, column, y);
-        let last = &self.saved.last[g];
-        for i in 0..LANES {
-            hit.alpha[i] = if place < last[i] { hit.alpha[i] } else { R::ZERO };
-        }
-        if sum(&hit.alpha) == R::ZERO {
-            return false;
-        }
+    ) {
         let up = self.upstream;
-        let (alpha, low_pass) = (&hit.alpha, &hit.low_pass);
-        let mut weight = [R::ZERO; LANES];
-        let mut worth = up.alpha[g];
+        let zero = Lanes::all(R::ZERO);
+        let (alpha, mut transmittance, mut weight) = (&hit.alpha, self.transmittance[g], zero);
         for i in 0..LANES {
-            self.transmittance[g][i] = self.transmittance[g][i] / (R::ONE - alpha[i]);
-            weight[i] = alpha[i] * self.transmittance[g][i];
+            transmittance[i] /= R::ONE - alpha[i];
+            weight[i] = alpha[i] * transmittance[i];
         }
+        let (mut worth, mut depth_gradient) = (up.alpha[g], zero);
         for k in 0..C {
-            let gradient = &up.channels[k][g];
-            for i in 0..LANES {
-                worth[i] += splat.channels[k] * gradient[i];
-                sums[DRAWN_CHANNELS + k][i] += weight[i] * gradient[i];
-            }
+            worth.add_scaled(&up.channels[k][g], splat.channels[k]);
+            sums[DRAWN_CHANNELS + k].add_product(&up.channels[k][g], &weight);
         }
-        let mut depth_gradient = [R::ZERO; LANES];
         if up.geometry {
-            self.geometry(g, splat, &hit.depth, &weight, place, &mut worth, &mut depth_gradient);
-            for (k, gradient) in up.normal.iter().enumerate() {
-                for i in 0..LANES {
-                    sums[DRAWN_CHANNELS + C + 3 + k][i] += weight[i] * gradient[g][i];
-                }
+            self.geometry(g, splat, hit, &weight, place, &mut worth, &mut depth_gradient);
+            let one = Lanes::all(R::ONE);
+            for (k, factor) in [&hit.s[0], &hit.s[1], &one].into_iter().enumerate() {
+                sums[DRAWN_CHANNELS + C + k].add_product(&depth_gradient, factor);
             }
-            let tw = DRAWN_CHANNELS + C;
-            for i in 0..LANES {
-                let gradient = if alpha[i] > R::ZERO { depth_gradient[i] } else { R::ZERO };
-                depth_gradient[i] = gradient;
-                sums[tw][i] += gradient * hit.s[0][i];
-                sums[tw + 1][i] += gradient * hit.s[1][i];
-                sums[tw + 2][i] += gradient;
+            for k in 0..3 {
+                sums[DRAWN_CHANNELS + C + 3 + k].add_product(&up.normal[k][g], &weight);
             }
         }
-        let behind = &mut self.behind[g];
-        let two = R::ONE + R::ONE;
+        let mut behind = self.behind[g];
+        let (mut opacity, mut center, mut dp) = (zero, [zero; 2], [zero; 3]);
         for i in 0..LANES {
             let difference = worth[i] - behind[i];
             behind[i] += alpha[i] * difference;
-            let alpha_gradient =
-                if alpha[i] > R::ZERO { self.transmittance[g][i] * difference } else { R::ZERO };
-            let opacity_gradient = hit.gaussian[i] * alpha_gradient;
-            sums[OPACITY][i] += opacity_gradient;
-            let exponent_gradient = splat.opacity * opacity_gradient;
-            let low = exponent_gradient * low_pass[i] * two;
-            sums[CENTER][i] += low * (column.x[i] - splat.center[0]);
-            sums[CENTER + 1][i] += low * (y[i] - splat.center[1]);
-            let on_disc = R::ONE - low_pass[i];
-            let disc = exponent_gradient * on_disc;
-            let ray = depth_gradient[i] * on_disc;
-            let (s0, s1) = (hit.s[0][i], hit.s[1][i]);
-            let ds0 = ray * splat.depth_row[0] - disc * s0;
-            let ds1 = ray * splat.depth_row[1] - disc * s1;
-            let dp = [ds0 * hit.inverse[i], ds1 * hit.inverse[i], -(ds0 * s0 + ds1 * s1) * hit.inverse[i]];
-            for k in 0..3 {
-                sums[COFACTORS + k][i] += dp[k];
-                sums[COFACTORS + 3 + k][i] += dp[k] * column.x[i];
-                sums[COFACTORS + 6 + k][i] += dp[k] * y[i];
-            }
+            // Not where the ray had ended, though the disc is there.
+            let gaussian = if alpha[i] > R::ZERO { hit.gaussian[i] } else { R::ZERO };
+            opacity[i] = gaussian * transmittance[i] * difference;
+            let exponent = opacity[i] * splat.opacity;
+            let disc = exponent * hit.on_disc[i];
+            let low_pass = exponent - disc;
+            let low_pass = low_pass + low_pass;
+            center[0][i] = low_pass * (pixels[0][i] - splat.center[0]);
+            center[1][i] = low_pass * (pixels[1][i] - splat.center[1]);
+            let along = depth_gradient[i] * hit.on_disc[i];
+            let ds0 = along * splat.depth_row[0] - disc * hit.s[0][i];
+            let ds1 = along * splat.depth_row[1] - disc * hit.s[1][i];
+            dp[0][i] = ds0 * hit.inverse[i];
+            dp[1][i] = ds1 * hit.inverse[i];
+            dp[2][i] = -(ds0 * hit.s[0][i] + ds1 * hit.s[1][i]) * hit.inverse[i];
         }
-        true
+        self.transmittance[g] = transmittance;
+        self.behind[g] = behind;
+        let one = R::ONE;
+        sums[OPACITY].add_scaled(&opacity, one);
+        sums[CENTER].add_scaled(&center[0], one);
+        sums[CENTER + 1].add_scaled(&center[1], one);
+        for k in 0..3 {
+            sums[COFACTORS + k].add_scaled(&dp[k], one);
+            sums[COFACTORS + 3 + k].add_product(&dp[k], &pixels[0]);
+            sums[COFACTORS + 6 + k].add_product(&dp[k], &pixels[1]);
+        }
     }
 
-    /// Adds what depth, normal, median and distortion say to the worth of a splat and to the gradient of its depth.
+    /// Adds what depth, normal, median and distortion say to the worth of a splat, and sets the gradient of its depth.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "one loop body, cut in two to be read")]
+    #[expect(clippy::too_many_arguments, reason = "one step, cut in two to be read")]
     fn geometry(
         &self,
         g: usize,
         splat: &Splat<R>,
-        depth: &Lanes<R>,
+        hit: &Hit<R>,
         weight: &Lanes<R>,
         place: u32,
         worth: &mut Lanes<R>,
         depth_gradient: &mut Lanes<R>,
     ) {
         let up = self.upstream;
-        for i in 0..LANES {
-            worth[i] += up.depth[g][i] * depth[i];
-            depth_gradient[i] = up.depth[g][i] * weight[i];
-        }
-        for (k, gradient) in up.normal.iter().enumerate() {
-            for i in 0..LANES {
-                worth[i] += gradient[g][i] * splat.normal[k];
-            }
+        worth.add_product(&up.depth[g], &hit.depth);
+        depth_gradient.add_product(&up.depth[g], weight);
+        for k in 0..3 {
+            worth.add_scaled(&up.normal[k][g], splat.normal[k]);
         }
         if let Some(median) = &self.saved.median {
+            let mut sum = *depth_gradient;
             for i in 0..LANES {
-                let here = if median[g][i] == place + 1 { up.median[g][i] } else { R::ZERO };
-                depth_gradient[i] += here;
+                sum[i] += if median[g][i] == place + 1 { up.median[g][i] } else { R::ZERO };
             }
+            *depth_gradient = sum;
         }
         if let Some(moments) = &self.saved.moments {
             let slope = distortion_slope::<R>();
-            let two = R::ONE + R::ONE;
+            let (first, m1, m2) = (&moments.first[g], &moments.m1[g], &moments.m2[g]);
+            let (left, gradient) = (&self.saved.transmittance[g], &up.distortion[g]);
+            let (mut more, mut along) = (*worth, *depth_gradient);
             for i in 0..LANES {
-                let inverse_depth = R::ONE / depth[i];
-                let m = slope * (moments.first[g][i] - inverse_depth);
-                let (m1, m2) = (moments.m1[g][i], moments.m2[g][i]);
-                let coverage = R::ONE - self.saved.transmittance[g][i];
-                let gradient = up.distortion[g][i];
-                worth[i] += gradient * (m * m * coverage + m2 - two * m * m1);
-                let along = two * weight[i] * (m * coverage - m1) * gradient;
-                depth_gradient[i] += along * slope * inverse_depth * inverse_depth;
+                let inverse_depth = R::ONE / hit.depth[i];
+                let m = slope * (first[i] - inverse_depth);
+                let coverage = R::ONE - left[i];
+                more[i] += gradient[i] * (m * m * coverage + m2[i] - (m + m) * m1[i]);
+                let in_m = weight[i] * (m * coverage - m1[i]) * gradient[i];
+                along[i] += (in_m + in_m) * slope * inverse_depth * inverse_depth;
             }
+            (*worth, *depth_gradient) = (more, along);
         }
     }
 }

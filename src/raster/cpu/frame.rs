@@ -33,8 +33,8 @@ pub(super) struct Frame<R> {
     starts: Vec<usize>,
     /// Ranks, tile after tile.
     pairs: Vec<u32>,
-    /// Pixels, tile after tile.
-    saved: Vec<Saved<R>>,
+    /// Pixels, tile after tile; nothing for tiles without surfels.
+    saved: Vec<Option<Box<Saved<R>>>>,
     size: [usize; 2],
 }
 
@@ -103,10 +103,24 @@ impl<R: Real> Frame<R> {
             geometry: has_geometry(gradients),
         };
         let width = width(layout.channels, layout.geometry);
+        let sums = self.splat_gradients(settings, frame, gradients, width, SECTION_NUMBERS);
+        self.project_backward(view, copy, &sums, layout, [frame, copy_index], out);
+    }
+
+    /// Gradients of what blending read, `[ranks, width]`, with no more than `budget` numbers of pairs held at once
+    /// (or those of one tile).
+    fn splat_gradients(
+        &self,
+        settings: &RasterSettings<R>,
+        frame: usize,
+        gradients: &ImageGradients<R>,
+        width: usize,
+        budget: usize,
+    ) -> Vec<R> {
         let mut sums = vec![R::ZERO; self.splats.len() * width];
         let mut first = 0;
         while first < self.saved.len() {
-            let end = self.section_end(first, SECTION_NUMBERS / width);
+            let end = self.section_end(first, budget / width);
             let bounds = &self.starts[first..=end];
             let pairs = &self.pairs[bounds[0]..bounds[end - first]];
             let mut section = vec![R::ZERO; pairs.len() * width];
@@ -114,7 +128,7 @@ impl<R: Real> Frame<R> {
             Section { starts: bounds, pairs, gradients: &section, width }.sum_pairs(&mut sums);
             first = end;
         }
-        self.project_backward(view, copy, &sums, layout, [frame, copy_index], out);
+        sums
     }
 
     /// First tile after `first` that no longer fits into `budget` pairs; at least one tile is taken.
@@ -145,8 +159,8 @@ impl<R: Real> Frame<R> {
         }
         let arch = Arch::new();
         parts.into_par_iter().enumerate().with_max_len(1).for_each(|(t, out)| {
-            if !out.is_empty() {
-                let (tile, saved) = (self.tile(first + t), &self.saved[first + t]);
+            if let Some(saved) = &self.saved[first + t] {
+                let tile = self.tile(first + t);
                 arch.dispatch(BlendBackward { tile, saved, frame, gradients, settings, out });
             }
         });
@@ -281,5 +295,59 @@ fn write_images<R: Real>(
             }
         });
         first += channels;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Camera;
+    use crate::raster::{Colors, Outputs, Rasterizer, SurfelBatch, cpu::CpuRasterizer, cpu::State};
+
+    /// Gradients of the same frame with different budgets.
+    fn gradients_within(budgets: &[usize]) -> Vec<Vec<f32>> {
+        let n = 200;
+        let wave = |i: usize, k: f32| ((i as f32 + 1.0) * k).sin();
+        let positions: Vec<f32> =
+            (0..n).flat_map(|i| [wave(i, 1.3), wave(i, 2.7), 3.0 + wave(i, 0.7)]).collect();
+        let rotations: Vec<f32> =
+            (0..n).flat_map(|i| [1.0, 0.3 * wave(i, 1.1), 0.3 * wave(i, 1.7), wave(i, 2.3)]).collect();
+        let (scales, opacities) = (vec![0.1; 2 * n], vec![0.6; n]);
+        let colors: Vec<f32> = (0..3 * n).map(|i| 0.5 + 0.5 * wave(i, 3.1)).collect();
+        let batch = SurfelBatch {
+            surfels: n,
+            copies: 1,
+            positions: &positions,
+            rotations: &rotations,
+            scales: &scales,
+            opacities: &opacities,
+            colors: Colors::Ready(&colors),
+            attention: None,
+        };
+        let camera = Camera {
+            camera_from_world: [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]],
+            fx: 80.0,
+            fy: 80.0,
+            cx: 40.0,
+            cy: 30.0,
+            width: 81,
+            height: 61,
+        };
+        let settings = RasterSettings { outputs: Outputs::default(), ..Default::default() };
+        let rendered = CpuRasterizer::new().forward(&batch, &[camera], &settings).unwrap();
+        let state = rendered.state.downcast_ref::<State<f32>>().unwrap();
+        let color = (0..rendered.color.len()).map(|i| wave(i, 0.9)).collect();
+        let upstream = ImageGradients { color, ..Default::default() };
+        budgets
+            .iter()
+            .map(|&budget| state.frames[0].splat_gradients(&settings, 0, &upstream, width(3, false), budget))
+            .collect()
+    }
+
+    #[test]
+    fn sections_change_no_bit_of_the_gradients() {
+        let found = gradients_within(&[SECTION_NUMBERS, 0, 1000, 4000]);
+        assert!(found[0].iter().any(|&v| v != 0.0));
+        assert!(found.iter().all(|f| *f == found[0]));
     }
 }

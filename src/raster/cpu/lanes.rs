@@ -1,11 +1,15 @@
 //! How a tile is cut for vector instructions: 4 × 2 pixels side by side, one arithmetic lane each.
 //!
 //! A tile is four columns of eight granules. Everything per pixel is kept granule after granule, top to bottom, then
-//! column after column, so one tile is `[[R; LANES]; GRANULES]` with lane = row·4 + column inside the granule.
-//! Plain loops over lanes become vector instructions; nothing here names an instruction set.
+//! column after column: one tile is `[Lanes; GRANULES]` with lane = row·4 + column inside the granule.
+//!
+//! Arithmetic is written as loops over lanes whose bodies have no branch and which write to local variables only; such
+//! loops become vector instructions. (Operators on whole [`Lanes`] read better, but compilers lose the vectors in long
+//! expressions of them.) Nothing here names an instruction set.
 
-use super::super::constants::TILE;
 use crate::raster::Real;
+use crate::raster::constants::TILE;
+use std::ops::{Index, IndexMut};
 
 /// Pixels across a granule.
 pub(super) const GRANULE_WIDTH: usize = 4;
@@ -22,27 +26,100 @@ pub(super) const GRANULES: usize = COLUMNS * ROWS;
 /// Pixels of a tile.
 pub(super) const PIXELS: usize = TILE * TILE;
 
-/// One number per pixel of a granule.
-pub(super) type Lanes<R> = [R; LANES];
+/// One number per pixel of a granule, placed as vector registers like it.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(32))]
+pub(super) struct Lanes<T>(pub(super) [T; LANES]);
+
 /// One number per pixel of a tile.
-pub(super) type Plane<R> = [Lanes<R>; GRANULES];
+pub(super) type Plane<T> = [Lanes<T>; GRANULES];
 
-/// Sum over lanes, always in the same tree.
+/// A plane of one number.
 #[inline(always)]
-pub(super) fn sum<R: Real>(v: &Lanes<R>) -> R {
-    ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]))
+pub(super) fn plane<T: Copy>(value: T) -> Plane<T> {
+    [Lanes::all(value); GRANULES]
 }
 
-/// Column of each lane's pixel in the tile, for one column of granules.
-#[inline(always)]
-pub(super) fn pixel_columns<R: Real>(column: usize) -> Lanes<R> {
-    std::array::from_fn(|lane| R::from_f64((column * GRANULE_WIDTH + lane % GRANULE_WIDTH) as f64))
+impl<T: Copy> Lanes<T> {
+    /// The same number in every lane.
+    #[inline(always)]
+    pub(super) fn all(value: T) -> Self {
+        Lanes([value; LANES])
+    }
 }
 
-/// Row of each lane's pixel in the tile, for one row of granules.
+impl<R: Real> Lanes<R> {
+    /// Every lane moved by the same number.
+    #[inline(always)]
+    pub(super) fn shifted(mut self, by: R) -> Self {
+        for i in 0..LANES {
+            self[i] += by;
+        }
+        self
+    }
+
+    /// Adds `other`, each lane times the same number.
+    #[inline(always)]
+    pub(super) fn add_scaled(&mut self, other: &Self, factor: R) {
+        let mut sum = *self;
+        for i in 0..LANES {
+            sum[i] += other[i] * factor;
+        }
+        *self = sum;
+    }
+
+    /// Adds the products of the lanes.
+    #[inline(always)]
+    pub(super) fn add_product(&mut self, a: &Self, b: &Self) {
+        let mut sum = *self;
+        for i in 0..LANES {
+            sum[i] += a[i] * b[i];
+        }
+        *self = sum;
+    }
+
+    /// Whether a lane is above zero.
+    #[inline(always)]
+    pub(super) fn any_positive(&self) -> bool {
+        self.0.iter().fold(false, |any, &v| any | (v > R::ZERO))
+    }
+
+    /// Sum over lanes, always in the same tree.
+    #[inline(always)]
+    pub(super) fn sum(&self) -> R {
+        let v = self.0;
+        ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]))
+    }
+}
+
+impl<T> Index<usize> for Lanes<T> {
+    type Output = T;
+
+    #[inline(always)]
+    fn index(&self, lane: usize) -> &T {
+        &self.0[lane]
+    }
+}
+
+impl<T> IndexMut<usize> for Lanes<T> {
+    #[inline(always)]
+    fn index_mut(&mut self, lane: usize) -> &mut T {
+        &mut self.0[lane]
+    }
+}
+
+/// Column of each lane's pixel in the tile, for every column of granules.
 #[inline(always)]
-pub(super) fn pixel_rows<R: Real>(row: usize) -> Lanes<R> {
-    std::array::from_fn(|lane| R::from_f64((row * GRANULE_HEIGHT + lane / GRANULE_WIDTH) as f64))
+pub(super) fn pixel_columns<R: Real>() -> [Lanes<R>; COLUMNS] {
+    std::array::from_fn(|column| {
+        Lanes(std::array::from_fn(|lane| R::from_f64(pixel(column * ROWS, lane).1 as f64)))
+    })
+}
+
+/// Row of each lane's pixel in the tile, for every row of granules.
+#[inline(always)]
+pub(super) fn pixel_rows<R: Real>() -> [Lanes<R>; ROWS] {
+    std::array::from_fn(|row| Lanes(std::array::from_fn(|lane| R::from_f64(pixel(row, lane).0 as f64))))
 }
 
 /// Row and column in the tile of a lane of a granule.

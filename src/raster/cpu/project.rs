@@ -149,7 +149,7 @@ pub(super) fn geometry(view: &View, surfel: &SurfelInput) -> Option<Projection> 
     let center = add(transform(&view.rotation, surfel.position), view.translation);
     let depth = center[2];
     // Written so that NaN is refused too.
-    if !(depth > NEAR) {
+    if depth.is_nan() || depth <= NEAR {
         return None;
     }
     let tangents = [0, 1].map(|k| scale(transform(&view.rotation, axes[k]), surfel.scale[k]));
@@ -223,7 +223,7 @@ fn reach(view: &View, p: &Projection, opacity: f64) -> Option<[i32; 4]> {
     let [width, height] = view.size.map(|s| s as f64 - 1.0);
     let level = 2.0 * (opacity / ALPHA_MIN).ln() * (1.0 + 1e-4) + 1e-3;
     // Also where the opacity is negative: the logarithm is NaN.
-    if !(level > 0.0) {
+    if level.is_nan() || level <= 0.0 {
         return None;
     }
     let [tu, tv, tw] = &p.rows;

@@ -34,7 +34,7 @@ impl<R: Real, const C: usize> Upstream<R, C> {
         gradients: &ImageGradients<R>,
         settings: &RasterSettings<R>,
     ) -> Self {
-        let zeros = [[R::ZERO; LANES]; GRANULES];
+        let zeros = plane(R::ZERO);
         let load = |image: &[R], channels: usize, channel: usize| {
             if image.is_empty() {
                 return zeros;
@@ -42,14 +42,14 @@ impl<R: Real, const C: usize> Upstream<R, C> {
             let [width, height] = tile.size;
             let plane = &image[(frame * channels + channel) * width * height..][..width * height];
             std::array::from_fn(|g| {
-                std::array::from_fn(|lane| {
+                Lanes(std::array::from_fn(|lane| {
                     let (row, column) = pixel(g, lane);
                     if tile.inside(row, column) {
                         plane[(tile.origin[1] + row) * width + tile.origin[0] + column]
                     } else {
                         R::ZERO
                     }
-                })
+                }))
             })
         };
         let channels: [Plane<R>; C] = std::array::from_fn(|k| match k {
@@ -64,13 +64,11 @@ impl<R: Real, const C: usize> Upstream<R, C> {
         let mut background_value = zeros;
         for (channel, &background) in channels.iter().zip(&settings.background) {
             for (values, gradient) in background_value.iter_mut().zip(channel) {
-                for i in 0..LANES {
-                    values[i] += background * gradient[i];
-                }
+                values.add_scaled(gradient, background);
             }
         }
         let images = || channels.iter().chain(&normal).chain([&alpha, &depth, &median, &distortion]);
-        let arrives = std::array::from_fn(|g| images().any(|image| image[g].iter().any(|&v| v != R::ZERO)));
+        let arrives = std::array::from_fn(|g| images().any(|image| image[g].0.iter().any(|&v| v != R::ZERO)));
         let geometry = has_geometry(gradients);
         Upstream { channels, alpha, depth, normal, median, distortion, background_value, arrives, geometry }
     }

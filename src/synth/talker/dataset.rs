@@ -4,7 +4,7 @@ use super::element::Label;
 use super::landmarks::landmarks;
 use super::params::Params;
 use super::performance::Performance;
-use super::render::{Region, TalkerFrame, backdrop, render_frame};
+use super::render::{Region, TalkerFrame, backdrop, draw, render_frame};
 use super::scene::{Talker, TalkerSurfels, camera};
 use crate::raster::{RasterSettings, Rasterizer};
 use crate::{Error, Result};
@@ -34,8 +34,9 @@ pub fn write_dataset(
     let plate = backdrop(talker, size);
     let writer = DatasetWriter::create(dir, &plate)?;
     performance.params.par_iter().enumerate().try_for_each(|(i, params)| {
-        let frame = render_frame(talker, params, size, &plate, rasterizer)?;
-        let torso = torso(talker, params, size, rasterizer)?;
+        let surfels = talker.surfels(params);
+        let frame = draw(&surfels, params, size, &plate, rasterizer)?;
+        let torso = torso(&surfels, params, size, rasterizer)?;
         let id = u32::try_from(i).map_err(|_| Error::Internal("more frames than numbers".into()))?;
         writer.frame(&FrameRecord {
             img_id: id,
@@ -98,8 +99,8 @@ pub(super) fn labels(frame: &TalkerFrame) -> Vec<u8> {
 }
 
 /// Neck and clothes alone, straight alpha; where the head hides them they are still there.
-fn torso(talker: &Talker, params: &Params, size: u32, rasterizer: &dyn Rasterizer) -> Result<RgbaImage> {
-    let body = only(&talker.surfels(params), |label| matches!(label, Label::Neck | Label::Torso));
+fn torso(all: &TalkerSurfels, params: &Params, size: u32, rasterizer: &dyn Rasterizer) -> Result<RgbaImage> {
+    let body = only(all, |label| matches!(label, Label::Neck | Label::Torso));
     let drawn =
         rasterizer.forward(&body.batch(false), &[camera(params, size)], &RasterSettings::default())?;
     let pixels = (size * size) as usize;

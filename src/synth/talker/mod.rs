@@ -2,7 +2,7 @@
 //! without footage of anybody.
 //!
 //! A head of surfels ([`Talker`]) takes the parameters of a frame ([`Params`]); a [`Performance`] makes them from
-//! sentences: a formant synthesiser speaks ([`voice`](self)), the same phonemes move the mouth, and seeded
+//! sentences: a formant synthesiser speaks, the same phonemes move the mouth, and seeded
 //! processes of their own blink, raise brows, look around and turn the head. [`write_dataset`] leaves a complete
 //! dataset behind, and because the talker can say anything, there is ground truth for sentences that no training
 //! clip holds.

@@ -71,10 +71,20 @@ pub fn render_frame(
     plate: &RgbImage,
     rasterizer: &dyn Rasterizer,
 ) -> Result<TalkerFrame> {
+    draw(&talker.surfels(params), params, size, plate, rasterizer)
+}
+
+/// As [`render_frame`], of surfels that are there already.
+pub(super) fn draw(
+    surfels: &TalkerSurfels,
+    params: &Params,
+    size: u32,
+    plate: &RgbImage,
+    rasterizer: &dyn Rasterizer,
+) -> Result<TalkerFrame> {
     if plate.dimensions() != (size, size) {
         return Err(Error::Internal(format!("a plate of {:?} for frames of {size}", plate.dimensions())));
     }
-    let surfels: TalkerSurfels = talker.surfels(params);
     let settings = RasterSettings {
         outputs: Outputs { attention: true, ..Outputs::default() },
         ..RasterSettings::default()

@@ -141,8 +141,10 @@ fn ball(palette: &Palette, chance: &mut Chance, side: Side, out: &mut Vec<Elemen
         ring += 1;
     }
     // The window's reflection, and the light of the floor in the iris's lower half.
-    for (x, y, size, opacity) in [(-2.3, 2.7, 1.15, 0.97), (-1.2, 3.0, 0.8, 0.9), (2.4, -2.6, 0.75, 0.55)] {
-        let z = (BALL * BALL - x * x - y * y as f32).sqrt() + 0.55;
+    for (x, y, size, opacity) in
+        [(-2.3_f32, 2.7_f32, 1.15, 0.97), (-1.2, 3.0, 0.8, 0.9), (2.4, -2.6, 0.75, 0.55)]
+    {
+        let z = (BALL * BALL - x * x - y * y).sqrt() + 0.55;
         let glint = Element::dot(
             middle + vec3(x, y, z),
             Vec3::Z,

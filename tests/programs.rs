@@ -1,0 +1,171 @@
+//! The programs as a user runs them: what they write, what they refuse, and how they say it.
+
+use assert_cmd::Command;
+use std::path::Path;
+
+fn program(name: &str) -> Command {
+    Command::cargo_bin(name).expect("a built program")
+}
+
+/// Runs and expects exit code 2 with one message that holds every one of `said` and no panic.
+fn refused(command: &mut Command, said: &[&str]) {
+    let output = command.output().expect("started");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(!message.contains("panicked"), "{message}");
+    for said in said {
+        assert!(message.contains(said), "{said:?} is missing in: {message}");
+    }
+}
+
+fn small_demo(out: &Path) -> Command {
+    let mut demo = program("demo");
+    demo.args(["--size", "48", "--sentences", "1", "--coarse_iterations", "30", "--fine_iterations", "20"]);
+    demo.arg("--out").arg(out);
+    demo
+}
+
+#[test]
+fn the_demo_makes_a_talking_head_that_render_can_use_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let out = dir.path().join("demo");
+    let output = small_demo(&out).output().expect("started");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for said in ["PSNR head", "mouth opening r", "contact_sheet.png", "model"] {
+        assert!(text.contains(said), "{text}");
+    }
+    for file in [
+        "contact_sheet.png",
+        "metrics.json",
+        "data/transforms_train.json",
+        "model/cfg_args",
+        "model/cameras.json",
+        "model/input.ply",
+        "model/config.toml",
+        "model/metrics.jsonl",
+        "model/point_cloud/iteration_20/point_cloud.ply",
+    ] {
+        assert!(out.join(file).is_file(), "{file}");
+    }
+    assert!(out.join("renders.mp4").is_file() || out.join("renders.avi").is_file());
+
+    // A second run has nothing left to train and says the sentence again.
+    small_demo(&out).assert().success();
+
+    // The same head says something else, with the attention videos.
+    let voice = out.join("data/aud.wav");
+    let mut render = program("render");
+    render.arg("-s").arg(out.join("data")).arg("--model-path").arg(out.join("model"));
+    render.arg("--custom-aud").arg(&voice).args([
+        "--visualize_attention",
+        "--ss",
+        "00:00:01",
+        "--batch",
+        "4",
+    ]);
+    let output = render.output().expect("started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let videos = out.join("model/custom/ours_20/renders/aud");
+    for name in ["renders", "audio", "expression", "camera", "frame"] {
+        let found = ["mp4", "avi"].iter().any(|end| videos.join(name).with_extension(end).is_file());
+        assert!(found, "{name} in {}", videos.display());
+    }
+
+    // And redraws what it was trained on.
+    let mut render = program("render");
+    render.arg("-s").arg(out.join("data")).arg("-m").arg(out.join("model")).arg("--skip_train");
+    let output = render.output().expect("started");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("PSNR in mask"), "{text}");
+    assert!(text.contains("give --face_landmarker"), "columns without weights say so: {text}");
+
+    refused(
+        program("train").arg("-s").arg(out.join("data")).arg("-m").arg(out.join("model")),
+        &["--resume", "--overwrite"],
+    );
+    refused(
+        program("render")
+            .arg("-s")
+            .arg(out.join("data"))
+            .arg("-m")
+            .arg(out.join("model"))
+            .args(["--iteration", "7"]),
+        &["20"],
+    );
+    refused(
+        program("render")
+            .arg("-s")
+            .arg(out.join("data"))
+            .arg("-m")
+            .arg(out.join("model"))
+            .args(["--custom_aud", "no-such.wav"]),
+        &["no-such.wav"],
+    );
+    refused(
+        program("train").arg("-s").arg(out.join("data")).args(["-m", "/proc/no-model", "--set", "seed=1"]),
+        &["/proc/no-model"],
+    );
+}
+
+#[test]
+fn mistakes_on_the_command_line_end_with_two_and_name_the_flag() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let data = dir.path().join("none");
+    let train = |more: &[&str]| {
+        let mut command = program("train");
+        command.arg("-s").arg(&data).arg("-m").arg(dir.path().join("model")).args(more);
+        command
+    };
+    refused(&mut train(&[]), &["none", "dataset folder"]);
+    refused(&mut train(&["--max_points", "0"]), &["max_points", "at least 1"]);
+    refused(&mut train(&["--batch_size", "0"]), &["batch_size"]);
+    refused(&mut train(&["--set", "no_such_key=1"]), &["no_such_key", "arguments/head.toml"]);
+    refused(&mut train(&["--set", "seed"]), &["--set", "KEY=VALUE"]);
+    refused(&mut train(&["--part", "foot"]), &["--part"]);
+    refused(&mut train(&["--device", "abacus"]), &["--device"]);
+    refused(&mut train(&["--configs", "no-such-preset.toml"]), &["no-such-preset.toml"]);
+    refused(&mut train(&["--resume", "--overwrite"]), &["--resume"]);
+    let preset = dir.path().join("typo.toml");
+    std::fs::write(&preset, "max_pionts = 5\n").expect("written");
+    refused(&mut train(&["--configs", &preset.to_string_lossy()]), &["typo.toml", "max_pionts"]);
+    assert!(!dir.path().join("model").exists(), "nothing is written when the input is refused");
+    refused(program("render").arg("-s").arg(&data).arg("-m").arg(dir.path()), &["train first"]);
+}
+
+#[test]
+fn flags_are_taken_with_dashes_and_with_underscores() {
+    for flag in ["--max-points", "--max_points"] {
+        refused(program("train").args(["-s", "x", "-m", "y", flag, "0"]), &["max_points"]);
+    }
+}
+
+#[test]
+fn help_names_every_flag_of_the_field() {
+    let help = |name: &str| {
+        let output = program(name).arg("--help").output().expect("started");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let (train, render) = (help("train"), help("render"));
+    for flag in
+        ["--source_path", "--model_path", "--configs", "--part", "--batch_size", "--max_points", "--asr"]
+    {
+        assert!(train.contains(flag), "{flag}");
+    }
+    for flag in [
+        "--custom_aud",
+        "--ss",
+        "--batch",
+        "--skip_train",
+        "--skip_test",
+        "--visualize_attention",
+        "--iteration",
+        "--background_type",
+        "--smooth_win",
+        "--smooth_coef",
+        "--erode_size",
+        "--use_gt_mask",
+    ] {
+        assert!(render.contains(flag), "{flag}");
+    }
+}
