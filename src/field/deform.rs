@@ -6,7 +6,8 @@ use super::heads::Heads;
 use super::params::{Dense, Parameters};
 use super::rows::{infer, queries};
 use super::rows_backward::backward;
-use super::tokens::{CameraStatistics, TokenNets};
+use super::statistics::InputStatistics;
+use super::tokens::TokenNets;
 use super::triplane::{Prepared, TriPlane};
 use super::triplane_graph::with_values;
 use super::{Conditions, FieldConfig, Layout, TOKENS};
@@ -44,7 +45,7 @@ pub struct FieldGradients {
 pub struct Field {
     pub(super) config: FieldConfig,
     pub(super) bounds: FieldBounds,
-    pub(super) cameras: CameraStatistics,
+    pub(super) statistics: InputStatistics,
     pub(super) layout: Layout,
     pub(super) parameters: Parameters,
     pub(super) planes: TriPlane,
@@ -87,7 +88,7 @@ impl Field {
         let heads = Heads::new(&mut p, &config, bounds.longest())?;
         Ok(Field {
             layout: Layout::new(config.sh_degree),
-            cameras: CameraStatistics::default(),
+            statistics: InputStatistics::none(config.audio_channels),
             bounds: *bounds,
             parameters: p,
             device: device.clone(),
@@ -127,9 +128,10 @@ impl Field {
         &self.device
     }
 
-    /// Brings camera tokens to mean 0 and deviation 1 over these cameras ([`crate::Camera::token`]), from now on.
-    pub fn set_cameras(&mut self, cameras: &[[f32; 12]]) {
-        self.cameras = CameraStatistics::of(cameras);
+    /// Brings what drives the tokens to mean 0 and deviation 1 over these conditions, those of the training, from now on.
+    pub fn set_statistics(&mut self, conditions: &[Conditions]) {
+        self.statistics =
+            InputStatistics::of(conditions, self.config.audio_channels, self.config.audio_width);
     }
 
     /// Lays canonical places, `[n, 3]`, onto the planes. Cheap enough for every step (1 ms for 50,000).
@@ -246,7 +248,7 @@ impl Field {
     }
 
     pub(super) fn fold(&self, conditions: &[Conditions]) -> Result<Vec<Folded>> {
-        let tokens = self.tokens.forward(conditions, &self.cameras, &self.device, self.dtype)?;
+        let tokens = self.tokens.forward(conditions, &self.statistics, &self.device, self.dtype)?;
         self.layers.iter().map(|layer| layer.fold(&tokens)).collect()
     }
 

@@ -29,6 +29,7 @@ mod params;
 mod rows;
 mod rows_backward;
 mod rows_bridge;
+mod statistics;
 mod store;
 mod tokens;
 mod triplane;

@@ -1,7 +1,8 @@
 //! The field's file: parameters and buffers as safetensors.
 
 use super::params::{from_bytes, to_bytes};
-use super::{Field, FieldBounds, FieldConfig};
+use super::statistics::Moments;
+use super::{EXPRESSION, Field, FieldBounds, FieldConfig};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 
@@ -39,15 +40,23 @@ impl Field {
         })?;
         self.bounds = bounds;
         self.heads.reach = self.config.position_range * f64::from(bounds.longest());
-        self.cameras.mean = std::array::from_fn(|k| buffers[6 + k]);
-        self.cameras.deviation = std::array::from_fn(|k| buffers[18 + k].max(f32::MIN_POSITIVE));
+        let mut rest = buffers[6..].iter().copied();
+        let mut take = |width: usize| -> Vec<f32> { rest.by_ref().take(width).collect() };
+        let mut moments = |width: usize| {
+            let (mean, deviation) = (take(width), take(width));
+            Moments { mean, deviation: deviation.iter().map(|d| d.max(f32::MIN_POSITIVE)).collect() }
+        };
+        self.statistics.camera = moments(12);
+        self.statistics.expression = moments(EXPRESSION);
+        self.statistics.audio = moments(self.config.audio_channels);
+        self.statistics.expression_range = [take(EXPRESSION), take(EXPRESSION)];
         for ((_, var), values) in self.parameters().iter().zip(values) {
             var.set(&Tensor::from_vec(values, var.dims(), &self.device)?.to_dtype(self.dtype)?)?;
         }
         Ok(())
     }
 
-    /// Parameters and buffers (bounds, statistics of the cameras) as the bytes of a safetensors file.
+    /// Parameters and buffers (bounds, statistics of the inputs) as the bytes of a safetensors file.
     ///
     /// # Errors
     /// [`Error::Internal`] when the device fails.
@@ -58,12 +67,18 @@ impl Field {
         to_bytes(&tensors)
     }
 
-    fn buffers(&self) -> Result<[(String, Tensor); 2]> {
-        let bounds = [self.bounds.min, self.bounds.max];
-        let cameras = [self.cameras.mean, self.cameras.deviation];
+    fn buffers(&self) -> Result<[(String, Tensor); 5]> {
+        let rows = |name: &str, [a, b]: [&[f32]; 2]| -> Result<(String, Tensor)> {
+            Ok((name.into(), Tensor::from_vec([a, b].concat(), (2, a.len()), &self.device)?))
+        };
+        let s = &self.statistics;
+        let of = |name: &str, m: &Moments| rows(name, [&m.mean, &m.deviation]);
         Ok([
-            ("bounds".into(), Tensor::new(&bounds, &self.device)?),
-            ("cameras".into(), Tensor::new(&cameras, &self.device)?),
+            rows("bounds", [&self.bounds.min, &self.bounds.max])?,
+            of("cameras", &s.camera)?,
+            of("expressions", &s.expression)?,
+            of("audio_channels", &s.audio)?,
+            rows("expression_range", [&s.expression_range[0], &s.expression_range[1]])?,
         ])
     }
 }

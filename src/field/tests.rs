@@ -151,7 +151,7 @@ fn adding_a_layer_leaves_the_other_parameters_as_they_were() {
 fn a_field_survives_the_round_trip_through_its_file() {
     let config = small();
     let mut f = field(config.clone(), DType::F32);
-    f.set_cameras(&[[1.0; 12], [3.0; 12]]);
+    f.set_statistics(&conditions(&config, 5));
     let bytes = f.to_safetensors().unwrap();
     let g = Field::from_safetensors(config.clone(), "field.safetensors", &bytes, &Device::Cpu).unwrap();
     let e = embedding(&config, 30, DType::F32);
@@ -226,20 +226,43 @@ fn a_token_that_hears_nothing_does_not_care_what_is_said() {
 }
 
 #[test]
-fn cameras_far_from_the_training_are_cut_off() {
+fn inputs_far_from_the_training_are_cut_off() {
     let config = small();
     let mut f = field(config.clone(), DType::F32);
-    let cameras: Vec<[f32; 12]> = (0..20).map(|i| [i as f32 * 0.01; 12]).collect();
-    f.set_cameras(&cameras);
+    let frame = |value: f32| {
+        let mut c = conditions(&config, 1).remove(0);
+        c.camera = [value; 12];
+        c.expression.fill(value);
+        c.audio.fill(value);
+        c
+    };
+    f.set_statistics(&(0..20).map(|i| frame(i as f32 * 0.05)).collect::<Vec<_>>());
     let e = embedding(&config, 10, DType::F32);
     let prepared = f.prepare(&places(10)).unwrap();
-    let say = |value: f32| {
-        let mut c = conditions(&config, 1);
-        c[0].camera = [value; 12];
-        values(&f.infer(&prepared, &e, &c).unwrap().packed)
+    let say = |c: Conditions| values(&f.infer(&prepared, &e, &[c]).unwrap().packed);
+    assert_eq!(say(frame(10.0)), say(frame(1000.0)));
+    assert_ne!(say(frame(0.05)), say(frame(0.1)));
+}
+
+#[test]
+fn a_small_input_weighs_as_much_as_a_large_one_after_training_statistics() {
+    let config = small();
+    let mut f = field(config.clone(), DType::F32);
+    let frame = |value: f32, scale: f32| {
+        let mut c = conditions(&config, 1).remove(0);
+        c.camera = [value * scale + 5.0 * scale; 12];
+        c.audio.fill(value * scale - 2.0);
+        c
     };
-    assert_eq!(say(10.0), say(1000.0));
-    assert_ne!(say(0.05), say(0.1));
+    let e = embedding(&config, 10, DType::F32);
+    let prepared = f.prepare(&places(10)).unwrap();
+    let mut said = Vec::new();
+    for scale in [1.0, 64.0] {
+        f.set_statistics(&(0..8).map(|i| frame(i as f32, scale)).collect::<Vec<_>>());
+        said.push(values(&f.infer(&prepared, &e, &[frame(2.0, scale)]).unwrap().packed));
+    }
+    let far = said[0].iter().zip(&said[1]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(far < 1e-5, "{far}");
 }
 
 #[test]

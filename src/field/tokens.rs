@@ -1,12 +1,11 @@
 //! The four tokens a surfel attends to: audio, expression, camera, frame (SyncGaussianTalker). Each is a vector of
 //! the model's width, made from the frame's conditions by two linear layers without bias.
 //!
-//! The camera's twelve numbers are first brought to mean 0 and deviation 1 over the training cameras, and cut off at
-//! four deviations: a talking head's poses differ by little around a large mean, and a pose outside of all training must
-//! not throw the field off. The statistics are buffers of the field ([`CameraStatistics`]).
+//! Camera, expression and audio are first brought to mean 0 and deviation 1 over the training ([`InputStatistics`]).
 
 use super::audio_net::{AUDIO_FEATURES, AudioNet, layers, leaky};
 use super::params::{Dense, Parameters};
+use super::statistics::InputStatistics;
 use super::{AUDIO_ROWS, Conditions, EXPRESSION, FieldConfig, TokenInputs};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
@@ -14,44 +13,6 @@ use candle_core::{DType, Device, Tensor};
 /// Length of the frame's sinusoid.
 const FRAME_CODE: usize = 64;
 const SLOPE: f64 = 0.01;
-const CAMERA_LIMIT: f32 = 4.0;
-
-/// Mean and standard deviation of the camera numbers over the training cameras.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct CameraStatistics {
-    pub(super) mean: [f32; 12],
-    pub(super) deviation: [f32; 12],
-}
-
-impl Default for CameraStatistics {
-    fn default() -> Self {
-        CameraStatistics { mean: [0.0; 12], deviation: [1.0; 12] }
-    }
-}
-
-impl CameraStatistics {
-    /// Of these cameras; numbers that hardly vary (below 1e-3 of 1 and of their mean) keep a deviation that leaves
-    /// them small.
-    pub(super) fn of(cameras: &[[f32; 12]]) -> Self {
-        if cameras.is_empty() {
-            return Self::default();
-        }
-        let count = cameras.len() as f64;
-        let mean: [f64; 12] =
-            std::array::from_fn(|k| cameras.iter().map(|c| f64::from(c[k])).sum::<f64>() / count);
-        let deviation = std::array::from_fn(|k| {
-            let variance = cameras.iter().map(|c| (f64::from(c[k]) - mean[k]).powi(2)).sum::<f64>() / count;
-            variance.sqrt().max(1e-3 * mean[k].abs().max(1.0)) as f32
-        });
-        CameraStatistics { mean: mean.map(|v| v as f32), deviation }
-    }
-
-    fn normalise(&self, camera: &[f32; 12]) -> [f32; 12] {
-        std::array::from_fn(|k| {
-            ((camera[k] - self.mean[k]) / self.deviation[k]).clamp(-CAMERA_LIMIT, CAMERA_LIMIT)
-        })
-    }
-}
 
 /// Two linear layers, leaky ReLU between.
 struct Mlp(Vec<Dense>);
@@ -98,7 +59,7 @@ impl TokenNets {
     pub(super) fn forward(
         &self,
         conditions: &[Conditions],
-        cameras: &CameraStatistics,
+        statistics: &InputStatistics,
         device: &Device,
         dtype: DType,
     ) -> Result<Tensor> {
@@ -113,9 +74,9 @@ impl TokenNets {
                     "the field listens to {row} audio and {EXPRESSION} expression numbers, got {a} and {e}"
                 )));
             }
-            push(&mut audio, &c.audio, self.inputs.audio);
-            push(&mut expression, &c.expression, self.inputs.expression);
-            push(&mut camera, &cameras.normalise(&c.camera), self.inputs.camera);
+            push(&mut audio, &statistics.audio(&c.audio, width), self.inputs.audio);
+            push(&mut expression, &statistics.expression(&c.expression), self.inputs.expression);
+            push(&mut camera, &statistics.camera(&c.camera), self.inputs.camera);
             frame.extend(sinusoid(if self.inputs.frame { c.frame } else { 0.0 }));
         }
         let tensor = |values: Vec<f32>, shape: &[usize]| -> Result<Tensor> {

@@ -21,6 +21,9 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// Most surfels the cloud may grow to.
     pub max_points: usize,
+    /// Share of `max_points` the cloud may start with; the rest is room to grow where the first cloud has nothing, as
+    /// a face model has no hair.
+    pub initial_share: f64,
     /// Degree of the spherical harmonics, 0..=3.
     pub sh_degree: usize,
     /// Steps between one degree in use and the next.
@@ -80,6 +83,17 @@ pub struct TrainConfig {
     /// Complete LPIPS weights (SqueezeNet, AlexNet or VGG16), a path.
     pub perceptual_weights: Option<std::path::PathBuf>,
 
+    /// Steps between two that take LPIPS, from `perceptual_from` on.
+    pub perceptual_every: u64,
+    /// Pixels the mask is made wider while training: labels flicker by as much, and a head that reaches past them
+    /// has no dark seam where they happen to lie further out.
+    pub mask_margin: usize,
+    /// Noise on the camera token while training, in deviations of the training cameras, so that a pose does not
+    /// tell one frame from all others.
+    pub camera_noise: f64,
+    /// The same on the blendshapes.
+    pub expression_noise: f64,
+
     /// Share of the frames drawn by how badly their mouth was drawn, 0..1.
     pub hard_mouths: f64,
     /// Share of the frames whose frame code is frozen while training, so that it can be frozen when driven.
@@ -131,6 +145,7 @@ impl Default for TrainConfig {
             fine_iterations: 10000,
             batch_size: 1,
             max_points: 50_000,
+            initial_share: 1.0,
             sh_degree: 1,
             sh_interval: 1000,
             max_side: 0,
@@ -159,6 +174,10 @@ impl Default for TrainConfig {
             perceptual_from: 6000,
             perceptual_patch: 96,
             perceptual_weights: None,
+            perceptual_every: 1,
+            mask_margin: 0,
+            camera_noise: 0.0,
+            expression_noise: 0.0,
             hard_mouths: 0.3,
             frame_code_dropout: 0.5,
             densify_from: 500,
@@ -242,11 +261,27 @@ impl TrainConfig {
             );
         }
         for (key, share) in
-            [("hard_mouths", self.hard_mouths), ("frame_code_dropout", self.frame_code_dropout)]
+            [
+            ("initial_share", self.initial_share),
+            ("hard_mouths", self.hard_mouths),
+            ("frame_code_dropout", self.frame_code_dropout),
+        ]
         {
             if !(0.0..=1.0).contains(&share) {
                 return refuse(key, "a share between 0 and 1", share.to_string());
             }
+        }
+        for (key, noise) in [("camera_noise", self.camera_noise), ("expression_noise", self.expression_noise)]
+        {
+            if !(0.0..=10.0).contains(&noise) {
+                return refuse(key, "deviations from 0 to 10", noise.to_string());
+            }
+        }
+        if self.mask_margin > 64 {
+            return refuse("mask_margin", "0 to 64 pixels", self.mask_margin.to_string());
+        }
+        if self.perceptual_every == 0 {
+            return refuse("perceptual_every", "at least 1 step", "0".into());
         }
         if self.lambda_perceptual > 0.0 && self.perceptual_weights.is_none() {
             return refuse("lambda_perceptual", "perceptual_weights beside it", "no path".into());

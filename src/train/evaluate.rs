@@ -13,7 +13,7 @@ use std::fmt;
 /// Frames shown in the evaluation's picture.
 const SHOWN: usize = 3;
 
-/// Means over the held-out frames looked at, part on black.
+/// Means over the held-out frames looked at: truth and drawing cut by the mask of the truth, on black.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// PSNR over the pixels of the part's mask, dB.
@@ -56,8 +56,10 @@ pub fn evaluate(trainer: &Trainer<'_>, count: usize) -> Result<Evaluation> {
                 trainer.head.draw(trainer.rasterizer, &conditions, &[camera], &settings)?
             }
         };
-        let target = targets::target(dataset, index, part, [0.0; 3])?;
-        let drawn: Vec<f32> = rendered.color.iter().map(|c| c.clamp(0.0, 1.0)).collect();
+        let target = targets::target(dataset, index, part, [0.0; 3], 0)?;
+        let pixels = target.mask.len();
+        let inside = |(at, c): (usize, &f32)| c.clamp(0.0, 1.0) * target.mask[at % pixels];
+        let drawn: Vec<f32> = rendered.color.iter().enumerate().map(inside).collect();
         let size = [rendered.height, rendered.width];
         sums[0] += psnr_masked(&drawn, &target.color, &target.mask)?.unwrap_or(0.0);
         sums[1] += ssim(&drawn, &target.color, size, None)?.unwrap_or(0.0);

@@ -7,6 +7,7 @@
 mod adam;
 mod checkpoint;
 mod config;
+mod disturb;
 mod evaluate;
 mod events;
 mod field_moments;

@@ -2,6 +2,7 @@
 //! moves it. Numbers in, numbers out; files, logs and clocks on the wall belong to the session.
 
 use super::config::TrainConfig;
+use super::disturb::ConditionNoise;
 use super::field_moments::FieldMoments;
 use super::loss::{LossTerms, Target, Weights, image_loss};
 use super::moments::{CloudMoments, CloudRates};
@@ -104,6 +105,7 @@ pub struct Trainer<'a> {
     pub(super) done: u64,
     pub(super) skipped: u64,
     perceptual: Option<Perceptual>,
+    noise: ConditionNoise,
     bad_in_a_row: u32,
 }
 
@@ -121,7 +123,7 @@ impl<'a> Trainer<'a> {
         let points = dataset.initial_points()?;
         let options = init::InitOptions {
             sh_degree: config.sh_degree,
-            max_points: config.max_points,
+            max_points: ((config.max_points as f64 * config.initial_share) as usize).max(1),
             opacity: FIRST_OPACITY,
             seed: config.seed,
         };
@@ -144,9 +146,8 @@ impl<'a> Trainer<'a> {
             config.field.clone(),
         )?;
         let mut head = Head::new(settings, cloud, device)?;
-        let cameras: Vec<[f32; 12]> =
-            dataset.frames[dataset.train_indices()].iter().map(|frame| frame.camera.token()).collect();
-        head.field.set_cameras(&cameras);
+        let seen = dataset.train_indices().map(|index| head.conditions(dataset, index, true));
+        head.field.set_statistics(&seen.collect::<Result<Vec<_>>>()?);
         Self::with_head(config, dataset, rasterizer, head)
     }
 
@@ -180,6 +181,7 @@ impl<'a> Trainer<'a> {
             skipped: 0,
             bad_in_a_row: 0,
             perceptual,
+            noise: ConditionNoise::of(dataset),
             frames,
             config,
             head,
@@ -286,22 +288,26 @@ impl<'a> Trainer<'a> {
             picks.iter().map(|_| self.sampler.unit() < self.config.frame_code_dropout).collect();
         let dice = picks.iter().map(|_| [self.sampler.unit(), self.sampler.unit()]).collect();
         let indices: Vec<usize> = picks.iter().map(|pick| self.frames[*pick]).collect();
+        let margin = self.config.mask_margin;
         let targets = indices
             .par_iter()
-            .map(|index| targets::target(self.dataset, *index, self.config.part, background))
+            .map(|index| targets::target(self.dataset, *index, self.config.part, background, margin))
             .collect::<Result<_>>()?;
-        let conditions = match stage {
+        let mut conditions = match stage {
             Stage::Coarse => Vec::new(),
             Stage::Fine => {
                 let pairs = indices.iter().zip(&frozen);
-                pairs.map(|(index, frozen)| self.conditions(*index, *frozen)).collect::<Result<_>>()?
+                pairs.map(|(index, frozen)| self.conditions(*index, *frozen)).collect::<Result<Vec<_>>>()?
             }
         };
+        conditions.iter_mut().for_each(|c| self.noise.disturb(c, &self.config, &mut self.sampler));
         let weights = match stage {
             Stage::Coarse => Weights::coarse(&self.config, step, self.head.settings.extent),
             Stage::Fine => Weights::fine(&self.config, step),
         };
-        let perceptual = stage == Stage::Fine && step >= self.config.perceptual_from;
+        let from = step.checked_sub(self.config.perceptual_from);
+        let perceptual =
+            stage == Stage::Fine && from.is_some_and(|k| k.is_multiple_of(self.config.perceptual_every));
         let cameras = indices.iter().map(|index| self.dataset.frames[*index].camera).collect();
         Ok(View { picks, background, dice, targets, conditions, cameras, weights, perceptual })
     }

@@ -1,0 +1,136 @@
+//! Statistics of the training inputs, buffers of the field: every token's numbers are brought to mean 0 and deviation
+//! 1 before its net sees them. Blendshapes that move by a hundredth and log-mel bands around −2 would otherwise be
+//! drowned by what is large, and a pose or a raised brow outside of all training must not throw the field off.
+
+use super::{Conditions, EXPRESSION};
+
+/// Deviations after which camera numbers are cut off.
+const CAMERA_LIMIT: f32 = 4.0;
+/// Deviations after which audio is cut off.
+const AUDIO_LIMIT: f32 = 6.0;
+/// Least deviation of a blendshape: below it there is only the tracker's jitter.
+const EXPRESSION_FLOOR: f64 = 0.03;
+/// How far past what training saw a blendshape may go, in ranges of the training.
+const EXPRESSION_MARGIN: f32 = 0.5;
+
+/// Mean and standard deviation of numbers that come in rows.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Moments {
+    pub(super) mean: Vec<f32>,
+    pub(super) deviation: Vec<f32>,
+}
+
+impl Moments {
+    /// Changes nothing: mean 0, deviation 1.
+    pub(super) fn none(width: usize) -> Self {
+        Moments { mean: vec![0.0; width], deviation: vec![1.0; width] }
+    }
+
+    /// Of these rows; `floor` gives the least deviation for a mean.
+    fn of<'a>(
+        rows: impl Iterator<Item = &'a [f32]> + Clone,
+        width: usize,
+        floor: impl Fn(f64) -> f64,
+    ) -> Self {
+        let count = rows.clone().count();
+        if count == 0 {
+            return Moments::none(width);
+        }
+        let mut mean = vec![0.0f64; width];
+        rows.clone().for_each(|row| mean.iter_mut().zip(row).for_each(|(m, v)| *m += f64::from(*v)));
+        mean.iter_mut().for_each(|m| *m /= count as f64);
+        let mut variance = vec![0.0f64; width];
+        for row in rows {
+            for ((sum, v), m) in variance.iter_mut().zip(row).zip(&mean) {
+                *sum += (f64::from(*v) - m).powi(2);
+            }
+        }
+        let deviation = variance.iter().zip(&mean);
+        let deviation = deviation.map(|(v, m)| (v / count as f64).sqrt().max(floor(*m)) as f32).collect();
+        Moments { mean: mean.iter().map(|m| *m as f32).collect(), deviation }
+    }
+
+    fn normal(&self, at: usize, value: f32) -> f32 {
+        (value - self.mean[at]) / self.deviation[at]
+    }
+}
+
+/// The statistics of all inputs that have some.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct InputStatistics {
+    /// The camera's twelve numbers.
+    pub(super) camera: Moments,
+    /// The blendshapes.
+    pub(super) expression: Moments,
+    /// Smallest and largest blendshape that is let through.
+    pub(super) expression_range: [Vec<f32>; 2],
+    /// The channels of an audio row.
+    pub(super) audio: Moments,
+}
+
+impl InputStatistics {
+    /// Changes nothing.
+    pub(super) fn none(audio_channels: usize) -> Self {
+        InputStatistics {
+            camera: Moments::none(12),
+            expression: Moments::none(EXPRESSION),
+            expression_range: [vec![f32::MIN; EXPRESSION], vec![f32::MAX; EXPRESSION]],
+            audio: Moments::none(audio_channels),
+        }
+    }
+
+    /// Of the conditions of all training frames; audio is `[8, channels, width]`, its channels are looked at.
+    pub(super) fn of(conditions: &[Conditions], audio_channels: usize, audio_width: usize) -> Self {
+        let hardly = |mean: f64| 1e-3 * mean.abs().max(1.0);
+        let steps: Vec<f32> = conditions
+            .iter()
+            .flat_map(|c| c.audio.chunks_exact(audio_channels * audio_width).nth(super::AUDIO_ROWS / 2))
+            .flat_map(|row| {
+                (0..audio_width).flat_map(move |t| (0..audio_channels).map(move |c| row[c * audio_width + t]))
+            })
+            .collect();
+        let mut range = [vec![f32::MAX; EXPRESSION], vec![f32::MIN; EXPRESSION]];
+        for c in conditions {
+            for (k, value) in c.expression.iter().take(EXPRESSION).enumerate() {
+                range[0][k] = range[0][k].min(*value);
+                range[1][k] = range[1][k].max(*value);
+            }
+        }
+        for k in 0..EXPRESSION {
+            let margin = EXPRESSION_MARGIN * (range[1][k] - range[0][k]).max(0.0);
+            range[0][k] -= margin;
+            range[1][k] += margin;
+        }
+        if conditions.is_empty() {
+            return Self::none(audio_channels);
+        }
+        InputStatistics {
+            camera: Moments::of(conditions.iter().map(|c| c.camera.as_slice()), 12, hardly),
+            expression: Moments::of(conditions.iter().map(|c| c.expression.as_slice()), EXPRESSION, |_| {
+                EXPRESSION_FLOOR
+            }),
+            expression_range: range,
+            audio: Moments::of(steps.chunks_exact(audio_channels), audio_channels, hardly),
+        }
+    }
+
+    pub(super) fn camera(&self, values: &[f32]) -> Vec<f32> {
+        let normal = |(k, v): (usize, &f32)| self.camera.normal(k, *v).clamp(-CAMERA_LIMIT, CAMERA_LIMIT);
+        values.iter().enumerate().map(normal).collect()
+    }
+
+    pub(super) fn expression(&self, values: &[f32]) -> Vec<f32> {
+        let [low, high] = &self.expression_range;
+        let normal = |(k, v): (usize, &f32)| self.expression.normal(k, v.max(low[k]).min(high[k]));
+        values.iter().enumerate().map(normal).collect()
+    }
+
+    /// `[8, channels, width]` in and out.
+    pub(super) fn audio(&self, values: &[f32], audio_width: usize) -> Vec<f32> {
+        let channels = self.audio.mean.len();
+        let normal = |(i, v): (usize, &f32)| {
+            self.audio.normal(i / audio_width % channels, *v).clamp(-AUDIO_LIMIT, AUDIO_LIMIT)
+        };
+        values.iter().enumerate().map(normal).collect()
+    }
+}

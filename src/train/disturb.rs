@@ -1,0 +1,94 @@
+//! Noise on what drives a frame while training. A clip has about a thousand frames, each with a pose of its own: a
+//! field that hears the exact pose learns the mouth of that frame from it by heart instead of from the sound.
+
+use super::config::TrainConfig;
+use super::sampler::Sampler;
+use crate::field::{Conditions, EXPRESSION};
+use data_utils::dataset::Dataset;
+
+/// Standard deviations of the training's cameras and blendshapes, the unit of the noise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConditionNoise {
+    camera: Vec<f32>,
+    expression: Vec<f32>,
+}
+
+impl ConditionNoise {
+    /// The deviations over the training frames of a dataset.
+    pub fn of(dataset: &Dataset) -> Self {
+        let frames = &dataset.frames[dataset.train_indices()];
+        let cameras: Vec<[f32; 12]> = frames.iter().map(|f| f.camera.token()).collect();
+        ConditionNoise {
+            camera: (0..12).map(|k| deviation(cameras.iter().map(|c| c[k]))).collect(),
+            expression: (0..EXPRESSION).map(|k| deviation(frames.iter().map(|f| f.expression[k]))).collect(),
+        }
+    }
+
+    /// Adds normal noise to camera and expression; no noise draws no numbers.
+    pub fn disturb(&self, conditions: &mut Conditions, config: &TrainConfig, sampler: &mut Sampler) {
+        for (values, deviations, share) in [
+            (conditions.camera.as_mut_slice(), &self.camera, config.camera_noise),
+            (conditions.expression.as_mut_slice(), &self.expression, config.expression_noise),
+        ] {
+            if share > 0.0 {
+                for (value, deviation) in values.iter_mut().zip(deviations) {
+                    *value += deviation * (share * normal(sampler)) as f32;
+                }
+            }
+        }
+    }
+}
+
+fn deviation(values: impl Iterator<Item = f32> + Clone) -> f32 {
+    let count = values.clone().count().max(1) as f64;
+    let mean = values.clone().map(f64::from).sum::<f64>() / count;
+    (values.map(|v| (f64::from(v) - mean).powi(2)).sum::<f64>() / count).sqrt() as f32
+}
+
+/// A standard normal number (Box and Muller 1958).
+fn normal(sampler: &mut Sampler) -> f64 {
+    let (a, b) = (1.0 - sampler.unit(), sampler.unit());
+    (-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_has_the_deviation_asked_for_and_mean_zero() {
+        let noise = ConditionNoise { camera: vec![2.0; 12], expression: vec![0.0; EXPRESSION] };
+        let config = TrainConfig { camera_noise: 0.5, expression_noise: 1.0, ..TrainConfig::default() };
+        let mut sampler = Sampler::new(1, 0.0, 3);
+        let mut seen = Vec::new();
+        for _ in 0..500 {
+            let mut c = Conditions {
+                audio: vec![],
+                expression: vec![0.3; EXPRESSION],
+                camera: [1.0; 12],
+                frame: 0.0,
+            };
+            noise.disturb(&mut c, &config, &mut sampler);
+            assert_eq!(c.expression, [0.3; EXPRESSION]);
+            seen.extend(c.camera);
+        }
+        let mean = seen.iter().sum::<f32>() / seen.len() as f32;
+        assert!((mean - 1.0).abs() < 0.05, "{mean}");
+        let found = deviation(seen.iter().copied());
+        assert!((found - 1.0).abs() < 0.05, "{found}");
+    }
+
+    #[test]
+    fn without_noise_nothing_is_drawn_and_nothing_changes() {
+        let noise = ConditionNoise { camera: vec![1.0; 12], expression: vec![1.0; EXPRESSION] };
+        let config = TrainConfig { camera_noise: 0.0, expression_noise: 0.0, ..TrainConfig::default() };
+        let mut sampler = Sampler::new(1, 0.0, 3);
+        let before = sampler.state();
+        let c =
+            Conditions { audio: vec![], expression: vec![0.3; EXPRESSION], camera: [1.0; 12], frame: 0.0 };
+        let mut same = c.clone();
+        noise.disturb(&mut same, &config, &mut sampler);
+        assert_eq!(same, c);
+        assert_eq!(sampler.state(), before);
+    }
+}
