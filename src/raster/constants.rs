@@ -27,6 +27,10 @@ pub const MEDIAN_TRANSMITTANCE: f64 = 0.5;
 pub const CUTOFF: f64 = 3.0;
 
 /// Standard deviation, in pixels, of the low-pass filter of 2DGS §4.2: no surfel is drawn smaller.
+#[expect(
+    clippy::approx_constant,
+    reason = "the published rasterizer has this number, and radii depend on it"
+)]
 pub const FILTER_SIZE: f64 = 0.707106_f32 as f64;
 
 /// 1 / [`FILTER_SIZE`]², as the exponent uses it.

@@ -103,8 +103,14 @@ real!(f64, f64::exp);
 fn exp_f32(x: f32) -> f32 {
     // Adding 1.5·2²³ rounds to an integer and leaves it in the low bits.
     const ROUND: f32 = 12_582_912.0;
-    const C: [f32; 6] =
-        [0.693_147_2, 0.240_226_48, 0.055_503_324, 0.009_618_437, 0.001_339_887_5, 0.000_153_533_62];
+    const C: [f32; 6] = [
+        std::f32::consts::LN_2,
+        0.240_226_48,
+        0.055_503_324,
+        0.009_618_437,
+        0.001_339_887_5,
+        0.000_153_533_62,
+    ];
     let x = if x > -87.0 { x } else { -87.0 };
     let exponent = x * std::f32::consts::LOG2_E;
     let rounded = exponent + ROUND;

@@ -117,7 +117,7 @@ impl<R: Real, const C: usize> Walk<'_, R, C> {
         let zero = Lanes::all(R::ZERO);
         let (alpha, mut transmittance, mut weight) = (&hit.alpha, self.transmittance[g], zero);
         for i in 0..LANES {
-            transmittance[i] = transmittance[i] / (R::ONE - alpha[i]);
+            transmittance[i] /= R::ONE - alpha[i];
             weight[i] = alpha[i] * transmittance[i];
         }
         let (mut worth, mut depth_gradient) = (up.alpha[g], zero);

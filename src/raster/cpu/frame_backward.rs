@@ -14,8 +14,9 @@ use crate::raster::{ImageGradients, RasterSettings, Real, SurfelGradients};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Numbers of pair gradients that are held at once; more pairs go through in several sections.
-const SECTION_NUMBERS: usize = 1 << 25;
+/// Numbers of pair gradients that are held at once for each thread; more pairs go through in several sections. Small,
+/// so that they stay in the caches and memory stays bounded; large enough to keep the threads busy.
+const SECTION_NUMBERS: usize = 1 << 18;
 
 impl<R: Real> Frame<R> {
     /// Adds the gradients of frame `frame` to those of copy `copy_index`.
@@ -35,7 +36,8 @@ impl<R: Real> Frame<R> {
             geometry: has_geometry(gradients),
         };
         let width = width(layout.channels, layout.geometry);
-        let sums = self.splat_gradients(settings, frame, gradients, width, SECTION_NUMBERS);
+        let budget = SECTION_NUMBERS * rayon::current_num_threads();
+        let sums = self.splat_gradients(settings, frame, gradients, width, budget);
         self.project_backward(view, copy, &sums, layout, [frame, copy_index], out);
     }
 
@@ -50,12 +52,14 @@ impl<R: Real> Frame<R> {
         budget: usize,
     ) -> Vec<R> {
         let mut sums = vec![R::ZERO; self.order.len() * width];
+        let mut section = Vec::new();
         let mut first = 0;
         while first < self.saved.len() {
             let end = self.section_end(first, budget / width);
             let bounds = &self.starts[first..=end];
             let pairs = &self.pairs[bounds[0]..bounds[end - first]];
-            let mut section = vec![R::ZERO; pairs.len() * width];
+            // What is left of the section before is overwritten tile by tile.
+            section.resize(pairs.len() * width, R::ZERO);
             self.blend_backward(first, bounds, settings, frame, gradients, width, &mut section);
             Section { starts: bounds, pairs, gradients: &section, width }.sum_pairs(&mut sums);
             first = end;
@@ -65,7 +69,7 @@ impl<R: Real> Frame<R> {
 
     /// First tile after `first` that no longer fits into `budget` pairs; at least one tile is taken.
     fn section_end(&self, first: usize, budget: usize) -> usize {
-        let limit = self.starts[first] + budget;
+        let limit = self.starts[first].saturating_add(budget);
         let end = self.starts.partition_point(|&start| start <= limit) - 1;
         end.max(first + 1)
     }
@@ -91,6 +95,7 @@ impl<R: Real> Frame<R> {
         }
         let arch = Arch::new();
         parts.into_par_iter().enumerate().with_max_len(1).for_each(|(t, out)| {
+            out.fill(R::ZERO);
             if let Some(saved) = &self.saved[first + t] {
                 let tile = self.tile(first + t);
                 arch.dispatch(BlendBackward { tile, saved, frame, gradients, settings, out });
@@ -210,8 +215,8 @@ mod tests {
             height: 61,
         };
         let settings = RasterSettings { outputs: Outputs::default(), ..Default::default() };
-        let rendered = CpuRasterizer::new().forward(&batch, &[camera], &settings).unwrap();
-        let state = rendered.state.downcast_ref::<State<f32>>().unwrap();
+        let rendered = CpuRasterizer::new().forward(&batch, &[camera], &settings).expect("images");
+        let state = rendered.state.downcast_ref::<State<f32>>().expect("this backend's state");
         let color = (0..rendered.color.len()).map(|i| wave(i, 0.9)).collect();
         let upstream = ImageGradients { color, ..Default::default() };
         budgets
@@ -222,7 +227,7 @@ mod tests {
 
     #[test]
     fn sections_change_no_bit_of_the_gradients() {
-        let found = gradients_within(&[SECTION_NUMBERS, 0, 1000, 4000]);
+        let found = gradients_within(&[usize::MAX / 64, 0, 1000, 4000]);
         assert!(found[0].iter().any(|&v| v != 0.0));
         assert!(found.iter().all(|f| *f == found[0]));
     }

@@ -171,8 +171,7 @@ pub(super) fn geometry(view: &View, surfel: &SurfelInput) -> Option<Projection> 
     let axes = axes(quaternion);
     let center = add(transform(&view.rotation, surfel.position), view.translation);
     let depth = center[2];
-    // Written so that NaN is refused too.
-    if !(depth > NEAR) {
+    if depth.is_nan() || depth <= NEAR {
         return None;
     }
     let tangents = [0, 1].map(|k| scale(transform(&view.rotation, axes[k]), surfel.scale[k]));
@@ -189,7 +188,7 @@ pub(super) fn geometry(view: &View, surfel: &SurfelInput) -> Option<Projection> 
     let (tu, tv, tw) = (scale(column(0), fx), scale(column(1), fy), column(2));
     let cutoff = [CUTOFF * CUTOFF, CUTOFF * CUTOFF, -1.0];
     let denominator = cutoff[0] * (tw[0] * tw[0] + tw[1] * tw[1]) - tw[2] * tw[2];
-    if !(denominator != 0.0) {
+    if denominator.is_nan() || denominator == 0.0 {
         return None;
     }
     let (box_center, half_squared) = conic_box(&tu, &tv, &tw, cutoff, denominator);
@@ -250,8 +249,8 @@ fn conic_box(
 fn reach(view: &View, p: &Projection, opacity: f64) -> Option<[i32; 4]> {
     let [width, height] = view.size.map(|s| s as f64 - 1.0);
     let level = 2.0 * (opacity / ALPHA_MIN).ln() * (1.0 + 1e-4) + 1e-3;
-    // Also where the opacity is negative: the logarithm is NaN.
-    if !(level > 0.0) {
+    // The logarithm of a negative opacity is NaN.
+    if level.is_nan() || level <= 0.0 {
         return None;
     }
     let [tu, tv, tw] = &p.rows;

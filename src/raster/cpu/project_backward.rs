@@ -107,9 +107,8 @@ pub(super) fn project_backward<R: Real>(
     let cofactors = [three(COFACTORS), three(COFACTORS + 3), three(COFACTORS + 6)];
 
     let mut rows = rows_gradient(&p, cofactors, depth_row);
-    for k in 0..2 {
-        let half_size = view.size[k] as f64 / 2.0;
-        out.screen[k] = R::from_f64(rows[k][2] * p.rows[2][2] * half_size);
+    for (k, (screen, size)) in out.screen.iter_mut().zip(view.size).enumerate() {
+        *screen = R::from_f64(rows[k][2] * p.rows[2][2] * size as f64 / 2.0);
     }
     if center != [0.0; 2] {
         add_center(&p, center, &mut rows);
