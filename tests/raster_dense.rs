@@ -6,6 +6,7 @@ mod common;
 use common::scene::{Random, Scene, random_scene};
 use surfeltalk::Camera;
 use surfeltalk::raster::Rasterizer;
+use surfeltalk::raster::constants::FILTER_SIZE;
 use surfeltalk::raster::cpu::CpuRasterizer;
 
 /// A surfel as a camera sees it.
@@ -45,7 +46,7 @@ fn see(scene: &Scene<f64>, view: &Camera, i: usize) -> Option<Seen> {
     let d = weigh(rows[2], rows[2]);
     let center = [0, 1].map(|k| weigh(rows[k], rows[2]) / d);
     let half = [0, 1].map(|k| (center[k].powi(2) - weigh(rows[k], rows[k]) / d).max(1e-4).sqrt());
-    let radius = half[0].max(half[1]).max(3.0 * 0.707106).ceil();
+    let radius = half[0].max(half[1]).max(3.0 * FILTER_SIZE).ceil();
     let tile = |v: f64| (v / 16.0).trunc().max(0.0);
     let tiles = [
         tile(center[0] - radius),
@@ -105,8 +106,8 @@ fn pixel(scene: &Scene<f64>, seen: &[Seen], column: usize, row: usize) -> [f64; 
         transmittance *= 1.0 - alpha;
     }
     out[7] = 1.0 - transmittance;
-    for c in 0..7 {
-        out[c] += transmittance * scene.settings.background[c];
+    for (channel, background) in out.iter_mut().zip(&scene.settings.background) {
+        *channel += transmittance * background;
     }
     out
 }

@@ -1,7 +1,8 @@
 //! The CPU rasterizer against an independent CUDA implementation of 2DGS and against a float64 oracle.
 //!
-//! Bounds are five times what the CUDA code itself is off from the oracle. Two are tighter in kind: distortion, where
-//! f32 sums cancel in the CUDA code, is held against the oracle only.
+//! Bounds for the CUDA code are five times what it itself is off from the oracle. Computing the geometry in f64 and
+//! counting pixels from each surfel's centre makes this rasterizer more exact than that: for the oracle the bounds are
+//! a fifth.
 
 mod common;
 
@@ -167,6 +168,11 @@ fn gradient(found: &SurfelGradients<f32>, quats: &[f32], name: &str) -> (Vec<f32
     }
 }
 
+/// The share of a bound that is granted.
+fn part(whose: &str) -> f64 {
+    if whose == "oracle" { 0.2 } else { 1.0 }
+}
+
 fn draw(reference: &Reference) -> Rendered<f32> {
     let scene = reference.scene();
     CpuRasterizer::new().forward(&scene.batch(), &scene.cameras, &scene.settings).expect("a forward pass")
@@ -202,7 +208,8 @@ fn images_match_the_oracle_and_the_cuda_code() {
                     bounds.scene, difference.max, difference.p999
                 );
                 eprintln!("{line}");
-                if difference.max > max || difference.p999 > p999 {
+                let part = part(whose);
+                if difference.max > part * max || difference.p999 > part * p999 {
                     faults.push(line);
                 }
             }
@@ -245,7 +252,8 @@ fn gradients_match_the_oracle_and_the_cuda_code() {
                     bounds.scene, difference.relative, difference.p95
                 );
                 eprintln!("{line}");
-                if difference.relative > relative || difference.p95 > p95 {
+                let part = part(whose);
+                if difference.relative > part * relative || difference.p95 > part * p95 {
                     faults.push(line);
                 }
             }

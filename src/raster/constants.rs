@@ -29,7 +29,7 @@ pub const CUTOFF: f64 = 3.0;
 /// Standard deviation, in pixels, of the low-pass filter of 2DGS §4.2: no surfel is drawn smaller.
 #[expect(
     clippy::approx_constant,
-    reason = "the digits of the published rasterizer, not the square root of one half"
+    reason = "the published rasterizer has this number, and radii depend on it"
 )]
 pub const FILTER_SIZE: f64 = 0.707106_f32 as f64;
 

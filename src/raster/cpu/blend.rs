@@ -5,14 +5,16 @@
 
 use super::intersect::{Column, intersect};
 use super::lanes::*;
-use super::project::Splat;
+use super::project::{Seen, Splat};
 use crate::raster::constants::*;
 use crate::raster::{Outputs, RasterSettings, Real};
 
 /// A tile of the image and the surfels it shows.
 pub(super) struct Tile<'a, R> {
-    /// All splats, by rank.
-    pub(super) splats: &'a [Splat<R>],
+    /// All surfels.
+    pub(super) seen: &'a [Seen<R>],
+    /// Which surfel each rank is.
+    pub(super) order: &'a [u32],
     /// Ranks of this tile's surfels, nearest first.
     pub(super) pairs: &'a [u32],
     /// First column and row, pixels.
@@ -70,9 +72,10 @@ impl<R: Real> Tile<'_, R> {
     /// The splats of up to [`STAGE`] ranks, at least one; the first fills what is left.
     #[inline(always)]
     pub(super) fn stage(&self, ranks: &[u32]) -> [Splat<R>; STAGE] {
-        let mut staged = [self.splats[ranks[0] as usize]; STAGE];
-        for (splat, &rank) in staged.iter_mut().zip(ranks) {
-            *splat = self.splats[rank as usize];
+        let splat = |rank: u32| self.seen[self.order[rank as usize] as usize].splat;
+        let mut staged = [splat(ranks[0]); STAGE];
+        for (place, &rank) in staged.iter_mut().zip(ranks) {
+            *place = splat(rank);
         }
         staged
     }

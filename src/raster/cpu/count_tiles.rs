@@ -29,7 +29,7 @@ pub(super) fn each_tile(rect: &[u32; 4], band: (u32, u32), across: usize, mut vi
 }
 
 /// Surfels per tile, one list per band, tiles row by row. `rects` are tile rectangles as in
-/// [`super::project::Drawn::tiles`].
+/// [`super::project::Seen::tiles`].
 pub(super) fn count_tiles(rects: &[[u32; 4]], tiles: [usize; 2]) -> Vec<Vec<u32>> {
     bands(tiles)
         .map(|band| {

@@ -59,6 +59,7 @@ impl<'a, R: Real> OneCopy<'a, R> {
     }
 
     /// Geometry and opacity of surfel `i`.
+    #[inline(always)]
     pub(super) fn surfel(&self, i: usize) -> SurfelInput {
         SurfelInput {
             position: numbers(self.positions, i),
@@ -69,11 +70,13 @@ impl<'a, R: Real> OneCopy<'a, R> {
     }
 
     /// RGB of surfel `i` as it was given.
+    #[inline(always)]
     pub(super) fn ready_color(&self, i: usize) -> [f64; 3] {
         numbers(self.colors, i)
     }
 
     /// 0.5 + Σ basis · coefficient of surfel `i`, before negative channels are clamped.
+    #[inline(always)]
     pub(super) fn raw_color(&self, i: usize, degree: usize, basis: &[f64; sh::BASIS_MAX]) -> [f64; 3] {
         let mut color = [0.5; 3];
         for (k, weight) in basis.iter().enumerate().take(sh::functions(degree)) {
@@ -86,16 +89,19 @@ impl<'a, R: Real> OneCopy<'a, R> {
     }
 
     /// RGB coefficient of function `k` of surfel `i`.
+    #[inline(always)]
     pub(super) fn coefficient(&self, i: usize, degree: usize, k: usize) -> [f64; 3] {
         numbers(self.colors, i * sh::functions(degree) + k)
     }
 
     /// Attention weights of surfel `i`, zeros where none are drawn.
+    #[inline(always)]
     pub(super) fn attention(&self, i: usize) -> [f64; 4] {
         self.attention.map_or([0.0; 4], |values| numbers(values, i))
     }
 }
 
+#[inline(always)]
 fn numbers<R: Real, const N: usize>(values: &[R], i: usize) -> [f64; N] {
     std::array::from_fn(|k| values[i * N + k].to_f64())
 }

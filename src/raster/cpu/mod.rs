@@ -15,6 +15,7 @@ mod blend_backward;
 mod count_tiles;
 mod emit_pairs;
 mod frame;
+mod frame_backward;
 mod input;
 mod intersect;
 mod lanes;

@@ -110,23 +110,45 @@ pub(super) struct Splat<R> {
     pub(super) reach: [i32; 4],
 }
 
-/// A surfel that is drawn somewhere.
+/// What a camera sees of a surfel.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Drawn<R> {
+pub(super) struct Seen<R> {
     /// What blending reads.
     pub(super) splat: Splat<R>,
-    /// Which surfel of the copy.
-    pub(super) surfel: u32,
+    /// Half the side of its box, pixels; 0 where it is hidden.
+    pub(super) radius: u32,
     /// Bits of the depth in f32; positive floats sort as their bits do.
     pub(super) key: u32,
-    /// Tiles that can show it: first column, first row, last column + 1, last row + 1.
+    /// Tiles that can show it: first column, first row, last column + 1, last row + 1; all 0 where none can.
     pub(super) tiles: [u32; 4],
 }
 
-/// Outcome of the stage for one surfel: its radius, and what to draw when a tile can show it.
-pub(super) type Outcome<R> = (u32, Option<Drawn<R>>);
+impl<R: Real> Seen<R> {
+    /// Shown by no tile.
+    fn nowhere(radius: u32) -> Self {
+        let zero = R::ZERO;
+        let splat = Splat {
+            cofactors: [[zero; 3]; 3],
+            determinant: zero,
+            center: [zero; 2],
+            opacity: zero,
+            channels: [zero; CHANNELS],
+            normal: [zero; 3],
+            depth_row: [zero; 3],
+            anchor: [0; 2],
+            reach: [0; 4],
+        };
+        Seen { splat, radius, key: 0, tiles: [0; 4] }
+    }
+
+    /// Whether a tile can show it.
+    pub(super) fn is_drawn(&self) -> bool {
+        self.tiles[2] > 0
+    }
+}
 
 /// Columns of the rotation of a unit quaternion.
+#[inline(always)]
 pub(super) fn axes(q: [f64; 4]) -> [[f64; 3]; 3] {
     let [w, x, y, z] = q;
     [
@@ -138,6 +160,7 @@ pub(super) fn axes(q: [f64; 4]) -> [[f64; 3]; 3] {
 
 /// The geometry, or nothing where the surfel is not drawn: behind the near plane, seen exactly from its plane, or not
 /// made of ordinary numbers.
+#[inline(always)]
 pub(super) fn geometry(view: &View, surfel: &SurfelInput) -> Option<Projection> {
     let ordinary = |v: &f64| v.abs() <= MAGNITUDE_MAX;
     if !(surfel.position.iter().chain(&surfel.scale).chain(&surfel.rotation).all(ordinary)) {
@@ -148,7 +171,6 @@ pub(super) fn geometry(view: &View, surfel: &SurfelInput) -> Option<Projection> 
     let axes = axes(quaternion);
     let center = add(transform(&view.rotation, surfel.position), view.translation);
     let depth = center[2];
-    // Written so that NaN is refused too.
     if depth.is_nan() || depth <= NEAR {
         return None;
     }
@@ -165,8 +187,8 @@ pub(super) fn geometry(view: &View, surfel: &SurfelInput) -> Option<Projection> 
     let column = |axis: usize| [tangents[0][axis], tangents[1][axis], center[axis]];
     let (tu, tv, tw) = (scale(column(0), fx), scale(column(1), fy), column(2));
     let cutoff = [CUTOFF * CUTOFF, CUTOFF * CUTOFF, -1.0];
-    let denominator: f64 = (0..3).map(|i| cutoff[i] * tw[i] * tw[i]).sum();
-    if !(denominator != 0.0) {
+    let denominator = cutoff[0] * (tw[0] * tw[0] + tw[1] * tw[1]) - tw[2] * tw[2];
+    if denominator.is_nan() || denominator == 0.0 {
         return None;
     }
     let (box_center, half_squared) = conic_box(&tu, &tv, &tw, cutoff, denominator);
@@ -205,6 +227,7 @@ pub(super) fn geometry(view: &View, surfel: &SurfelInput) -> Option<Projection> 
 }
 
 /// Centre and squared half sides of the box around the image of the disc u² + v² ≤ r², `t` = (r², r², −1).
+#[inline(always)]
 fn conic_box(
     tu: &[f64; 3],
     tv: &[f64; 3],
@@ -212,23 +235,27 @@ fn conic_box(
     t: [f64; 3],
     denominator: f64,
 ) -> ([f64; 2], [f64; 2]) {
-    let mean = |a: &[f64; 3], b: &[f64; 3]| (0..3).map(|i| t[i] * a[i] * b[i]).sum::<f64>() / denominator;
+    let weights = scale(t, 1.0 / denominator);
+    let mean = |a: &[f64; 3], b: &[f64; 3]| {
+        weights[0] * a[0] * b[0] + weights[1] * a[1] * b[1] + weights[2] * a[2] * b[2]
+    };
     let center = [mean(tu, tw), mean(tv, tw)];
     (center, [center[0] * center[0] - mean(tu, tu), center[1] * center[1] - mean(tv, tv)])
 }
 
 /// Inclusive pixel bounds outside which alpha stays under [`ALPHA_MIN`], or nothing where it does so everywhere.
 /// Generous by a hair, so that rounding in the pixels' arithmetic cannot reach beyond it.
+#[inline(always)]
 fn reach(view: &View, p: &Projection, opacity: f64) -> Option<[i32; 4]> {
     let [width, height] = view.size.map(|s| s as f64 - 1.0);
     let level = 2.0 * (opacity / ALPHA_MIN).ln() * (1.0 + 1e-4) + 1e-3;
-    // Also where the opacity is negative: the logarithm is NaN.
+    // The logarithm of a negative opacity is NaN.
     if level.is_nan() || level <= 0.0 {
         return None;
     }
     let [tu, tv, tw] = &p.rows;
     let t = [level, level, -1.0];
-    let denominator: f64 = (0..3).map(|i| t[i] * tw[i] * tw[i]).sum();
+    let denominator = level * (tw[0] * tw[0] + tw[1] * tw[1]) - tw[2] * tw[2];
     let whole = [0.0, 0.0, width, height];
     let bounds = if denominator < -1e-3 * tw[2] * tw[2] {
         let (center, half_squared) = conic_box(tu, tv, tw, t, denominator);
@@ -251,6 +278,7 @@ fn reach(view: &View, p: &Projection, opacity: f64) -> Option<[i32; 4]> {
 }
 
 /// Tiles of the square box: first column, first row, last column + 1, last row + 1.
+#[inline(always)]
 fn square_tiles(view: &View, p: &Projection) -> [u32; 4] {
     let count = view.tiles().map(|t| t as f64);
     let tile = TILE as f64;
@@ -261,8 +289,9 @@ fn square_tiles(view: &View, p: &Projection) -> [u32; 4] {
 }
 
 /// Runs the stage for surfel `index` of one copy.
-pub(super) fn project<R: Real>(view: &View, copy: &OneCopy<'_, R>, index: usize) -> Outcome<R> {
-    let hidden = (0, None);
+#[inline(always)]
+pub(super) fn project<R: Real>(view: &View, copy: &OneCopy<'_, R>, index: usize) -> Seen<R> {
+    let hidden = Seen::nowhere(0);
     let surfel = copy.surfel(index);
     let Some(p) = geometry(view, &surfel) else { return hidden };
     let square = square_tiles(view, &p);
@@ -277,7 +306,7 @@ pub(super) fn project<R: Real>(view: &View, copy: &OneCopy<'_, R>, index: usize)
         return hidden;
     }
     let radius = p.radius.min(f64::from(i32::MAX)) as u32;
-    let Some(reach) = reach(view, &p, surfel.opacity) else { return (radius, None) };
+    let Some(reach) = reach(view, &p, surfel.opacity) else { return Seen::nowhere(radius) };
     let touched =
         [reach[0], reach[1], reach[2] + TILE as i32, reach[3] + TILE as i32].map(|v| v as u32 / TILE as u32);
     let tiles = [
@@ -287,7 +316,7 @@ pub(super) fn project<R: Real>(view: &View, copy: &OneCopy<'_, R>, index: usize)
         square[3].min(touched[3]),
     ];
     if tiles[0] >= tiles[2] || tiles[1] >= tiles[3] {
-        return (radius, None);
+        return Seen::nowhere(radius);
     }
     let number = |v: f64| R::from_f64(v);
     let splat = Splat {
@@ -307,11 +336,11 @@ pub(super) fn project<R: Real>(view: &View, copy: &OneCopy<'_, R>, index: usize)
     {
         return hidden;
     }
-    let drawn = Drawn { splat, surfel: index as u32, key: (p.depth as f32).to_bits(), tiles };
-    (radius, Some(drawn))
+    Seen { splat, radius, key: (p.depth as f32).to_bits(), tiles }
 }
 
 /// Unit direction from the camera to a point, and the distance.
+#[inline(always)]
 pub(super) fn view_direction(view: &View, position: &[f64; 3]) -> ([f64; 3], f64) {
     let v = std::array::from_fn(|k| position[k] - view.position[k]);
     let length = norm(v);
@@ -320,6 +349,7 @@ pub(super) fn view_direction(view: &View, position: &[f64; 3]) -> ([f64; 3], f64
 
 impl<R: Real> OneCopy<'_, R> {
     /// Colour that surfel `index` shows in the direction `d`.
+    #[inline(always)]
     fn color(&self, index: usize, d: [f64; 3]) -> [f64; 3] {
         match self.harmonics {
             None => self.ready_color(index),

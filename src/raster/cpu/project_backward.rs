@@ -9,18 +9,70 @@ use super::input::{OneCopy, SurfelInput};
 use super::project::{Projection, View, geometry, view_direction};
 use super::sh;
 use super::vector::{add, cross, dot, scale, transform_transposed};
-use crate::raster::Real;
 use crate::raster::constants::*;
+use crate::raster::{Real, SurfelGradients};
 
-/// Where the gradients of one surfel go; all are added to but `screen`, which is set.
+/// Where the gradients of consecutive surfels go; all are added to but `screen`, which is set.
 pub(super) struct Gradients<'a, R> {
-    pub(super) position: &'a mut [R],
-    pub(super) rotation: &'a mut [R],
-    pub(super) scale: &'a mut [R],
-    pub(super) opacity: &'a mut R,
-    pub(super) color: &'a mut [R],
-    pub(super) attention: &'a mut [R],
-    pub(super) screen: &'a mut [R],
+    position: &'a mut [R],
+    rotation: &'a mut [R],
+    scale: &'a mut [R],
+    opacity: &'a mut [R],
+    /// [`Colors::width`](crate::raster::Colors::width) numbers each.
+    color: &'a mut [R],
+    /// 4 numbers each, or none.
+    attention: &'a mut [R],
+    screen: &'a mut [R],
+}
+
+impl<'a, R> Gradients<'a, R> {
+    /// The gradients of `[frame, copy]`, in pieces of `size` surfels of the copy's `surfels`.
+    pub(super) fn chunks(
+        out: &'a mut SurfelGradients<R>,
+        [frame, copy]: [usize; 2],
+        surfels: usize,
+        size: usize,
+    ) -> Vec<Self> {
+        let all = out.opacities.len().max(1);
+        let (color, attention) = (out.colors.len() / all, out.attention.len() / all);
+        let pieces = |values: &'a mut [R], at: usize, width: usize| {
+            values[at * surfels * width..(at + 1) * surfels * width].chunks_mut((size * width).max(1))
+        };
+        let mut position = pieces(&mut out.positions, copy, 3);
+        let mut rotation = pieces(&mut out.rotations, copy, 4);
+        let mut scale = pieces(&mut out.scales, copy, 2);
+        let mut opacity = pieces(&mut out.opacities, copy, 1);
+        let mut color = pieces(&mut out.colors, copy, color);
+        let mut attention = pieces(&mut out.attention, copy, attention);
+        let mut screen = pieces(&mut out.screen, frame, 2);
+        (0..surfels.div_ceil(size))
+            .map(|_| Gradients {
+                position: position.next().unwrap_or_default(),
+                rotation: rotation.next().unwrap_or_default(),
+                scale: scale.next().unwrap_or_default(),
+                opacity: opacity.next().unwrap_or_default(),
+                color: color.next().unwrap_or_default(),
+                attention: attention.next().unwrap_or_default(),
+                screen: screen.next().unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    /// Those of surfel `i`.
+    #[inline(always)]
+    pub(super) fn one(&mut self, i: usize) -> Gradients<'_, R> {
+        let surfels = self.opacity.len();
+        let (color, attention) = (self.color.len() / surfels, self.attention.len() / surfels);
+        Gradients {
+            position: &mut self.position[3 * i..3 * i + 3],
+            rotation: &mut self.rotation[4 * i..4 * i + 4],
+            scale: &mut self.scale[2 * i..2 * i + 2],
+            opacity: &mut self.opacity[i..i + 1],
+            color: &mut self.color[color * i..color * (i + 1)],
+            attention: &mut self.attention[attention * i..attention * (i + 1)],
+            screen: &mut self.screen[2 * i..2 * i + 2],
+        }
+    }
 }
 
 /// Layout of the numbers per surfel.
@@ -33,6 +85,7 @@ pub(super) struct Layout {
 }
 
 /// Runs the stage for surfel `index`, `sums` its numbers from blending.
+#[inline(always)]
 pub(super) fn project_backward<R: Real>(
     view: &View,
     copy: &OneCopy<'_, R>,
@@ -54,8 +107,8 @@ pub(super) fn project_backward<R: Real>(
     let cofactors = [three(COFACTORS), three(COFACTORS + 3), three(COFACTORS + 6)];
 
     let mut rows = rows_gradient(&p, cofactors, depth_row);
-    for ((screen, row), side) in out.screen.iter_mut().zip(&rows).zip(view.size) {
-        *screen = R::from_f64(row[2] * p.rows[2][2] * side as f64 / 2.0);
+    for (k, (screen, size)) in out.screen.iter_mut().zip(view.size).enumerate() {
+        *screen = R::from_f64(rows[k][2] * p.rows[2][2] * size as f64 / 2.0);
     }
     if center != [0.0; 2] {
         add_center(&p, center, &mut rows);
@@ -70,7 +123,7 @@ pub(super) fn project_backward<R: Real>(
         }
     }
     add_to(out.position, &position);
-    *out.opacity += R::from_f64(sums[OPACITY].to_f64());
+    out.opacity[0] += sums[OPACITY];
     if layout.channels == CHANNELS {
         for (gradient, sum) in out.attention.iter_mut().zip(&sums[DRAWN_CHANNELS + 3..]) {
             *gradient += *sum;
@@ -78,6 +131,7 @@ pub(super) fn project_backward<R: Real>(
     }
 }
 
+#[inline(always)]
 fn add_to<R: Real>(out: &mut [R], values: &[f64]) {
     for (gradient, &value) in out.iter_mut().zip(values) {
         *gradient += R::from_f64(value);
@@ -85,6 +139,7 @@ fn add_to<R: Real>(out: &mut [R], values: &[f64]) {
 }
 
 /// Gradient of Tu, Tv, Tw from that of A = Tu × Tv, B = Tv × Tw, C = Tw × Tu and of Tw itself.
+#[inline(always)]
 fn rows_gradient(p: &Projection, cofactors: [[f64; 3]; 3], depth_row: [f64; 3]) -> [[f64; 3]; 3] {
     let [tu, tv, tw] = p.rows;
     // What is drawn does not depend on the common factor, so it counts as a constant.
@@ -97,6 +152,7 @@ fn rows_gradient(p: &Projection, cofactors: [[f64; 3]; 3], depth_row: [f64; 3]) 
 }
 
 /// Adds the share of the box's centre, where the low-pass filter sits.
+#[inline(always)]
 fn add_center(p: &Projection, gradient: [f64; 2], rows: &mut [[f64; 3]; 3]) {
     let weights = [CUTOFF * CUTOFF, CUTOFF * CUTOFF, -1.0].map(|t| t / p.denominator);
     for (k, g) in gradient.into_iter().enumerate() {
@@ -109,6 +165,7 @@ fn add_center(p: &Projection, gradient: [f64; 2], rows: &mut [[f64; 3]; 3]) {
 }
 
 /// Adds rotation and scale gradients; the gradient of the centre in the world.
+#[inline(always)]
 fn geometry_gradient<R: Real>(
     view: &View,
     surfel: &SurfelInput,
@@ -135,6 +192,7 @@ fn geometry_gradient<R: Real>(
 }
 
 /// Gradient of the polynomial of [`super::project::axes`], `g` by columns of the rotation.
+#[inline(always)]
 fn quaternion_gradient(q: [f64; 4], g: &[[f64; 3]; 3]) -> [f64; 4] {
     let [w, x, y, z] = q;
     let d = |row: usize, column: usize| g[column][row];

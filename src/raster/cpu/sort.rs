@@ -6,10 +6,10 @@
 const DIGIT_BITS: u32 = 11;
 const DIGITS: usize = 1 << DIGIT_BITS;
 
-/// Positions of `keys` in ascending order; equal keys keep their order (radix sort, least significant digit first).
-pub(super) fn sort(keys: impl ExactSizeIterator<Item = u32>) -> Vec<u32> {
-    // The key above, the position below.
-    let mut from: Vec<u64> = keys.enumerate().map(|(i, key)| u64::from(key) << 32 | i as u64).collect();
+/// Surfels by ascending key, of pairs (key, surfel); equal keys keep their order (radix sort, least significant digit
+/// first).
+pub(super) fn sort(keys: impl Iterator<Item = (u32, u32)>) -> Vec<u32> {
+    let mut from: Vec<u64> = keys.map(|(key, surfel)| u64::from(key) << 32 | u64::from(surfel)).collect();
     let mut to = vec![0; from.len()];
     for pass in 0..u32::BITS.div_ceil(DIGIT_BITS) {
         let digit = |entry: u64| (entry >> (32 + pass * DIGIT_BITS)) as usize & (DIGITS - 1);
@@ -38,7 +38,7 @@ mod tests {
     #[test]
     fn depths_ascend_and_ties_keep_their_order() {
         let depths: Vec<f32> = (0..5000).map(|i| 0.2 + ((i * 7919) % 613) as f32 * 0.37).collect();
-        let order = sort(depths.iter().map(|d| d.to_bits()));
+        let order = sort(depths.iter().enumerate().map(|(i, d)| (d.to_bits(), i as u32)));
         let mut expected: Vec<u32> = (0..5000).collect();
         expected.sort_by(|&a, &b| depths[a as usize].total_cmp(&depths[b as usize]));
         assert_eq!(order, expected);
@@ -46,6 +46,6 @@ mod tests {
 
     #[test]
     fn nothing_sorts_to_nothing() {
-        assert!(sort(std::iter::empty::<u32>().collect::<Vec<_>>().into_iter()).is_empty());
+        assert!(sort(std::iter::empty()).is_empty());
     }
 }
