@@ -145,7 +145,7 @@ impl Default for TrainConfig {
             fine_iterations: 10000,
             batch_size: 1,
             max_points: 50_000,
-            initial_share: 1.0,
+            initial_share: 0.6,
             sh_degree: 1,
             sh_interval: 1000,
             max_side: 0,
@@ -158,7 +158,7 @@ impl Default for TrainConfig {
             feature_lr: 2.5e-3,
             embedding_lr: 2.5e-3,
             grid_lr: [5e-3, 5e-4],
-            deformation_lr: [1e-3, 1e-4],
+            deformation_lr: [7e-4, 7e-5],
             fine_cloud_lr: 0.5,
             lambda_dssim: 0.2,
             lambda_lips: 0.4,
@@ -171,15 +171,15 @@ impl Default for TrainConfig {
             attention_from: 2000,
             lambda_motion: 1e-3,
             lambda_perceptual: 0.0,
-            perceptual_from: 6000,
-            perceptual_patch: 96,
+            perceptual_from: 4000,
+            perceptual_patch: 64,
             perceptual_weights: None,
-            perceptual_every: 1,
-            mask_margin: 0,
-            camera_noise: 0.0,
-            expression_noise: 0.0,
+            perceptual_every: 2,
+            mask_margin: 3,
+            camera_noise: 0.3,
+            expression_noise: 0.3,
             hard_mouths: 0.3,
-            frame_code_dropout: 0.5,
+            frame_code_dropout: 1.0,
             densify_from: 500,
             densify_until: 2500,
             densify_every: 100,
@@ -260,13 +260,11 @@ impl TrainConfig {
                 "0".into(),
             );
         }
-        for (key, share) in
-            [
+        for (key, share) in [
             ("initial_share", self.initial_share),
             ("hard_mouths", self.hard_mouths),
             ("frame_code_dropout", self.frame_code_dropout),
-        ]
-        {
+        ] {
             if !(0.0..=1.0).contains(&share) {
                 return refuse(key, "a share between 0 and 1", share.to_string());
             }
@@ -312,6 +310,76 @@ pub fn merge(into: &mut toml::Table, from: toml::Table) {
             (_, value) => {
                 into.insert(key, value);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRESETS: [(&str, &str); 4] = [
+        ("head", include_str!("../../arguments/head.toml")),
+        ("face", include_str!("../../arguments/face.toml")),
+        ("all", include_str!("../../arguments/all.toml")),
+        ("quick", include_str!("../../arguments/quick.toml")),
+    ];
+
+    fn preset(text: &str) -> TrainConfig {
+        let table = text.parse().expect("TOML");
+        TrainConfig::from_tables("a preset", table, toml::Table::new()).expect("a preset that holds")
+    }
+
+    fn keys(table: &toml::Table, path: &str, found: &mut Vec<String>) {
+        for (key, value) in table {
+            match value {
+                toml::Value::Table(inner) => keys(inner, &format!("{path}{key}."), found),
+                _ => found.push(format!("{path}{key}")),
+            }
+        }
+    }
+
+    #[test]
+    fn every_preset_names_every_key() {
+        let config = TrainConfig { perceptual_weights: Some("weights.pt".into()), ..TrainConfig::default() };
+        let mut wanted = Vec::new();
+        keys(&config.to_toml().expect("text").parse().expect("TOML"), "", &mut wanted);
+        wanted.retain(|key| key != "perceptual_weights");
+        assert!(wanted.len() > 50, "{wanted:?}");
+        for (name, text) in PRESETS {
+            preset(text);
+            let mut named = Vec::new();
+            keys(&text.parse().expect("TOML"), "", &mut named);
+            let missing: Vec<_> = wanted.iter().filter(|key| !named.contains(key)).collect();
+            assert!(missing.is_empty(), "{name} leaves out {missing:?}");
+            assert!(text.contains("# perceptual_weights ="), "{name} leaves out perceptual_weights");
+        }
+    }
+
+    #[test]
+    fn the_preset_head_is_the_default() {
+        assert_eq!(preset(PRESETS[0].1), TrainConfig::default());
+    }
+
+    #[test]
+    fn presets_train_what_they_are_called_after() {
+        let parts = PRESETS.map(|(_, text)| preset(text).part);
+        assert_eq!(parts, [Part::Head, Part::Face, Part::All, Part::Head]);
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_name() {
+        for (key, value) in [
+            ("initial_share", "1.5"),
+            ("camera_noise", "-1.0"),
+            ("expression_noise", "nan"),
+            ("mask_margin", "1000"),
+            ("perceptual_every", "0"),
+            ("max_points", "0"),
+        ] {
+            let table = format!("{key} = {value}").parse().expect("TOML");
+            let refused = TrainConfig::from_tables("here", table, toml::Table::new()).expect_err("refused");
+            assert!(refused.to_string().contains(key), "{refused}");
         }
     }
 }
