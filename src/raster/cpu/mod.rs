@@ -15,7 +15,7 @@ mod blend_backward;
 mod count_tiles;
 mod emit_pairs;
 mod frame;
-mod input;
+pub(in crate::raster) mod input;
 mod intersect;
 mod lanes;
 mod project;
