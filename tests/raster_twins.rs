@@ -80,7 +80,9 @@ fn differences(found: &Outcome, expected: &Outcome) -> Vec<String> {
             }
         }
     }
-    let wrong = found.0.radii.iter().zip(&expected.0.radii).filter(|(a, b)| a.abs_diff(**b) > 1).count();
+    // Discs that reach behind the eye have radii without meaning, too large for f32 to count in ones.
+    let off = |(a, b): &(&u32, &u32)| f64::from(a.abs_diff(**b)) > 1.0 + 1e-3 * f64::from(**b);
+    let wrong = found.0.radii.iter().zip(&expected.0.radii).filter(off).count();
     if found.0.radii.len() != expected.0.radii.len() || wrong * 1000 > expected.0.radii.len() {
         faults.push(format!("{wrong} radii"));
     }
@@ -88,11 +90,13 @@ fn differences(found: &Outcome, expected: &Outcome) -> Vec<String> {
         if a.len() != b.len() {
             faults.push(format!("{name}: {} numbers where {} belong", a.len(), b.len()));
         } else if !a.is_empty() {
-            let surfels = expected.0.radii.len().min(a.len());
-            let width = a.len() / surfels.max(1);
-            let difference = gradient_difference(a, b, width, &vec![true; a.len() / width]);
+            let surfels = if name == "screen" { expected.0.radii.len() } else { expected.1.opacities.len() };
+            let difference = gradient_difference(a, b, a.len() / surfels, &vec![true; surfels]);
+            // Where nearly all gradients are zero, such as those of the scales under a median depth, the quantile
+            // compares rounding with rounding.
+            let tiny = a.iter().zip(b.iter()).all(|(a, b)| (a - b).abs() < 1e-4);
             eprintln!("{name:10} L2 {:.1e}, p95 {:.1e}", difference.relative, difference.p95);
-            if !(difference.relative <= 2e-3 && difference.p95 <= 2e-3) {
+            if !(difference.relative <= 2e-3 && (difference.p95 <= 2e-3 || tiny)) {
                 faults.push(format!("gradient of {name}: {difference:?}"));
             }
         }
