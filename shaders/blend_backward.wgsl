@@ -40,6 +40,16 @@ fn upstream_at(image: u32, at: u32) -> f32 {
     return upstream[image + at];
 }
 
+// Number i of the slots of a batch of `count` splats.
+fn write_slot(i: u32, count: u32) {
+    if i >= count * params.slot_width { return; }
+    let j = i / params.slot_width;
+    let k = i % params.slot_width;
+    // Wraps far up for pairs before the first.
+    let slot = staged_pairs[j] - params.slot_first;
+    if slot < params.slot_count { slots[slot * params.slot_width + k] = total(j, k); }
+}
+
 @compute @workgroup_size(256)
 fn blend_backward(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -212,13 +222,9 @@ fn blend_backward(
             contribute(ids, j, drawn, params.slot_width, &values);
         }
         workgroupBarrier();
-        for (var i = thread; i < count * params.slot_width; i += 256u) {
-            let j = i / params.slot_width;
-            let k = i % params.slot_width;
-            // Wraps far up for pairs before the first.
-            let slot = staged_pairs[j] - params.slot_first;
-            if slot < params.slot_count { slots[slot * params.slot_width + k] = total(j, k); }
-        }
+        // At most 16 × 25 numbers, spelled out as in `reduce`.
+        write_slot(thread, count);
+        write_slot(thread + 256u, count);
         workgroupBarrier();
         end -= count;
     }

@@ -17,9 +17,9 @@ use surfeltalk::raster::{ImageGradients, Outputs, Rasterizer, Rendered, SurfelGr
 static ADAPTER: LazyLock<Gpu> = LazyLock::new(|| open(Restrictions::default()));
 
 fn open(restrictions: Restrictions) -> Gpu {
-    Gpu::restricted(Choice::Any, restrictions)
-        .expect("a device")
-        .expect("a Vulkan, Metal or DirectX adapter; on Debian, apt-get install mesa-vulkan-drivers brings one")
+    Gpu::restricted(Choice::Any, restrictions).expect("a device").expect(
+        "a Vulkan, Metal or DirectX adapter; on Debian, apt-get install mesa-vulkan-drivers brings one",
+    )
 }
 
 fn gpu() -> GpuRasterizer {
@@ -29,7 +29,11 @@ fn gpu() -> GpuRasterizer {
 type Outcome = (Rendered<f32>, SurfelGradients<f32>);
 
 /// Forward and backward.
-fn run(rasterizer: &dyn Rasterizer, scene: &Scene<f32>, upstream: Option<&ImageGradients<f32>>) -> Result<Outcome> {
+fn run(
+    rasterizer: &dyn Rasterizer,
+    scene: &Scene<f32>,
+    upstream: Option<&ImageGradients<f32>>,
+) -> Result<Outcome> {
     let batch = scene.batch();
     let rendered = rasterizer.forward(&batch, &scene.cameras, &scene.settings)?;
     let random = random_gradients(7, &rendered);
@@ -168,7 +172,9 @@ fn odd_sizes_are_drawn_to_the_last_pixel() {
 fn no_surfel_and_one_surfel_are_drawn() {
     let mut none = scene(3, 1, 20, 20);
     none.surfels = 0;
-    for values in [&mut none.positions, &mut none.rotations, &mut none.scales, &mut none.opacities, &mut none.colors] {
+    for values in
+        [&mut none.positions, &mut none.rotations, &mut none.scales, &mut none.opacities, &mut none.colors]
+    {
         values.clear();
     }
     none.attention = Some(Vec::new());
@@ -338,6 +344,18 @@ fn an_adapter_without_subgroups_and_with_the_least_limits_draws_the_same() {
 }
 
 #[test]
+fn a_software_adapter_refuses_a_tile_it_would_cut_short() {
+    if !ADAPTER.is_software() {
+        eprintln!("skipped: what a software adapter refuses; this one is hardware");
+        return;
+    }
+    let mut scene = scene(15, 60_000, 16, 16);
+    scene.opacities.fill(0.005);
+    let outcome = gpu().forward(&scene.batch(), &scene.cameras, &scene.settings);
+    assert_eq!(outcome.err().expect("a refusal").exit_code(), 2);
+}
+
+#[test]
 fn more_surfels_than_the_device_holds_are_refused_with_a_number_that_fits() {
     let lesser = GpuRasterizer::new(open(Restrictions { without_subgroups: false, default_limits: true }));
     let mut scene = scene(17, 1, 8, 8);
@@ -368,9 +386,8 @@ fn a_lost_device_is_an_error_and_not_a_crash() {
 #[test]
 fn images_of_another_backend_are_refused() {
     let scene = scene(19, 20, 32, 32);
-    let rendered = CpuRasterizer::new()
-        .forward(&scene.batch(), &scene.cameras, &scene.settings)
-        .expect("the CPU draws");
+    let rendered =
+        CpuRasterizer::new().forward(&scene.batch(), &scene.cameras, &scene.settings).expect("the CPU draws");
     let upstream = random_gradients(1, &rendered);
     let outcome = gpu().backward(&scene.batch(), &scene.cameras, &scene.settings, &rendered, &upstream);
     assert!(outcome.is_err());

@@ -105,8 +105,7 @@ impl Gpu {
             wanted |= wgpu::Features::SUBGROUP;
         }
         let required_features = adapter.features() & wanted;
-        let limits =
-            if restrictions.default_limits { wgpu::Limits::default() } else { adapter.limits() };
+        let limits = if restrictions.default_limits { wgpu::Limits::default() } else { adapter.limits() };
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("surfeltalk"),
             required_features,

@@ -21,7 +21,12 @@ impl Kernels {
         Kernels { device, made: Arc::default() }
     }
 
-    fn get(&self, stage: &'static str, reduce: Reduce, constants: Constants) -> Result<wgpu::ComputePipeline> {
+    fn get(
+        &self,
+        stage: &'static str,
+        reduce: Reduce,
+        constants: Constants,
+    ) -> Result<wgpu::ComputePipeline> {
         let key = (stage, reduce, constants);
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pipeline) = made.get(&key) {
@@ -32,7 +37,8 @@ impl Kernels {
             label: Some(stage),
             source: wgpu::ShaderSource::Wgsl(text.into()),
         });
-        let constants: Vec<(&str, f64)> = key.2.iter().map(|&(name, value)| (name, f64::from(value))).collect();
+        let constants: Vec<(&str, f64)> =
+            key.2.iter().map(|&(name, value)| (name, f64::from(value))).collect();
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(stage),
             layout: None,
@@ -174,7 +180,10 @@ impl<'g> Recorder<'g> {
         all.extend_from_slice(sources);
         let mut ticks = Vec::new();
         self.gpu.submit_and_read(self.encoder, &all, |i, data| match i {
-            0 => ticks = data.chunks_exact(8).map(|b| u64::from_le_bytes(std::array::from_fn(|k| b[k]))).collect(),
+            0 => {
+                ticks =
+                    data.chunks_exact(8).map(|b| u64::from_le_bytes(std::array::from_fn(|k| b[k]))).collect()
+            }
             _ => take(i - 1, data),
         })?;
         let period = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-6;

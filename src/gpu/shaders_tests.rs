@@ -8,7 +8,7 @@ pub(crate) fn module(stage: &str, reduce: Reduce) -> naga::Module {
     naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{stage}: {}", e.emit_to_string(&text)))
 }
 
-fn validate(stage: &str, reduce: Reduce, module: &naga::Module) -> Result<()> {
+fn validate(stage: &str, reduce: Reduce, module: &naga::Module) -> Result<naga::valid::ModuleInfo> {
     let capabilities = match reduce {
         Reduce::Subgroups => Capabilities::SUBGROUP,
         Reduce::Threads => Capabilities::empty(),
@@ -19,7 +19,6 @@ fn validate(stage: &str, reduce: Reduce, module: &naga::Module) -> Result<()> {
     let text = source(stage, reduce)?;
     validator
         .validate(module)
-        .map(drop)
         .map_err(|e| Error::Internal(format!("{stage}, {reduce:?}: {}", e.emit_to_string(&text))))
 }
 
@@ -34,7 +33,8 @@ fn every_stage_is_valid_with_and_without_subgroups() {
 
 #[test]
 fn an_invalid_shader_is_told_apart() {
-    let text = source("blend", Reduce::Threads).expect("a source").replace("var live = inside;", "var live = 1.0;");
+    let text =
+        source("blend", Reduce::Threads).expect("a source").replace("var live = inside;", "var live = 1.0;");
     let valid = naga::front::wgsl::parse_str(&text).map(|m| validate("blend", Reduce::Threads, &m).is_ok());
     assert!(!valid.unwrap_or(false));
 }
@@ -44,7 +44,15 @@ fn every_stage_keeps_to_the_limits_that_all_of_webgpu_has() {
     let limits = wgpu::Limits::default();
     for stage in STAGES {
         for reduce in [Reduce::Subgroups, Reduce::Threads] {
-            let module = module(stage, reduce);
+            let parsed = module(stage, reduce);
+            let info = validate(stage, reduce, &parsed).expect("a valid shader");
+            let (module, _) = naga::back::pipeline_constants::process_overrides(
+                &parsed,
+                &info,
+                Some((naga::ShaderStage::Compute, stage)),
+                &Default::default(),
+            )
+            .expect("constants");
             let mut layouter = naga::proc::Layouter::default();
             layouter.update(module.to_ctx()).expect("sizes");
             let (mut storage, mut workgroup) = (0, 0);
@@ -62,7 +70,9 @@ fn every_stage_keeps_to_the_limits_that_all_of_webgpu_has() {
             );
             let entry = module.entry_points.first().expect("an entry point");
             assert_eq!(entry.name, stage);
-            assert!(entry.workgroup_size.iter().product::<u32>() <= limits.max_compute_invocations_per_workgroup);
+            assert!(
+                entry.workgroup_size.iter().product::<u32>() <= limits.max_compute_invocations_per_workgroup
+            );
         }
     }
 }

@@ -4,13 +4,16 @@ use super::GpuRasterizer;
 use super::forward::Group;
 use super::layout::{Images, Params};
 use super::plan::binding_limit;
+use crate::Result;
+use crate::gpu::Gpu;
 use crate::gpu::kernels::{Constants, Groups, Recorder, groups_of};
 use crate::gpu::shaders::Reduce;
 use crate::raster::{ImageGradients, RasterSettings, SurfelBatch, SurfelGradients};
-use crate::Result;
 
-/// Sums of one batch of splats that workgroup memory holds.
-const SUMS: u32 = 128;
+/// Bytes of workgroup memory beside the sums of a batch of splats.
+const BESIDE_SUMS: u32 = 2560;
+/// Bytes of one subgroup's sums of one splat.
+const SUM_BYTES: u32 = 100;
 /// Splats of one batch that are staged.
 const STAGED: u32 = 16;
 /// Threads of a tile.
@@ -190,6 +193,31 @@ fn add(to: &mut [f32], data: &[u8]) {
     }
 }
 
+/// Subgroups of a tile, and splats of one batch.
+fn batches(gpu: &Gpu) -> (u32, u32) {
+    match gpu.subgroup {
+        Some(least) => {
+            let subgroups = THREADS / least;
+            let memory = gpu.limits.max_compute_workgroup_storage_size - BESIDE_SUMS;
+            (subgroups, (memory / SUM_BYTES / subgroups).clamp(1, STAGED))
+        }
+        None => (1, STAGED),
+    }
+}
+
+/// Surfels of one tile that a software adapter goes back through: Mesa's ends a shader after 65,535 turns of its loops,
+/// all counted together, without a word.
+pub(super) fn software_list_max(gpu: &Gpu) -> u32 {
+    const TURNS: u32 = 65_535;
+    let (_, batch) = batches(gpu);
+    match gpu.subgroup {
+        // Each loop has a last turn that leaves it.
+        Some(_) => TURNS / (batch + 2) * batch,
+        // Turns of the sums that are taken with barriers alone.
+        None => TURNS / 220,
+    }
+}
+
 /// Constants of the shader `blend_backward`.
 fn permutation(
     rasterizer: &GpuRasterizer,
@@ -198,13 +226,7 @@ fn permutation(
     geometry: bool,
 ) -> Constants {
     let outputs = &settings.outputs;
-    let (subgroups, batch) = match rasterizer.gpu.subgroup {
-        Some(least) => {
-            let subgroups = THREADS / least;
-            (subgroups, (SUMS / subgroups).min(STAGED))
-        }
-        None => (1, STAGED),
-    };
+    let (subgroups, batch) = batches(&rasterizer.gpu);
     vec![
         ("ATTENTION", outputs.attention.into()),
         ("GEOMETRY", geometry.into()),

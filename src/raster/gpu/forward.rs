@@ -1,6 +1,7 @@
 //! The stages of the forward pass, recorded and read back.
 
 use super::GpuRasterizer;
+use super::backward::software_list_max;
 use super::layout::{CameraWords, Images, Params};
 use super::plan::{Counts, SIDE_MAX, binding_limit, channels};
 use crate::gpu::buffers::{Loan, size_class};
@@ -143,11 +144,8 @@ fn attempt(
     let tiles = u64::from(params.frames * params.tiles_x * params.tiles_y);
 
     let constants = gpu.uniform(&params.words());
-    let camera_words: Vec<f32> = cameras[range.clone()]
-        .iter()
-        .flat_map(|c| CameraWords::new(c).words())
-        .map(f32::from_bits)
-        .collect();
+    let camera_words: Vec<f32> =
+        cameras[range.clone()].iter().flat_map(|c| CameraWords::new(c).words()).map(f32::from_bits).collect();
     let device_cameras = gpu.upload(&[&camera_words]);
     let (surfels, colors) = upload(rasterizer, batch, outputs, range.clone());
     let splats = gpu.storage(64 * instances);
@@ -235,8 +233,14 @@ fn attempt(
         Groups::Count(tiles),
     )?;
     let mut work_words = [0_u32; WORK_WORDS];
-    let sources: [(&wgpu::Buffer, u64); 3] =
-        [(&work, 4 * WORK_WORDS as u64), (&radii, 4 * instances), (&image_buffer, image_bytes)];
+    let range_bytes = if gpu.is_software() { 8 * tiles } else { 0 };
+    let sources: [(&wgpu::Buffer, u64); 4] = [
+        (&work, 4 * WORK_WORDS as u64),
+        (&radii, 4 * instances),
+        (&ranges, range_bytes),
+        (&image_buffer, image_bytes),
+    ];
+    let mut longest = 0;
     let times = recorder.submit(&sources, |i, data| match i {
         0 => bytemuck::cast_slice_mut(&mut work_words).copy_from_slice(data),
         1 => {
@@ -244,8 +248,21 @@ fn attempt(
             let to = &mut rendered.radii[at..at + params.instances as usize];
             bytemuck::cast_slice_mut(to).copy_from_slice(data);
         }
+        2 => {
+            let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+            longest = data.chunks_exact(8).map(|r| word(&r[4..]) - word(r)).max().unwrap_or(0);
+        }
         _ => write_images(rendered, &images, &range, data),
     })?;
+    let longest_allowed = if gpu.is_software() { software_list_max(gpu) } else { u32::MAX };
+    if longest > longest_allowed {
+        return Err(Error::input(
+            gpu.name(),
+            format!("at most {longest_allowed} surfels on one tile, more than which it would leave out"),
+            longest.to_string(),
+            "use --device cpu",
+        ));
+    }
     rasterizer.note_times(times);
     let group = Group {
         frames: range,

@@ -98,8 +98,7 @@ impl Rasterizer<f32> for GpuRasterizer {
     ) -> Result<Rendered<f32>> {
         let (_, size) = input::check(batch, cameras, settings)?;
         let (rendered, groups) = forward::forward(self, batch, cameras, settings, size)?;
-        let state =
-            State { groups, surfels: batch.surfels, frames: cameras.len(), settings: *settings };
+        let state = State { groups, surfels: batch.surfels, frames: cameras.len(), settings: *settings };
         Ok(Rendered { state: Box::new(state), ..rendered })
     }
 
@@ -113,9 +112,8 @@ impl Rasterizer<f32> for GpuRasterizer {
     ) -> Result<SurfelGradients<f32>> {
         let (_, size) = input::check(batch, cameras, settings)?;
         let state = rendered.state.downcast_ref::<State>();
-        let matches = |s: &&State| {
-            s.frames == cameras.len() && s.surfels == batch.surfels && s.settings == *settings
-        };
+        let matches =
+            |s: &&State| s.frames == cameras.len() && s.surfels == batch.surfels && s.settings == *settings;
         let Some(state) = state.filter(matches) else {
             return Err(Error::Internal("these images were not drawn by the GPU from this batch".into()));
         };
