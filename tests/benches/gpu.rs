@@ -1,6 +1,7 @@
 //! Milliseconds of the GPU rasterizer by stage, on whatever adapter there is: `cargo bench --bench gpu`.
 //!
-//! The scene is made up here: a head-like shell of discs as `tests/common` draws them, RGB and attention, alpha. Numbers
+//! The scene is made up here: discs as `tests/common` draws them, RGB and attention, alpha; or read from the npz file
+//! that `SURFELTALK_BENCH_SCENE` names (arrays xyz, quat, scale, opacity, rgb, attn, w2c and K at 512 × 512). Numbers
 //! after the name choose surfels, side of the image and frames together: `cargo bench --bench gpu -- 50000 512 16`.
 //! Wall clock is that of the whole call with its copies to and from the host; device time is the sum of the stages.
 
@@ -8,6 +9,7 @@
 #[allow(dead_code, reason = "the tests use the rest")]
 mod scene;
 
+use data_utils::formats::npz;
 use scene::{Scene, random_gradients, random_scene};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -55,8 +57,49 @@ fn head(surfels: usize, side: u32, frames: usize) -> Scene<f32> {
     scene
 }
 
+/// The scene of a file from its first camera; `None` where none is named.
+fn scene_of_file(side: u32, frames: usize) -> Result<Option<Scene<f32>>> {
+    let Some(path) = std::env::var_os("SURFELTALK_BENCH_SCENE") else { return Ok(None) };
+    let arrays = npz::read(std::path::Path::new(&path))?;
+    let array = |name: &str| {
+        let found = arrays.get(name).map(|a| a.data.clone());
+        found.ok_or_else(|| surfeltalk::Error::Internal(format!("the scene has no array {name}")))
+    };
+    let (w2c, k) = (array("w2c")?, array("K")?);
+    let mut scene = random_scene(1, 1, side, side).cast::<f32>();
+    scene.positions = array("xyz")?;
+    scene.rotations = array("quat")?;
+    scene.scales = array("scale")?;
+    scene.opacities = array("opacity")?;
+    scene.colors = array("rgb")?;
+    scene.attention = Some(array("attn")?);
+    scene.surfels = scene.opacities.len();
+    let by = f64::from(side) / 512.0;
+    let mut camera = scene.cameras[0];
+    camera.camera_from_world = std::array::from_fn(|r| std::array::from_fn(|c| f64::from(w2c[4 * r + c])));
+    (camera.fx, camera.fy) = (f64::from(k[0]) * by, f64::from(k[4]) * by);
+    (camera.cx, camera.cy) = (f64::from(k[2]) * by - 0.5, f64::from(k[5]) * by - 0.5);
+    scene.cameras = vec![camera; frames];
+    scene.settings.outputs = Outputs { attention: true, ..Outputs::default() };
+    Ok(Some(scene))
+}
+
+/// As many copies as frames, as a batch of deformed heads has them.
+fn with_copies(mut scene: Scene<f32>) -> Scene<f32> {
+    let n = scene.cameras.len();
+    scene.copies = n;
+    let Scene { positions, rotations, scales, opacities, colors, .. } = &mut scene;
+    for values in [positions, rotations, scales, opacities, colors] {
+        *values = values.repeat(n);
+    }
+    scene.attention = scene.attention.map(|a| a.repeat(n));
+    scene
+}
+
 fn measure(gpu: &Gpu, surfels: usize, side: u32, frames: usize) -> Result<()> {
-    let scene = head(surfels, side, frames);
+    let scene = scene_of_file(side, frames)?.unwrap_or_else(|| head(surfels, side, frames));
+    let scene = with_copies(scene);
+    let surfels = scene.surfels;
     let batch = scene.batch();
     let timed = GpuRasterizer::timed(gpu.clone());
     let plain = GpuRasterizer::new(gpu.clone());
@@ -90,6 +133,9 @@ fn measure(gpu: &Gpu, surfels: usize, side: u32, frames: usize) -> Result<()> {
     for (stage, (_, time)) in &stages {
         println!("  {stage:18} {:9.4}", time / frames as f64);
     }
+    let drawn = plain.forward(&batch, &scene.cameras, &scene.settings)?;
+    let covered = drawn.alpha.iter().filter(|&&a| a > 0.5).count() as f64 / drawn.alpha.len() as f64;
+    println!("  {:18} {:9.1} %", "covered", 100.0 * covered);
     let total: f64 = stages.iter().map(|s| s.1.1).sum();
     println!("  {:18} {:9.4}", "all stages", total / frames as f64);
     println!("  {:18} {forward:9.4}", "forward, wall");
