@@ -8,6 +8,7 @@
 //!
 //! * [`surfel`] the canonical cloud: parameters, initialisation, density control, PLY and model folder
 //! * [`raster`] surfels and cameras to images, and gradients back; one trait, a backend per device
+//! * [`gpu`] the device: context, buffers, kernels (wgpu)
 //! * [`field`] what deforms the cloud for a frame (candle)
 //! * [`head`] cloud and field together: the one seam between candle and the rasterizer
 //! * [`train`] the trainer
@@ -17,6 +18,7 @@
 
 pub mod cli;
 pub mod field;
+pub mod gpu;
 pub mod head;
 pub mod metrics;
 pub mod raster;

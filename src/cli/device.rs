@@ -1,7 +1,9 @@
 //! `--device auto|gpu|cpu`: what draws, and where the field runs.
 
+use crate::gpu::{Choice, Gpu};
 use crate::raster::Rasterizer;
 use crate::raster::cpu::CpuRasterizer;
+use crate::raster::gpu::GpuRasterizer;
 use crate::{Error, Result};
 use std::str::FromStr;
 
@@ -10,7 +12,7 @@ use std::str::FromStr;
 pub enum Device {
     /// A real GPU where there is one, else the CPU.
     Auto,
-    /// A GPU; an error where there is none.
+    /// Any adapter, also one in software; an error where there is none.
     Gpu,
     /// The CPU.
     Cpu,
@@ -30,20 +32,28 @@ impl FromStr for Device {
 }
 
 impl Device {
-    /// What draws.
+    /// What draws: for `auto` a GPU in hardware, else the CPU; for `gpu` any adapter, also one in software.
     ///
     /// # Errors
-    /// [`Error::Input`] when a GPU is asked for and there is none.
+    /// [`Error::Input`] when a GPU is asked for and there is none, [`Error::DeviceLost`] when there is one that does not
+    /// answer.
     pub fn rasterizer(self) -> Result<Box<dyn Rasterizer>> {
-        match self {
-            Device::Gpu => Err(Error::input(
-                "--device gpu",
-                "a GPU backend of the rasterizer",
-                "a version that draws on the CPU only",
-                "use --device auto or --device cpu",
-            )),
-            Device::Auto | Device::Cpu => Ok(Box::new(CpuRasterizer::<f32>::new())),
-        }
+        let gpu = match self {
+            Device::Cpu => None,
+            Device::Auto => Gpu::open(Choice::Hardware)?,
+            Device::Gpu => Some(Gpu::open(Choice::Any)?.ok_or_else(|| {
+                Error::input(
+                    "--device gpu",
+                    "a Vulkan, Metal or DirectX 12 adapter",
+                    "none",
+                    "install the driver of the graphics card (or Mesa's software Vulkan), or use --device cpu",
+                )
+            })?),
+        };
+        Ok(match gpu {
+            Some(gpu) => Box::new(GpuRasterizer::new(gpu)),
+            None => Box::new(CpuRasterizer::<f32>::new()),
+        })
     }
 
     /// Where the field runs: CUDA where this build has it and `cpu` was not asked for, else the CPU.

@@ -6,6 +6,7 @@
 
 pub mod constants;
 pub mod cpu;
+pub mod gpu;
 mod real;
 
 pub use real::Real;

@@ -107,7 +107,7 @@ fn numbers<R: Real, const N: usize>(values: &[R], i: usize) -> [f64; N] {
 }
 
 /// Checks a batch against its cameras; the views, and columns and rows of the images.
-pub(super) fn check<R: Real>(
+pub(in crate::raster) fn check<R: Real>(
     batch: &SurfelBatch<'_, R>,
     cameras: &[Camera],
     settings: &RasterSettings<R>,
@@ -156,7 +156,7 @@ pub(super) fn check<R: Real>(
 }
 
 /// Checks image gradients: each is empty, or of an image that was drawn.
-pub(super) fn check_gradients<R: Real>(
+pub(in crate::raster) fn check_gradients<R: Real>(
     gradients: &ImageGradients<R>,
     outputs: &Outputs,
     frames: usize,

@@ -16,7 +16,7 @@ mod count_tiles;
 mod emit_pairs;
 mod frame;
 mod frame_backward;
-mod input;
+pub(in crate::raster) mod input;
 mod intersect;
 mod lanes;
 mod project;

@@ -21,7 +21,7 @@ use crate::raster::constants::*;
 
 /// A camera, made ready for projecting.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct View {
+pub(in crate::raster) struct View {
     /// World to camera, rotation.
     pub(super) rotation: [[f64; 3]; 3],
     /// World to camera, translation.

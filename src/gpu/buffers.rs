@@ -1,0 +1,181 @@
+//! Buffers on the device: pooled, filled from slices, read back.
+
+use super::context::Gpu;
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a buffer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Use {
+    /// Read and written by kernels; also the source of indirect dispatches.
+    Storage,
+    /// Constants of a dispatch.
+    Uniform,
+    /// Read by the host.
+    ReadBack,
+}
+
+impl Use {
+    fn flags(self) -> wgpu::BufferUsages {
+        use wgpu::BufferUsages as U;
+        match self {
+            Use::Storage => U::STORAGE | U::COPY_DST | U::COPY_SRC | U::INDIRECT,
+            Use::Uniform => U::UNIFORM | U::COPY_DST,
+            Use::ReadBack => U::MAP_READ | U::COPY_DST,
+        }
+    }
+}
+
+type Shelf = BTreeMap<(Use, u64), Vec<wgpu::Buffer>>;
+
+/// Buffers by use and size that nobody uses now. In the steady state no buffer is made.
+#[derive(Debug, Clone)]
+pub(crate) struct Pool {
+    device: wgpu::Device,
+    shelf: Arc<Mutex<Shelf>>,
+}
+
+/// A buffer on loan; dropping it puts it back. Its content is whatever its last user left.
+#[derive(Debug)]
+pub(crate) struct Loan {
+    buffer: Option<wgpu::Buffer>,
+    key: (Use, u64),
+    shelf: Arc<Mutex<Shelf>>,
+}
+
+impl Pool {
+    pub(crate) fn new(device: wgpu::Device) -> Self {
+        Pool { device, shelf: Arc::default() }
+    }
+
+    /// A buffer of at least `bytes`.
+    pub(crate) fn take(&self, usage: Use, bytes: u64) -> Loan {
+        let key = (usage, size_class(bytes));
+        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = shelf.get_mut(&key).and_then(Vec::pop);
+        let buffer = found.unwrap_or_else(|| {
+            self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size: key.1,
+                usage: usage.flags(),
+                mapped_at_creation: false,
+            })
+        });
+        drop(shelf);
+        Loan { buffer: Some(buffer), key, shelf: self.shelf.clone() }
+    }
+
+    /// Forgets buffers that nobody uses.
+    pub(crate) fn trim(&self) {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Sizes come in eighths of a power of two, so that counts which change a little every time find a buffer again.
+pub(crate) fn size_class(bytes: u64) -> u64 {
+    let bytes = bytes.max(256);
+    let step = (bytes.next_power_of_two() / 16).max(256);
+    bytes.div_ceil(step) * step
+}
+
+impl Deref for Loan {
+    type Target = wgpu::Buffer;
+
+    fn deref(&self) -> &wgpu::Buffer {
+        self.buffer.as_ref().expect("the buffer is there until the loan is dropped")
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.buffer.take() {
+            let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+            shelf.entry(self.key).or_default().push(buffer);
+        }
+    }
+}
+
+impl Gpu {
+    /// A buffer on loan for kernels.
+    pub(crate) fn storage(&self, bytes: u64) -> Loan {
+        self.pool.take(Use::Storage, bytes)
+    }
+
+    /// A buffer of constants.
+    pub(crate) fn uniform(&self, words: &[u32]) -> Loan {
+        let loan = self.pool.take(Use::Uniform, 4 * words.len() as u64);
+        self.queue.write_buffer(&loan, 0, bytemuck::cast_slice(words));
+        loan
+    }
+
+    /// A buffer that holds slices one after another.
+    pub(crate) fn upload(&self, parts: &[&[f32]]) -> Loan {
+        let numbers: usize = parts.iter().map(|p| p.len()).sum();
+        let loan = self.storage(4 * numbers as u64);
+        let mut at = 0;
+        for part in parts.iter().filter(|p| !p.is_empty()) {
+            self.queue.write_buffer(&loan, at, bytemuck::cast_slice(part));
+            at += 4 * part.len() as u64;
+        }
+        loan
+    }
+
+    /// Submits `encoder` and reads the first `bytes` of each of `sources`, one after another.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] when the device is gone, [`Error::Internal`] when it was asked for nonsense.
+    pub(crate) fn submit_and_read(
+        &self,
+        mut encoder: wgpu::CommandEncoder,
+        sources: &[(&wgpu::Buffer, u64)],
+        mut take: impl FnMut(usize, &[u8]),
+    ) -> Result<()> {
+        let total = sources.iter().map(|s| s.1).sum();
+        let staging = self.pool.take(Use::ReadBack, total);
+        let mut at = 0;
+        for (buffer, bytes) in sources.iter().filter(|s| s.1 > 0) {
+            encoder.copy_buffer_to_buffer(buffer, 0, &staging, at, *bytes);
+            at += bytes;
+        }
+        self.queue.submit([encoder.finish()]);
+        self.check()?;
+        let (sender, receiver) = mpsc::channel();
+        staging.map_async(wgpu::MapMode::Read, 0..total.max(4), move |outcome| {
+            // Nobody listens any more only where an error has been returned already.
+            let _ = sender.send(outcome);
+        });
+        self.finish()?;
+        let outcome = receiver.recv().map_err(|e| Error::DeviceLost(e.to_string()))?;
+        outcome.map_err(|e| Error::DeviceLost(e.to_string()))?;
+        {
+            let view = staging
+                .get_mapped_range(0..total.max(4))
+                .map_err(|e| Error::DeviceLost(format!("reading back: {e}")))?;
+            let mut at = 0;
+            for (i, &(_, bytes)) in sources.iter().enumerate() {
+                take(i, &view[at..at + bytes as usize]);
+                at += bytes as usize;
+            }
+        }
+        staging.unmap();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size_class;
+
+    #[test]
+    fn a_size_class_holds_what_was_asked_and_little_more() {
+        for bytes in [1_u64, 255, 256, 257, 4096, 100_000, 134_217_728, 134_217_729] {
+            let class = size_class(bytes);
+            assert!(class >= bytes && class % 256 == 0);
+            assert!(class <= bytes + (bytes / 4).max(256), "{bytes} {class}");
+        }
+        assert_eq!(size_class(134_217_728), 134_217_728);
+    }
+}

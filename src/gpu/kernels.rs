@@ -1,0 +1,193 @@
+//! Pipelines, made when first used, and the recording of the stages that run them.
+
+use super::context::Gpu;
+use super::shaders::{Reduce, source};
+use crate::Result;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Constants of a permutation, by the name they are declared with.
+pub(crate) type Constants = Vec<(&'static str, u32)>;
+
+/// A pipeline of every permutation that was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Kernels {
+    device: wgpu::Device,
+    made: Arc<Mutex<BTreeMap<(&'static str, Reduce, Constants), wgpu::ComputePipeline>>>,
+}
+
+impl Kernels {
+    pub(crate) fn new(device: wgpu::Device) -> Self {
+        Kernels { device, made: Arc::default() }
+    }
+
+    fn get(
+        &self,
+        stage: &'static str,
+        reduce: Reduce,
+        constants: Constants,
+    ) -> Result<wgpu::ComputePipeline> {
+        let key = (stage, reduce, constants);
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pipeline) = made.get(&key) {
+            return Ok(pipeline.clone());
+        }
+        let text = source(stage, reduce)?;
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(stage),
+            source: wgpu::ShaderSource::Wgsl(text.into()),
+        });
+        let constants: Vec<(&str, f64)> =
+            key.2.iter().map(|&(name, value)| (name, f64::from(value))).collect();
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(stage),
+            layout: None,
+            module: &module,
+            entry_point: Some(stage),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        made.insert(key, pipeline.clone());
+        Ok(pipeline)
+    }
+}
+
+/// How many workgroups run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Groups<'a> {
+    /// This many, spread over two dimensions where one is too short.
+    Count(u64),
+    /// As many as three numbers at this offset of a buffer say.
+    Indirect(&'a wgpu::Buffer, u64),
+}
+
+/// Workgroups of `size` threads that `threads` need.
+pub(crate) fn groups_of(threads: u64, size: u64) -> Groups<'static> {
+    Groups::Count(threads.div_ceil(size))
+}
+
+/// Time of a stage, milliseconds.
+pub type StageTime = (&'static str, f64);
+
+/// Stages that are recorded and then submitted together.
+pub(crate) struct Recorder<'g> {
+    gpu: &'g Gpu,
+    /// What is recorded.
+    pub(crate) encoder: wgpu::CommandEncoder,
+    queries: Option<wgpu::QuerySet>,
+    timed: Vec<&'static str>,
+}
+
+/// Stages that can be timed in one recording.
+const TIMED_MAX: u32 = 128;
+
+impl<'g> Recorder<'g> {
+    /// An empty recording; `timed` asks for the time of each stage, where the device can tell.
+    pub(crate) fn new(gpu: &'g Gpu, timed: bool) -> Self {
+        let queries = (timed && gpu.timestamps).then(|| {
+            gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: None,
+                ty: wgpu::QueryType::Timestamp,
+                count: 2 * TIMED_MAX,
+            })
+        });
+        let encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        Recorder { gpu, encoder, queries, timed: Vec::new() }
+    }
+
+    /// Records one stage with its buffers, by binding.
+    pub(crate) fn stage(
+        &mut self,
+        stage: &'static str,
+        reduce: Reduce,
+        constants: Constants,
+        buffers: &[(u32, &wgpu::Buffer)],
+        groups: Groups<'_>,
+    ) -> Result<()> {
+        let most = u64::from(self.gpu.limits.max_compute_workgroups_per_dimension);
+        let (x, y) = match groups {
+            Groups::Count(0) => return Ok(()),
+            Groups::Count(n) if n <= most => (n, 1),
+            Groups::Count(n) => {
+                let rows = n.div_ceil(most);
+                (n.div_ceil(rows), rows)
+            }
+            Groups::Indirect(..) => (0, 0),
+        };
+        let pipeline = self.gpu.kernels.get(stage, reduce, constants)?;
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = buffers
+            .iter()
+            .map(|&(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
+        let group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(stage),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        });
+        let slot = self.timed.len() as u32;
+        let timestamp_writes = self.queries.as_ref().filter(|_| slot < TIMED_MAX).map(|query_set| {
+            wgpu::ComputePassTimestampWrites {
+                query_set,
+                beginning_of_pass_write_index: Some(2 * slot),
+                end_of_pass_write_index: Some(2 * slot + 1),
+            }
+        });
+        if timestamp_writes.is_some() {
+            self.timed.push(stage);
+        }
+        let mut pass = self
+            .encoder
+            .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(stage), timestamp_writes });
+        pass.set_pipeline(&pipeline);
+        pass.set_bind_group(0, &group, &[]);
+        match groups {
+            Groups::Count(_) => pass.dispatch_workgroups(x as u32, y as u32, 1),
+            Groups::Indirect(buffer, offset) => pass.dispatch_workgroups_indirect(buffer, offset),
+        }
+        Ok(())
+    }
+
+    /// Zeroes the first bytes of a buffer.
+    pub(crate) fn clear(&mut self, buffer: &wgpu::Buffer, bytes: u64) {
+        if bytes > 0 {
+            self.encoder.clear_buffer(buffer, 0, Some(bytes));
+        }
+    }
+
+    /// Submits and reads back as [`Gpu::submit_and_read`] does; the times of the stages where they were asked for.
+    pub(crate) fn submit(
+        mut self,
+        sources: &[(&wgpu::Buffer, u64)],
+        mut take: impl FnMut(usize, &[u8]),
+    ) -> Result<Vec<StageTime>> {
+        let Some(queries) = self.queries.filter(|_| !self.timed.is_empty()) else {
+            self.gpu.submit_and_read(self.encoder, sources, take)?;
+            return Ok(Vec::new());
+        };
+        let count = 2 * self.timed.len() as u32;
+        let bytes = u64::from(count) * 8;
+        let resolved = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size: bytes,
+            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        self.encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
+        let mut all = vec![(&resolved, bytes)];
+        all.extend_from_slice(sources);
+        let mut ticks = Vec::new();
+        self.gpu.submit_and_read(self.encoder, &all, |i, data| match i {
+            0 => {
+                ticks =
+                    data.chunks_exact(8).map(|b| u64::from_le_bytes(std::array::from_fn(|k| b[k]))).collect()
+            }
+            _ => take(i - 1, data),
+        })?;
+        let period = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-6;
+        let span = |pair: &[u64]| pair[1].saturating_sub(pair[0]) as f64 * period;
+        Ok(self.timed.into_iter().zip(ticks.chunks_exact(2).map(span)).collect())
+    }
+}

@@ -1,0 +1,105 @@
+//! Shader sources: one file per stage, put together from shared parts.
+//!
+//! A line `//#import name` stands for the file `shaders/shared/name.wgsl`, once: a second import of the same name is
+//! empty. `reduce` stands for the file that fits the adapter.
+
+use crate::{Error, Result};
+
+/// Stages, by the name of their file and of their entry point.
+pub const STAGES: [&str; 12] = [
+    "project",
+    "count_tiles",
+    "prefix_sum",
+    "emit_pairs",
+    "radix_count",
+    "radix_scan",
+    "radix_scatter",
+    "tile_ranges",
+    "blend",
+    "blend_backward",
+    "sum_pairs",
+    "project_backward",
+];
+
+/// How sums over the pixels of a tile are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reduce {
+    /// With subgroup operations.
+    Subgroups,
+    /// With barriers only.
+    Threads,
+}
+
+macro_rules! file {
+    ($name:literal) => {
+        ($name, include_str!(concat!("../../shaders/", $name, ".wgsl")))
+    };
+}
+
+const FILES: [(&str, &str); 27] = [
+    file!("project"),
+    file!("count_tiles"),
+    file!("prefix_sum"),
+    file!("emit_pairs"),
+    file!("radix_count"),
+    file!("radix_scan"),
+    file!("radix_scatter"),
+    file!("tile_ranges"),
+    file!("blend"),
+    file!("blend_backward"),
+    file!("sum_pairs"),
+    file!("project_backward"),
+    file!("shared/constants"),
+    file!("shared/params"),
+    file!("shared/surfels"),
+    file!("shared/geometry"),
+    file!("shared/harmonics"),
+    file!("shared/splat"),
+    file!("shared/intersect"),
+    file!("shared/tile"),
+    file!("shared/workgroup_scan"),
+    file!("shared/work"),
+    file!("shared/rect"),
+    file!("shared/radix"),
+    file!("shared/saved"),
+    file!("shared/slot"),
+    file!("shared/reduce_subgroups"),
+];
+
+const REDUCE_THREADS: (&str, &str) = file!("shared/reduce_threads");
+
+/// The whole source of a stage.
+///
+/// # Errors
+/// [`Error::Internal`] when a file that is named does not exist.
+pub fn source(stage: &str, reduce: Reduce) -> Result<String> {
+    let mut out = String::new();
+    expand(stage, reduce, &mut Vec::new(), &mut out)?;
+    Ok(out)
+}
+
+fn expand(name: &str, reduce: Reduce, seen: &mut Vec<String>, out: &mut String) -> Result<()> {
+    let text = FILES.iter().chain([&REDUCE_THREADS]).find(|(n, _)| *n == name).map(|(_, text)| *text);
+    let text = text.ok_or_else(|| Error::Internal(format!("there is no shader file {name}")))?;
+    for line in text.lines() {
+        let Some(import) = line.strip_prefix("//#import ") else {
+            out.push_str(line);
+            out.push('\n');
+            continue;
+        };
+        let name = match (import.trim(), reduce) {
+            ("reduce", Reduce::Subgroups) => "shared/reduce_subgroups".to_owned(),
+            ("reduce", Reduce::Threads) => "shared/reduce_threads".to_owned(),
+            (other, _) => format!("shared/{other}"),
+        };
+        if !seen.contains(&name) {
+            seen.push(name.clone());
+            expand(&name, reduce, seen, out)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "shaders_tests.rs"]
+mod tests;

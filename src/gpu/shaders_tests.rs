@@ -1,0 +1,90 @@
+//! Every shader is parsed and validated by naga, without a GPU.
+
+use super::*;
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+pub(crate) fn module(stage: &str, reduce: Reduce) -> naga::Module {
+    let text = source(stage, reduce).expect("a source");
+    naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{stage}: {}", e.emit_to_string(&text)))
+}
+
+fn validate(stage: &str, reduce: Reduce, module: &naga::Module) -> Result<naga::valid::ModuleInfo> {
+    let capabilities = match reduce {
+        Reduce::Subgroups => Capabilities::SUBGROUP,
+        Reduce::Threads => Capabilities::empty(),
+    };
+    let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+    validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
+    validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
+    let text = source(stage, reduce)?;
+    validator
+        .validate(module)
+        .map_err(|e| Error::Internal(format!("{stage}, {reduce:?}: {}", e.emit_to_string(&text))))
+}
+
+#[test]
+fn every_stage_is_valid_with_and_without_subgroups() {
+    for stage in STAGES {
+        for reduce in [Reduce::Subgroups, Reduce::Threads] {
+            validate(stage, reduce, &module(stage, reduce)).expect("a valid shader");
+        }
+    }
+}
+
+#[test]
+fn an_invalid_shader_is_told_apart() {
+    let text =
+        source("blend", Reduce::Threads).expect("a source").replace("var live = inside;", "var live = 1.0;");
+    let valid = naga::front::wgsl::parse_str(&text).map(|m| validate("blend", Reduce::Threads, &m).is_ok());
+    assert!(!valid.unwrap_or(false));
+}
+
+#[test]
+fn every_stage_keeps_to_the_limits_that_all_of_webgpu_has() {
+    let limits = wgpu::Limits::default();
+    for stage in STAGES {
+        for reduce in [Reduce::Subgroups, Reduce::Threads] {
+            let parsed = module(stage, reduce);
+            let info = validate(stage, reduce, &parsed).expect("a valid shader");
+            let (module, _) = naga::back::pipeline_constants::process_overrides(
+                &parsed,
+                &info,
+                Some((naga::ShaderStage::Compute, stage)),
+                &Default::default(),
+            )
+            .expect("constants");
+            let mut layouter = naga::proc::Layouter::default();
+            layouter.update(module.to_ctx()).expect("sizes");
+            let (mut storage, mut workgroup) = (0, 0);
+            for (_, variable) in module.global_variables.iter() {
+                match variable.space {
+                    naga::AddressSpace::Storage { .. } => storage += 1,
+                    naga::AddressSpace::WorkGroup => workgroup += layouter[variable.ty].size,
+                    _ => {}
+                }
+            }
+            assert!(storage <= limits.max_storage_buffers_per_shader_stage, "{stage}: {storage} buffers");
+            assert!(
+                workgroup <= limits.max_compute_workgroup_storage_size,
+                "{stage}, {reduce:?}: {workgroup} bytes of workgroup memory"
+            );
+            let entry = module.entry_points.first().expect("an entry point");
+            assert_eq!(entry.name, stage);
+            assert!(
+                entry.workgroup_size.iter().product::<u32>() <= limits.max_compute_invocations_per_workgroup
+            );
+        }
+    }
+}
+
+#[test]
+fn an_unknown_file_is_an_error() {
+    assert!(source("no_such_stage", Reduce::Threads).is_err());
+}
+
+#[test]
+fn a_part_is_taken_in_once() {
+    let text = source("blend_backward", Reduce::Subgroups).expect("a source");
+    assert_eq!(text.matches("const TILE: u32").count(), 1);
+    assert!(!text.contains("//#import"));
+}

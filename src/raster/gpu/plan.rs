@@ -1,0 +1,95 @@
+//! What a batch needs on the device, against what the adapter allows, before anything is allocated.
+
+use super::layout::Images;
+use crate::gpu::Gpu;
+use crate::gpu::buffers::size_class;
+use crate::{Error, Result};
+
+/// Largest side of an image: pixels and anchors travel in 16 bits.
+pub(super) const SIDE_MAX: usize = 16_383;
+
+/// Numbers of a pair's gradient, with everything.
+const SLOT_MAX: u64 = 25;
+
+/// Most frames in one set of dispatches.
+const FRAMES_MAX: u64 = 256;
+
+/// The counts of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counts {
+    /// Surfels in one copy.
+    pub(super) surfels: u64,
+    /// Frames.
+    pub(super) frames: u64,
+    /// Whether every frame has its own copy.
+    pub(super) own_copies: bool,
+    /// Pixels of one frame.
+    pub(super) pixels: u64,
+    /// Numbers of a surfel's colour.
+    pub(super) color_width: u64,
+    /// Numbers that a surfel has besides.
+    pub(super) surfel_width: u64,
+    /// Channels drawn.
+    pub(super) channels: u64,
+}
+
+impl Counts {
+    /// Bytes of the largest buffers when `frames` frames of `surfels` surfels go together, with what each is.
+    fn buffers(&self, surfels: u64, frames: u64) -> [(&'static str, u64); 6] {
+        let instances = surfels * frames;
+        let copies = if self.own_copies { instances } else { surfels };
+        [
+            ("projected surfels", 64 * instances),
+            ("sums of gradients", 4 * SLOT_MAX * instances),
+            ("parameters", 4 * self.surfel_width * copies),
+            ("colours", 4 * self.color_width * copies),
+            ("images", 4 * self.channels * self.pixels * frames),
+            ("pixel states", 4 * 6 * self.pixels * frames),
+        ]
+    }
+
+    fn fits(&self, surfels: u64, frames: u64, limit: u64) -> bool {
+        // Also keeps every index under 2³².
+        self.buffers(surfels, frames).iter().all(|b| size_class(b.1) <= limit)
+    }
+
+    /// How many frames go together.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when not even one fits, with the largest number of surfels that would.
+    pub(super) fn frames_together(&self, gpu: &Gpu) -> Result<usize> {
+        let limit = binding_limit(gpu);
+        let most = self.frames.clamp(1, FRAMES_MAX);
+        if let Some(frames) = (1..=most).rev().find(|&f| self.fits(self.surfels, f, limit)) {
+            return Ok(frames as usize);
+        }
+        let (mut low, mut high) = (0, self.surfels);
+        while low < high {
+            let middle = (low + high).div_ceil(2);
+            if self.fits(middle, 1, limit) { low = middle } else { high = middle - 1 }
+        }
+        let worst = self.buffers(self.surfels, 1).into_iter().max_by_key(|b| b.1).unwrap_or_default();
+        Err(Error::input(
+            format!("the memory of {}", gpu.name()),
+            format!("buffers of at most {} MiB", limit >> 20),
+            format!("{} surfels, whose {} take {} MiB", self.surfels, worst.0, worst.1 >> 20),
+            if low == 0 {
+                "use smaller images, or --device cpu".to_owned()
+            } else {
+                format!("use --max_points {low} or fewer, or --device cpu")
+            },
+        ))
+    }
+}
+
+/// Bytes of the largest buffer that a kernel can use whole.
+pub(super) fn binding_limit(gpu: &Gpu) -> u64 {
+    let binding = u64::from(gpu.limits.max_storage_buffer_binding_size);
+    // Numbers are counted in u32; half of their range is far from wrapping.
+    binding.min(gpu.limits.max_buffer_size).min(1 << 33)
+}
+
+/// Channels of the images that outputs ask for.
+pub(super) fn channels(images: &Images) -> u64 {
+    u64::from(images.total())
+}

@@ -1,0 +1,62 @@
+//! What host and device share agrees: constants and layouts.
+
+use super::layout::{CameraWords, Params};
+use crate::gpu::shaders::{Reduce, source};
+use crate::raster::constants;
+
+fn module(stage: &str) -> naga::Module {
+    naga::front::wgsl::parse_str(&source(stage, Reduce::Threads).expect("a source")).expect("a shader")
+}
+
+/// A constant's value as a number.
+fn constant(module: &naga::Module, name: &str) -> Option<f64> {
+    let (_, found) = module.constants.iter().find(|(_, c)| c.name.as_deref() == Some(name))?;
+    match module.global_expressions[found.init] {
+        naga::Expression::Literal(naga::Literal::F32(v)) => Some(f64::from(v)),
+        naga::Expression::Literal(naga::Literal::U32(v)) => Some(f64::from(v)),
+        _ => None,
+    }
+}
+
+#[test]
+fn constants_are_the_same_on_the_host() {
+    let module = module("project");
+    for (name, value) in [
+        ("TILE", constants::TILE as f64),
+        ("NEAR", constants::NEAR),
+        ("FAR", constants::FAR),
+        ("ALPHA_CAP", constants::ALPHA_CAP),
+        ("ALPHA_MIN", constants::ALPHA_MIN),
+        ("TRANSMITTANCE_MIN", constants::TRANSMITTANCE_MIN),
+        ("MEDIAN_TRANSMITTANCE", constants::MEDIAN_TRANSMITTANCE),
+        ("CUTOFF", constants::CUTOFF),
+        ("FILTER_SIZE", constants::FILTER_SIZE),
+        ("FILTER_INVERSE_SQUARE", constants::FILTER_INVERSE_SQUARE),
+        ("HALF_BOX_SQUARED_MIN", constants::HALF_BOX_SQUARED_MIN),
+        ("MAGNITUDE_MAX", f64::from(constants::MAGNITUDE_MAX as f32)),
+    ] {
+        assert_eq!(constant(&module, name), Some(value), "{name}");
+    }
+    assert_eq!(constant(&module, "NO_SUCH"), None);
+}
+
+/// Members of a struct with their offsets, and its size.
+fn members(module: &naga::Module, name: &str) -> (Vec<(String, u32)>, u32) {
+    let (_, found) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some(name)).expect("the struct");
+    let naga::TypeInner::Struct { members, span } = &found.inner else { panic!("{name} is no struct") };
+    (members.iter().map(|m| (m.name.clone().unwrap_or_default(), m.offset)).collect(), *span)
+}
+
+fn assert_layout(name: &str, host: &[&str], words: usize) {
+    let (device, span) = members(&module("project"), name);
+    let expected: Vec<(String, u32)> =
+        host.iter().enumerate().map(|(i, m)| (m.to_string(), 4 * i as u32)).collect();
+    assert_eq!(device, expected, "{name}");
+    assert_eq!(span as usize, 4 * words, "{name}");
+}
+
+#[test]
+fn structs_are_laid_out_the_same_on_the_host() {
+    assert_layout("Params", Params::MEMBERS, Params::default().words().len());
+    assert_layout("Camera", CameraWords::MEMBERS, CameraWords::default().words().len());
+}
