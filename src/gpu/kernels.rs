@@ -9,11 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Constants of a permutation, by the name they are declared with.
 pub(crate) type Constants = Vec<(&'static str, u32)>;
 
+/// A stage, how it sums, and its constants.
+type Permutation = (&'static str, Reduce, Constants);
+
 /// A pipeline of every permutation that was asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Kernels {
     device: wgpu::Device,
-    made: Arc<Mutex<BTreeMap<(&'static str, Reduce, Constants), wgpu::ComputePipeline>>>,
+    made: Arc<Mutex<BTreeMap<Permutation, wgpu::ComputePipeline>>>,
 }
 
 impl Kernels {

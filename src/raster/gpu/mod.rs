@@ -78,10 +78,9 @@ impl GpuRasterizer {
 
     /// Remembers how many pairs a batch had.
     fn note_pairs(&self, instances: u64, pairs: u64) {
-        if instances > 0 {
-            // A quarter more, so that batches that differ a little do not overflow in turn.
-            self.pairs_per_instance.fetch_max(pairs * 125 / instances + 1, Ordering::Relaxed);
-        }
+        // A quarter more, so that batches that differ a little do not overflow in turn.
+        let needed = (pairs * 125).checked_div(instances).map_or(0, |n| n + 1);
+        self.pairs_per_instance.fetch_max(needed, Ordering::Relaxed);
     }
 
     fn reduce(&self) -> Reduce {

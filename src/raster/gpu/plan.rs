@@ -84,7 +84,7 @@ impl Counts {
 
 /// Bytes of the largest buffer that a kernel can use whole.
 pub(super) fn binding_limit(gpu: &Gpu) -> u64 {
-    let binding = u64::from(gpu.limits.max_storage_buffer_binding_size);
+    let binding = gpu.limits.max_storage_buffer_binding_size;
     // Numbers are counted in u32; half of their range is far from wrapping.
     binding.min(gpu.limits.max_buffer_size).min(1 << 33)
 }
