@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// Where the work is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Device {
-    /// A real GPU where there is one, else the CPU.
+    /// The CPU, until the GPU backend was proven on hardware; the field on CUDA where this build has it.
     Auto,
     /// Any adapter, also one in software; an error where there is none.
     Gpu,
@@ -32,15 +32,14 @@ impl FromStr for Device {
 }
 
 impl Device {
-    /// What draws: for `auto` a GPU in hardware, else the CPU; for `gpu` any adapter, also one in software.
+    /// What draws: for `gpu` any adapter, a real one before one in software; otherwise the CPU.
     ///
     /// # Errors
     /// [`Error::Input`] when a GPU is asked for and there is none, [`Error::DeviceLost`] when there is one that does not
     /// answer.
     pub fn rasterizer(self) -> Result<Box<dyn Rasterizer>> {
         let gpu = match self {
-            Device::Cpu => None,
-            Device::Auto => Gpu::open(Choice::Hardware)?,
+            Device::Cpu | Device::Auto => None,
             Device::Gpu => Some(Gpu::open(Choice::Any)?.ok_or_else(|| {
                 Error::input(
                     "--device gpu",
