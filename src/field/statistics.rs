@@ -96,10 +96,11 @@ impl InputStatistics {
                 range[1][k] = range[1][k].max(*value);
             }
         }
-        for k in 0..EXPRESSION {
-            let margin = EXPRESSION_MARGIN * (range[1][k] - range[0][k]).max(0.0);
-            range[0][k] -= margin;
-            range[1][k] += margin;
+        let [low, high] = &mut range;
+        for (low, high) in low.iter_mut().zip(high) {
+            let margin = EXPRESSION_MARGIN * (*high - *low).max(0.0);
+            *low -= margin;
+            *high += margin;
         }
         if conditions.is_empty() {
             return Self::none(audio_channels);

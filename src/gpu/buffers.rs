@@ -173,7 +173,7 @@ mod tests {
     fn a_size_class_holds_what_was_asked_and_little_more() {
         for bytes in [1_u64, 255, 256, 257, 4096, 100_000, 134_217_728, 134_217_729] {
             let class = size_class(bytes);
-            assert!(class >= bytes && class % 256 == 0);
+            assert!(class >= bytes && class.is_multiple_of(256));
             assert!(class <= bytes + (bytes / 4).max(256), "{bytes} {class}");
         }
         assert_eq!(size_class(134_217_728), 134_217_728);
