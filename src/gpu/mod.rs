@@ -6,7 +6,7 @@
 //! sort      radix sort of (key, value)
 //! ```
 //!
-//! Work is recorded into one [`kernels::Recorder`] and submitted once; everything that goes wrong afterwards, also the
+//! Work is recorded into one `kernels::Recorder` and submitted once; everything that goes wrong afterwards, also the
 //! loss of the device, surfaces as an [`crate::Error`] at the next read-back.
 
 pub mod buffers;

@@ -39,7 +39,7 @@ pub fn newest(model: &Path) -> Result<Option<PathBuf>> {
 /// True when a model folder has a checkpoint to go on from.
 ///
 /// # Errors
-/// As [`newest`].
+/// [`Error::Input`] when the folder is there but cannot be listed.
 pub fn has_any(model: &Path) -> Result<bool> {
     Ok(newest(model)?.is_some())
 }
