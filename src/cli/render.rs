@@ -11,6 +11,7 @@ use crate::synth::drive::{self, AudioRows, Drive, DriveOptions, FPS, FrameCode, 
 use crate::synth::feather::Seam;
 use crate::synth::perform::{PerformOptions, Performed, Performer};
 use crate::synth::score::{Judge, Scorer};
+use crate::synth::voice_match::match_voice;
 use crate::{Error, Result};
 use clap::Parser;
 use data_utils::audio::ave::AveEncoder;
@@ -144,17 +145,12 @@ pub fn run(flags: &RenderFlags) -> Result<()> {
         dataset.notes().iter().for_each(|note| eprintln!("note: {note}"));
         eprintln!("draws iteration {iteration} on {}", rasterizer.name());
     }
-    let has_torso = dataset.torso(0)?.is_some();
-    let background = match (has_torso, flags.background_type.needs_torso()) {
-        (false, true) => {
-            eprintln!("note: no torso_imgs; {} instead", flags.background_type.without_torso());
-            flags.background_type.without_torso()
-        }
-        _ => flags.background_type,
-    };
+    if flags.background_type.needs_torso() && !dataset.has_torsos() {
+        eprintln!("note: no torso_imgs; the torso is cut out of each frame by its parsing");
+    }
     let options = PerformOptions {
         batch: flags.batch.into(),
-        background,
+        background: flags.background_type,
         seam: Seam::new(flags.erode_size)?,
         use_gt_mask: flags.use_gt_mask,
         attention: flags.visualize_attention,
@@ -195,7 +191,7 @@ impl Stage<'_> {
     /// A voice the head has never said.
     fn custom(&self, voice: &Path) -> Result<()> {
         let is_features = voice.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"));
-        let (features, sound) = if is_features {
+        let (mut features, sound) = if is_features {
             let features = AudioFeatures::read(voice, self.head.settings.audio)?;
             (features, sound_beside(voice)?)
         } else {
@@ -203,6 +199,7 @@ impl Stage<'_> {
             let features = self.features(&sound)?;
             (features, Some(sound))
         };
+        match_voice(&mut features, &self.dataset.audio);
         let rows = AudioRows::whole(features.channels * features.width, &features.values)?;
         let frames = sound.as_ref().map_or(features.rows, Sound::video_frames);
         let poses = self.poses(|_| true);

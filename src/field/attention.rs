@@ -52,7 +52,7 @@ pub(super) struct Layer {
 }
 
 /// What the rows need of a layer's attention for some frames, J = 4·heads.
-pub(super) struct Folded {
+pub(super) struct FoldedLayer {
     /// `[b, J, width]`, what a row is multiplied with.
     pub(super) score: Tensor,
     /// `[b, J]`, added to it.
@@ -80,7 +80,7 @@ impl Layer {
     }
 
     /// Folds queries, keys, values and outputs for tokens `[b, 4, width]`.
-    pub(super) fn fold(&self, tokens: &Tensor) -> Result<Folded> {
+    pub(super) fn fold(&self, tokens: &Tensor) -> Result<FoldedLayer> {
         let (frames, _, width) = tokens.dims3()?;
         let (heads, part) = (self.heads, width / self.heads);
         let split = |x: Tensor| -> Result<Tensor> {
@@ -97,7 +97,7 @@ impl Layer {
             Some(bias) => key.broadcast_mul(&bias.reshape((1, heads, 1, part))?)?.sum(3)?,
             None => key.sum(3)?.zeros_like()?,
         };
-        Ok(Folded { score, score_bias: score_bias.reshape((frames, heads * TOKENS))?, answer })
+        Ok(FoldedLayer { score, score_bias: score_bias.reshape((frames, heads * TOKENS))?, answer })
     }
 
     /// The bias of the output projection, `[width]`, which the rows add themselves.
@@ -106,7 +106,7 @@ impl Layer {
     }
 
     /// Rows `[b, n, width]` to rows and attention weights `[b, n, 4]`, mean over the heads.
-    pub(super) fn forward(&self, x: &Tensor, folded: &Folded) -> Result<(Tensor, Tensor)> {
+    pub(super) fn forward(&self, x: &Tensor, folded: &FoldedLayer) -> Result<(Tensor, Tensor)> {
         let (frames, rows, _) = x.dims3()?;
         let score = x.matmul(&folded.score.transpose(1, 2)?.contiguous()?)?;
         let score = score.broadcast_add(&folded.score_bias.unsqueeze(1)?)?;

@@ -1,6 +1,6 @@
 //! The field itself: its parts put together, its ways forward and back.
 
-use super::attention::{Folded, Layer};
+use super::attention::Layer;
 use super::config::FieldBounds;
 use super::heads::Heads;
 use super::params::{Dense, Parameters};
@@ -247,18 +247,13 @@ impl Field {
         Ok(())
     }
 
-    pub(super) fn fold(&self, conditions: &[Conditions]) -> Result<Vec<Folded>> {
-        let tokens = self.tokens.forward(conditions, &self.statistics, &self.device, self.dtype)?;
-        self.layers.iter().map(|layer| layer.fold(&tokens)).collect()
-    }
-
     fn graph(&self, features: &Tensor, embedding: &Tensor, conditions: &[Conditions]) -> Result<Deformation> {
         let folded = self.fold(conditions)?;
         let x = self.query.forward(&Tensor::cat(&[features, embedding], 1)?)?;
         let (rows, width) = x.dims2()?;
         let mut x = x.unsqueeze(0)?.broadcast_as((conditions.len(), rows, width))?.contiguous()?;
         let mut attention: Option<Tensor> = None;
-        for (layer, folded) in self.layers.iter().zip(&folded) {
+        for (layer, folded) in self.layers.iter().zip(&folded.layers) {
             let (rows, weights) = layer.forward(&x, folded)?;
             x = rows;
             attention = Some(match attention {
@@ -268,7 +263,9 @@ impl Field {
         }
         let attention = attention.ok_or_else(|| Error::Internal("a field has at least one layer".into()))?;
         let attention = (attention / self.layers.len() as f64)?;
-        Ok(Deformation { packed: Tensor::cat(&[self.heads.forward(&x)?, attention], D::Minus1)? })
+        Ok(Deformation {
+            packed: Tensor::cat(&[self.heads.forward(&x, &folded.heads)?, attention], D::Minus1)?,
+        })
     }
 
     /// The step through the graph. Features and embedding are leaves, so that the planes' gradient is ours and not that of

@@ -21,8 +21,10 @@
 
 mod attention;
 mod audio_net;
+mod blendshapes;
 mod config;
 mod deform;
+mod fold;
 mod heads;
 mod matrix;
 mod params;
@@ -39,6 +41,7 @@ mod triplane_graph;
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests;
 
+pub use blendshapes::{squashed, stretched};
 pub use config::{FieldBounds, FieldConfig, TokenInputs};
 pub use deform::{Deformation, Field, FieldGradients};
 pub use heads::Layout;

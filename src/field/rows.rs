@@ -58,9 +58,17 @@ pub(super) struct LayerValues {
     pub(super) norm2: DenseValues,
 }
 
-/// A layer's folded attention in one frame, or its gradient.
+/// What is folded for one frame, or its gradient.
 #[derive(Debug, Clone, Default)]
 pub(super) struct FrameValues {
+    pub(super) layers: Vec<FrameLayer>,
+    /// Weights of the heads' last layers, `[columns, hidden]`.
+    pub(super) heads: Vec<Vec<f32>>,
+}
+
+/// A layer's folded attention in one frame, or its gradient.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FrameLayer {
     /// `[J, model]`.
     pub(super) score: Vec<f32>,
     /// `[J]`.
@@ -75,9 +83,9 @@ pub(super) struct RowValues {
     pub(super) query: DenseValues,
     pub(super) layers: Vec<LayerValues>,
     pub(super) hidden: DenseValues,
-    pub(super) heads: Vec<DenseValues>,
-    /// `[frames][layers]`.
-    pub(super) frames: Vec<Vec<FrameValues>>,
+    /// Biases of the heads' last layers.
+    pub(super) heads: Vec<Vec<f32>>,
+    pub(super) frames: Vec<FrameValues>,
 }
 
 impl RowValues {
@@ -91,11 +99,12 @@ impl RowValues {
             }
         }
         out.extend([&mut self.hidden.weight, &mut self.hidden.bias]);
-        for head in &mut self.heads {
-            out.extend([&mut head.weight, &mut head.bias]);
-        }
-        for frame in self.frames.iter_mut().flatten() {
-            out.extend([&mut frame.score, &mut frame.score_bias, &mut frame.answer]);
+        out.extend(&mut self.heads);
+        for frame in &mut self.frames {
+            for layer in &mut frame.layers {
+                out.extend([&mut layer.score, &mut layer.score_bias, &mut layer.answer]);
+            }
+            out.extend(&mut frame.heads);
         }
         out
     }
@@ -233,7 +242,7 @@ pub(super) fn forward(
     attend_nothing(packed, w);
     let share = 1.0 / (w.heads * values.layers.len()) as f32;
     for (l, (layer, t)) in values.layers.iter().zip(&mut trace.layers).enumerate() {
-        let folded = &values.frames[frame][l];
+        let folded = &values.frames[frame].layers[l];
         t.input.clone_from(&trace.rows);
         t.weights.resize(rows * j, 0.0);
         fill_rows(&mut t.weights, &folded.score_bias);
@@ -269,12 +278,11 @@ pub(super) fn forward(
     dense(&mut trace.hidden, &trace.rows, &values.hidden, rows);
     relu(&mut trace.hidden);
     for (i, (_, range)) in w.layout.heads().into_iter().enumerate() {
-        let head = &values.heads[i];
         let part = Matrix::part(&trace.hidden, rows, HEADS * w.hidden, i * w.hidden, w.hidden);
         for row in packed.chunks_exact_mut(columns) {
-            row[range.clone()].copy_from_slice(&head.bias);
+            row[range.clone()].copy_from_slice(&values.heads[i]);
         }
-        let weight = Matrix::new(&head.weight, range.len(), w.hidden).t();
+        let weight = Matrix::new(&values.frames[frame].heads[i], range.len(), w.hidden).t();
         multiply_part(packed, columns, range.start, 1.0, part, weight);
     }
     for row in packed.chunks_exact_mut(columns) {

@@ -132,7 +132,7 @@ impl<'a> Chunk<'a> {
             // The output is not needed any more; its place takes the gradient.
             let start = (frame * self.n + first) * columns;
             self.out.copy_from_slice(&self.packed[start..start + rows * columns]);
-            self.heads_backward(rows);
+            self.heads_backward(frame, rows);
             for layer in (0..self.values.layers.len()).rev() {
                 self.layer_backward(frame, layer, rows);
             }
@@ -156,7 +156,7 @@ impl<'a> Chunk<'a> {
     }
 
     /// From `out` to `rows`, the gradient of the last layer's rows.
-    fn heads_backward(&mut self, rows: usize) {
+    fn heads_backward(&mut self, frame: usize, rows: usize) {
         let (w, columns, stride) = (self.w, self.w.layout.columns, HEADS * self.w.hidden);
         for row in self.out.chunks_exact_mut(columns) {
             row[w.layout.position.clone()].iter_mut().for_each(|v| *v *= w.reach);
@@ -164,15 +164,15 @@ impl<'a> Chunk<'a> {
         self.hidden.resize(rows * stride, 0.0);
         for (i, (_, range)) in w.layout.heads().into_iter().enumerate() {
             let gradient = Matrix::part(&self.out, rows, columns, range.start, range.len());
-            let head = &mut self.gradients.heads[i];
+            let sums = &mut self.gradients.frames[frame].heads[i];
             let hidden = Matrix::part(&self.trace.hidden, rows, stride, i * w.hidden, w.hidden);
-            multiply(&mut head.weight, 1.0, gradient.t(), hidden);
+            multiply(sums, 1.0, gradient.t(), hidden);
             for row in self.out.chunks_exact(columns) {
-                for (b, g) in head.bias.iter_mut().zip(&row[range.clone()]) {
+                for (b, g) in self.gradients.heads[i].iter_mut().zip(&row[range.clone()]) {
                     *b += g;
                 }
             }
-            let weight = Matrix::new(&self.values.heads[i].weight, range.len(), w.hidden);
+            let weight = Matrix::new(&self.values.frames[frame].heads[i], range.len(), w.hidden);
             multiply_part(&mut self.hidden, stride, i * w.hidden, 0.0, gradient, weight);
         }
         mask(&mut self.hidden, &self.trace.hidden);
@@ -196,8 +196,8 @@ impl<'a> Chunk<'a> {
         normalise_backward(&mut gradients.norm1, &values.norm1, &t.unit1, &t.rate1, &mut self.rows);
         add_rows(&mut gradients.answer_bias, &self.rows);
 
-        let folded = &self.values.frames[frame][layer];
-        let sums = &mut self.gradients.frames[frame][layer];
+        let folded = &self.values.frames[frame].layers[layer];
+        let sums = &mut self.gradients.frames[frame].layers[layer];
         let gradient = Matrix::new(&self.rows, rows, w.model);
         multiply(&mut sums.answer, 1.0, Matrix::new(&t.weights, rows, j).t(), gradient);
         self.spare.resize(rows * j, 0.0);

@@ -1,10 +1,10 @@
 //! Between the field's tensors and the plain slices of its rows on the CPU.
 
 use super::Field;
-use super::attention::Folded;
 use super::deform::{FieldGradients, gradient_of};
+use super::fold::Folded;
 use super::params::Dense;
-use super::rows::{DenseValues, FrameValues, LayerValues, Planes, RowValues, Widths};
+use super::rows::{FrameLayer, FrameValues, LayerValues, Planes, RowValues, Widths};
 use super::rows_backward::RowGradients;
 use super::triplane::PLANES;
 use super::triplane_graph::with_values;
@@ -53,28 +53,28 @@ impl Field {
             out.extend([layer.norm2.gamma.clone(), layer.norm2.beta.clone()]);
         }
         out.extend(pair(&self.heads.hidden));
-        self.heads.last.iter().for_each(|head| out.extend(pair(head)));
+        out.extend(self.heads.last.iter().flat_map(|head| head.bias.clone()));
         out
     }
 
     /// The weights of the rows for some folded frames.
-    pub(super) fn row_values(&self, folded: &[Folded]) -> Result<RowValues> {
-        let frames = folded[0].score.dim(0)?;
+    pub(super) fn row_values(&self, folded: &Folded) -> Result<RowValues> {
+        let frames = folded.frames()?;
         let layers = self.layers.len();
+        let frame = FrameValues {
+            layers: vec![FrameLayer::default(); layers],
+            heads: vec![Vec::new(); self.heads.last.len()],
+        };
         let mut values = RowValues {
             layers: vec![LayerValues::default(); layers],
-            heads: vec![DenseValues::default(); self.heads.last.len()],
-            frames: vec![vec![FrameValues::default(); layers]; frames],
+            heads: vec![Vec::new(); self.heads.last.len()],
+            frames: vec![frame; frames],
             ..RowValues::default()
         };
         let mut tensors = self.row_parameters();
         for frame in 0..frames {
-            for layer in folded {
-                tensors.extend([
-                    layer.score.get(frame)?,
-                    layer.score_bias.get(frame)?,
-                    layer.answer.get(frame)?,
-                ]);
+            for tensor in folded.tensors() {
+                tensors.push(tensor.get(frame)?);
             }
         }
         for (array, tensor) in values.arrays_mut().into_iter().zip(&tensors) {
@@ -87,7 +87,7 @@ impl Field {
     /// graph of the tokens.
     pub(super) fn collect(
         &self,
-        folded: &[Folded],
+        folded: &Folded,
         rows: RowGradients,
         embedding: &Tensor,
     ) -> Result<FieldGradients> {
@@ -100,13 +100,12 @@ impl Field {
         }
         let rest: Vec<Vec<f32>> = arrays.map(std::mem::take).collect();
         let mut surrogate = Tensor::zeros((), self.dtype, &self.device)?;
-        for (l, layer) in folded.iter().enumerate() {
-            for (k, tensor) in [&layer.score, &layer.score_bias, &layer.answer].into_iter().enumerate() {
-                let of_layer = rest.iter().skip(3 * l + k).step_by(3 * folded.len());
-                let gradient: Vec<f32> = of_layer.flatten().copied().collect();
-                let gradient = Tensor::from_vec(gradient, tensor.dims(), &self.device)?;
-                surrogate = (surrogate + (tensor * gradient)?.sum_all()?)?;
-            }
+        let tensors = folded.tensors();
+        for (k, tensor) in tensors.iter().enumerate() {
+            let of_frames = rest.iter().skip(k).step_by(tensors.len());
+            let gradient: Vec<f32> = of_frames.flatten().copied().collect();
+            let gradient = Tensor::from_vec(gradient, tensor.dims(), &self.device)?;
+            surrogate = (surrogate + (*tensor * gradient)?.sum_all()?)?;
         }
         let of_tokens = surrogate.backward()?;
         let mut parameters = Vec::with_capacity(self.parameters().len());

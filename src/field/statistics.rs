@@ -2,15 +2,16 @@
 //! 1 before its net sees them. Blendshapes that move by a hundredth and log-mel bands around −2 would otherwise be
 //! drowned by what is large, and a pose or a raised brow outside of all training must not throw the field off.
 
+use super::blendshapes::stretched;
 use super::{Conditions, EXPRESSION};
 
 /// Deviations after which camera numbers are cut off.
 const CAMERA_LIMIT: f32 = 4.0;
 /// Deviations after which audio is cut off.
 const AUDIO_LIMIT: f32 = 6.0;
-/// Least deviation of a blendshape: below it there is only the tracker's jitter.
-const EXPRESSION_FLOOR: f64 = 0.03;
-/// How far past what training saw a blendshape may go, in ranges of the training.
+/// Least deviation of a stretched blendshape: below it there is only the tracker's jitter.
+const EXPRESSION_FLOOR: f64 = 0.1;
+/// How far past what training saw a stretched blendshape may go, in ranges of the training.
 const EXPRESSION_MARGIN: f32 = 0.5;
 
 /// Mean and standard deviation of numbers that come in rows.
@@ -60,9 +61,9 @@ impl Moments {
 pub(super) struct InputStatistics {
     /// The camera's twelve numbers.
     pub(super) camera: Moments,
-    /// The blendshapes.
+    /// The stretched blendshapes.
     pub(super) expression: Moments,
-    /// Smallest and largest blendshape that is let through.
+    /// Smallest and largest stretched blendshape that is let through.
     pub(super) expression_range: [Vec<f32>; 2],
     /// The channels of an audio row.
     pub(super) audio: Moments,
@@ -89,9 +90,11 @@ impl InputStatistics {
                 (0..audio_width).flat_map(move |t| (0..audio_channels).map(move |c| row[c * audio_width + t]))
             })
             .collect();
+        let expressions: Vec<Vec<f32>> =
+            conditions.iter().map(|c| c.expression.iter().map(|b| stretched(*b)).collect()).collect();
         let mut range = [vec![f32::MAX; EXPRESSION], vec![f32::MIN; EXPRESSION]];
-        for c in conditions {
-            for (k, value) in c.expression.iter().take(EXPRESSION).enumerate() {
+        for row in &expressions {
+            for (k, value) in row.iter().take(EXPRESSION).enumerate() {
                 range[0][k] = range[0][k].min(*value);
                 range[1][k] = range[1][k].max(*value);
             }
@@ -107,9 +110,7 @@ impl InputStatistics {
         }
         InputStatistics {
             camera: Moments::of(conditions.iter().map(|c| c.camera.as_slice()), 12, hardly),
-            expression: Moments::of(conditions.iter().map(|c| c.expression.as_slice()), EXPRESSION, |_| {
-                EXPRESSION_FLOOR
-            }),
+            expression: Moments::of(expressions.iter().map(Vec::as_slice), EXPRESSION, |_| EXPRESSION_FLOOR),
             expression_range: range,
             audio: Moments::of(steps.chunks_exact(audio_channels), audio_channels, hardly),
         }
@@ -122,7 +123,8 @@ impl InputStatistics {
 
     pub(super) fn expression(&self, values: &[f32]) -> Vec<f32> {
         let [low, high] = &self.expression_range;
-        let normal = |(k, v): (usize, &f32)| self.expression.normal(k, v.max(low[k]).min(high[k]));
+        let normal =
+            |(k, v): (usize, &f32)| self.expression.normal(k, stretched(*v).max(low[k]).min(high[k]));
         values.iter().enumerate().map(normal).collect()
     }
 

@@ -52,7 +52,7 @@ impl TokenNets {
         })
     }
 
-    /// The tokens of some frames, `[b, 4, width]`.
+    /// The tokens of some frames, `[b, 4, width]`, and what drives their heads, `[b, DRIVES]`.
     ///
     /// # Errors
     /// [`Error::Internal`] when a condition has another length than the field was made for.
@@ -62,7 +62,7 @@ impl TokenNets {
         statistics: &InputStatistics,
         device: &Device,
         dtype: DType,
-    ) -> Result<Tensor> {
+    ) -> Result<(Tensor, Tensor)> {
         let (channels, width) = self.audio_shape;
         let frames = conditions.len();
         let row = AUDIO_ROWS * channels * width;
@@ -83,13 +83,14 @@ impl TokenNets {
             Ok(Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?)
         };
         let audio = self.audio_net.forward(&tensor(audio, &[frames, AUDIO_ROWS, channels, width])?)?;
+        let expression = tensor(expression, &[frames, EXPRESSION])?;
         let tokens = [
             self.audio.forward(&audio)?,
-            self.expression.forward(&tensor(expression, &[frames, EXPRESSION])?)?,
+            self.expression.forward(&expression)?,
             self.camera.forward(&tensor(camera, &[frames, 12])?)?,
             self.frame.forward(&tensor(frame, &[frames, FRAME_CODE])?)?,
         ];
-        Ok(Tensor::stack(&tokens, 1)?)
+        Ok((Tensor::stack(&tokens, 1)?, Tensor::cat(&[expression, audio], 1)?))
     }
 }
 

@@ -18,9 +18,9 @@ pub enum BackgroundType {
     /// One colour for each frame, drawn from the seed.
     Random,
     /// The torso of the source frame, black around it.
-    #[default]
     Torso,
     /// The torso of the source frame over the plate.
+    #[default]
     BgWithTorso,
     /// The source frame as it was filmed: the head is put back into the video.
     Gt,
@@ -87,15 +87,6 @@ impl BackgroundType {
     /// head would slide over a plate that stands still (SyncGaussianTalker forces 1 there as well).
     pub fn allows_lag(self) -> bool {
         !self.needs_scene()
-    }
-
-    /// The same background without its torso, for a dataset that has no `torso_imgs`.
-    pub fn without_torso(self) -> Self {
-        match self {
-            BackgroundType::Torso => BackgroundType::Black,
-            BackgroundType::BgWithTorso => BackgroundType::Scene,
-            other => other,
-        }
     }
 
     /// Paints the background of output frame `frame`, `size` = [width, height].
@@ -221,13 +212,6 @@ mod tests {
         {
             assert!(kind.paint(SIZE, &small, 0, 0).is_err(), "{kind}");
         }
-    }
-
-    #[test]
-    fn without_a_torso_the_rest_of_the_background_stays() {
-        assert_eq!(BackgroundType::Torso.without_torso(), BackgroundType::Black);
-        assert_eq!(BackgroundType::BgWithTorso.without_torso(), BackgroundType::Scene);
-        assert_eq!(BackgroundType::Gt.without_torso(), BackgroundType::Gt);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! ```
 //!
 //! * [`drive`] audio rows and the dataset's poses to the conditions of each frame, offline and live alike
+//! * [`voice_match`] a foreign voice brought to the levels of the one a head knows
 //! * [`smooth`] a steadier camera path
 //! * [`background`] what stands behind the head; [`compose`] the head over it; [`feather`] the seam between them
 //! * [`video`] a playable file with sound, by ffmpeg or without it
@@ -27,3 +28,4 @@ pub mod sheet;
 pub mod smooth;
 pub mod talker;
 pub mod video;
+pub mod voice_match;

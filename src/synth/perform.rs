@@ -115,8 +115,10 @@ impl Performer<'_> {
             for (k, frame) in frames.iter().enumerate() {
                 let color = &rendered.color[k * 3 * pixels..][..3 * pixels];
                 let alpha = &rendered.alpha[k * pixels..][..pixels];
-                let torso =
-                    if options.background.needs_torso() { dataset.torso(frame.source)? } else { None };
+                let torso = match options.background.needs_torso() {
+                    true => Some(dataset.torso(frame.source)?),
+                    false => None,
+                };
                 let source = match options.use_gt_mask || options.background.needs_original() {
                     true => Some(dataset.pixels(frame.source)?),
                     false => None,

@@ -168,7 +168,7 @@ impl<'a> Trainer<'a> {
             return Err(refuse(format!("statistics of {n} surfels"), s.gradient.len().to_string()));
         }
         trainer.statistics = s;
-        let (hard, seed) = (trainer.config.hard_mouths, trainer.config.seed);
+        let (hard, seed) = (trainer.config.hard_frames, trainer.config.seed);
         let frames = trainer.frames.len();
         trainer.sampler = Sampler::resume(progress.sampler, frames, hard, seed)
             .ok_or_else(|| refuse(format!("{frames} training frames"), "another number".into()))?;

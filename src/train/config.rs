@@ -1,6 +1,6 @@
 //! What a training run is told: defaults, then a preset (`arguments/*.toml`), then the command line.
 
-use crate::field::FieldConfig;
+use crate::field::{FieldConfig, TokenInputs};
 use crate::{Error, Result};
 use data_utils::dataset::Part;
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,8 @@ pub struct TrainConfig {
     pub lambda_dssim: f32,
     /// Weight of L1 over the lips' crop, fine stage.
     pub lambda_lips: f32,
+    /// Weight of L1 over the crop of eyes and brows, fine stage.
+    pub lambda_eyes: f32,
     /// Weight of the cross-entropy between alpha and mask.
     pub lambda_mask: f32,
     /// Weight of normal consistency.
@@ -85,8 +87,8 @@ pub struct TrainConfig {
 
     /// Steps between two that take LPIPS, from `perceptual_from` on.
     pub perceptual_every: u64,
-    /// Pixels the mask is made wider while training: labels flicker by as much, and a head that reaches past them
-    /// has no dark seam where they happen to lie further out.
+    /// Pixels on either side of the mask's edge in which labels flicker and hair is half transparent; there the head is
+    /// compared over the room it was filmed in (`bc.jpg`), not cut out.
     pub mask_margin: usize,
     /// Noise on the camera token while training, in deviations of the training cameras, so that a pose does not
     /// tell one frame from all others.
@@ -94,8 +96,8 @@ pub struct TrainConfig {
     /// The same on the blendshapes.
     pub expression_noise: f64,
 
-    /// Share of the frames drawn by how badly their mouth was drawn, 0..1.
-    pub hard_mouths: f64,
+    /// Share of the frames drawn by how badly their mouth and eyes were drawn, 0..1.
+    pub hard_frames: f64,
     /// Share of the frames whose frame code is frozen while training, so that it can be frozen when driven.
     pub frame_code_dropout: f64,
 
@@ -143,7 +145,7 @@ impl Default for TrainConfig {
             part: Part::Head,
             coarse_iterations: 3000,
             fine_iterations: 10000,
-            batch_size: 1,
+            batch_size: 4,
             max_points: 50_000,
             initial_share: 0.6,
             sh_degree: 1,
@@ -157,11 +159,12 @@ impl Default for TrainConfig {
             opacity_lr: 0.05,
             feature_lr: 2.5e-3,
             embedding_lr: 2.5e-3,
-            grid_lr: [5e-3, 5e-4],
-            deformation_lr: [7e-4, 7e-5],
+            grid_lr: [1e-2, 1e-3],
+            deformation_lr: [2e-3, 2e-4],
             fine_cloud_lr: 0.5,
             lambda_dssim: 0.2,
-            lambda_lips: 0.4,
+            lambda_lips: 1.0,
+            lambda_eyes: 0.5,
             lambda_mask: 0.1,
             lambda_normal: 0.02,
             lambda_distortion: 0.0,
@@ -177,8 +180,8 @@ impl Default for TrainConfig {
             perceptual_every: 2,
             mask_margin: 3,
             camera_noise: 0.3,
-            expression_noise: 0.3,
-            hard_mouths: 0.3,
+            expression_noise: 0.1,
+            hard_frames: 0.5,
             frame_code_dropout: 1.0,
             densify_from: 500,
             densify_until: 2500,
@@ -190,7 +193,11 @@ impl Default for TrainConfig {
             test_frames: 10,
             save_every: 5000,
             checkpoint_every: 1000,
-            field: FieldConfig::default(),
+            // A frame code is nothing a voice can give, and it learns frames by heart.
+            field: FieldConfig {
+                inputs: TokenInputs { frame: false, ..TokenInputs::default() },
+                ..FieldConfig::default()
+            },
         }
     }
 }
@@ -262,7 +269,7 @@ impl TrainConfig {
         }
         for (key, share) in [
             ("initial_share", self.initial_share),
-            ("hard_mouths", self.hard_mouths),
+            ("hard_frames", self.hard_frames),
             ("frame_code_dropout", self.frame_code_dropout),
         ] {
             if !(0.0..=1.0).contains(&share) {

@@ -3,10 +3,10 @@
 
 use super::config::TrainConfig;
 use super::sampler::Sampler;
-use crate::field::{Conditions, EXPRESSION};
+use crate::field::{Conditions, EXPRESSION, squashed, stretched};
 use data_utils::dataset::Dataset;
 
-/// Standard deviations of the training's cameras and blendshapes, the unit of the noise.
+/// Standard deviations of the training's cameras and stretched blendshapes, the unit of the noise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConditionNoise {
     camera: Vec<f32>,
@@ -20,20 +20,23 @@ impl ConditionNoise {
         let cameras: Vec<[f32; 12]> = frames.iter().map(|f| f.camera.token()).collect();
         ConditionNoise {
             camera: (0..12).map(|k| deviation(cameras.iter().map(|c| c[k]))).collect(),
-            expression: (0..EXPRESSION).map(|k| deviation(frames.iter().map(|f| f.expression[k]))).collect(),
+            expression: (0..EXPRESSION)
+                .map(|k| deviation(frames.iter().map(|f| stretched(f.expression[k]))))
+                .collect(),
         }
     }
 
     /// Adds normal noise to camera and expression; no noise draws no numbers.
     pub fn disturb(&self, conditions: &mut Conditions, config: &TrainConfig, sampler: &mut Sampler) {
-        for (values, deviations, share) in [
-            (conditions.camera.as_mut_slice(), &self.camera, config.camera_noise),
-            (conditions.expression.as_mut_slice(), &self.expression, config.expression_noise),
-        ] {
-            if share > 0.0 {
-                for (value, deviation) in values.iter_mut().zip(deviations) {
-                    *value += deviation * (share * normal(sampler)) as f32;
-                }
+        if config.camera_noise > 0.0 {
+            for (value, deviation) in conditions.camera.iter_mut().zip(&self.camera) {
+                *value += deviation * (config.camera_noise * normal(sampler)) as f32;
+            }
+        }
+        if config.expression_noise > 0.0 {
+            for (value, deviation) in conditions.expression.iter_mut().zip(&self.expression) {
+                let noise = deviation * (config.expression_noise * normal(sampler)) as f32;
+                *value = squashed(stretched(*value) + noise);
             }
         }
     }
@@ -69,7 +72,7 @@ mod tests {
                 frame: 0.0,
             };
             noise.disturb(&mut c, &config, &mut sampler);
-            assert_eq!(c.expression, [0.3; EXPRESSION]);
+            assert!(c.expression.iter().all(|e| (e - 0.3).abs() < 1e-6));
             seen.extend(c.camera);
         }
         let mean = seen.iter().sum::<f32>() / seen.len() as f32;

@@ -1,7 +1,9 @@
 //! How well held-out frames are drawn while training goes on.
 
+use super::shown::Shown;
+use super::step::Stage;
 use super::targets;
-use super::trainer::{Stage, Trainer};
+use super::trainer::Trainer;
 use crate::metrics::psnr::psnr_masked;
 use crate::metrics::ssim::ssim;
 use crate::raster::RasterSettings;
@@ -56,24 +58,30 @@ pub fn evaluate(trainer: &Trainer<'_>, count: usize) -> Result<Evaluation> {
                 trainer.head.draw(trainer.rasterizer, &conditions, &[camera], &settings)?
             }
         };
-        let target = targets::target(dataset, index, part, [0.0; 3], 0)?;
-        let pixels = target.mask.len();
-        let inside = |(at, c): (usize, &f32)| c.clamp(0.0, 1.0) * target.mask[at % pixels];
-        let drawn: Vec<f32> = rendered.color.iter().enumerate().map(inside).collect();
+        let target = [targets::target(dataset, index, part, [0.0; 3], &trainer.room)?];
+        let shown = Shown::of(&rendered, [0.0; 3], &target);
+        let [target] = target;
+        let truth: Vec<f32> = cut(&target.color, &target.mask);
+        let drawn = cut(&shown.color, &target.mask);
         let size = [rendered.height, rendered.width];
-        sums[0] += psnr_masked(&drawn, &target.color, &target.mask)?.unwrap_or(0.0);
-        sums[1] += ssim(&drawn, &target.color, size, None)?.unwrap_or(0.0);
+        sums[0] += psnr_masked(&drawn, &truth, &target.mask)?.unwrap_or(0.0);
+        sums[1] += ssim(&drawn, &truth, size, None)?.unwrap_or(0.0);
         let inside = f64::from(target.mask.iter().sum::<f32>().max(1.0));
         let difference = |(d, t): (&f32, &f32)| f64::from((d - t).abs());
-        sums[2] += drawn.iter().zip(&target.color).map(difference).sum::<f64>() / (3.0 * inside);
+        sums[2] += drawn.iter().zip(&truth).map(difference).sum::<f64>() / (3.0 * inside);
         if pairs.len() < SHOWN {
-            pairs.push((target.color, drawn));
+            pairs.push((truth, drawn));
         }
     }
     let [width, height] = dataset.size;
     let share = 1.0 / count as f64;
     let picture = Some(sheet(&pairs, width, height));
     Ok(Evaluation { psnr: sums[0] * share, ssim: sums[1] * share, l1: sums[2] * share, picture })
+}
+
+/// Planes `[3, rows, columns]` inside the mask, clipped to 0..1; black outside.
+fn cut(planes: &[f32], mask: &[f32]) -> Vec<f32> {
+    planes.iter().enumerate().map(|(at, c)| c.clamp(0.0, 1.0) * mask[at % mask.len()]).collect()
 }
 
 /// Encodes a picture as PNG.

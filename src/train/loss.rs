@@ -2,6 +2,7 @@
 //! SyncGaussianTalker's training, with its sums replaced by means so that image size does not matter).
 
 use super::config::TrainConfig;
+use super::shown::Shown;
 use super::surface::normal_consistency;
 use crate::metrics::ssim::SsimLoss;
 use crate::raster::{ImageGradients, Rendered};
@@ -11,16 +12,32 @@ use rayon::prelude::*;
 
 /// What one frame should look like.
 pub struct Target {
-    /// The frame inside the part's mask, the step's background outside, 0..1, `[3, rows, columns]`.
+    /// The frame inside the part's mask and where the room behind it is known, elsewhere the step's background; 0..1,
+    /// `[3, rows, columns]`.
     pub color: Vec<f32>,
     /// 1 inside the part, 0 outside, `[rows, columns]`.
     pub mask: Vec<f32>,
+    /// How much the mask is trusted, 0..1, `[rows, columns]`: less along its edge, where labels flicker.
+    pub trust: Vec<f32>,
+    /// Pixels in which the room behind the head is known.
+    pub room: Vec<Room>,
     /// Where audio may be listened to: face and neck, `[rows, columns]`.
     pub face_or_neck: Vec<bool>,
     /// Where expression may be listened to: the face, `[rows, columns]`.
     pub face: Vec<bool>,
     /// The lips' crop, when landmarks are known.
     pub lips: Option<Rect>,
+    /// The crop of eyes and brows, when landmarks are known.
+    pub eyes: Option<Rect>,
+}
+
+/// What stands behind the head in a pixel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Room {
+    /// The pixel, row·columns + column.
+    pub at: usize,
+    /// The colour, 0..1.
+    pub color: [f32; 3],
 }
 
 /// Which terms count in this step.
@@ -30,6 +47,8 @@ pub struct Weights {
     pub dssim: f32,
     /// L1 over the lips' crop.
     pub lips: f32,
+    /// L1 over the crop of eyes and brows.
+    pub eyes: f32,
     /// Cross-entropy of alpha and mask.
     pub mask: f32,
     /// Normal consistency.
@@ -49,6 +68,7 @@ impl Weights {
         Weights {
             dssim: config.lambda_dssim,
             lips: 0.0,
+            eyes: 0.0,
             mask: config.lambda_mask,
             normal: if surface { config.lambda_normal } else { 0.0 },
             distortion: if surface { config.lambda_distortion / (extent * extent) } else { 0.0 },
@@ -63,6 +83,7 @@ impl Weights {
         Weights {
             dssim: config.lambda_dssim,
             lips: config.lambda_lips,
+            eyes: config.lambda_eyes,
             mask: config.lambda_mask,
             normal: 0.0,
             distortion: 0.0,
@@ -94,6 +115,8 @@ pub struct LossTerms {
     pub dssim: f32,
     /// Mean |Δ| over the lips' crop.
     pub lips: f32,
+    /// Mean |Δ| over the crop of eyes and brows.
+    pub eyes: f32,
     /// Cross-entropy of alpha and mask.
     pub mask: f32,
     /// Normal consistency.
@@ -106,14 +129,14 @@ pub struct LossTerms {
     pub attention_expression: f32,
 }
 
-/// Loss, gradients and the mouth error of each frame.
+/// Loss, gradients and how hard each frame was.
 pub struct Loss {
     /// The terms.
     pub terms: LossTerms,
     /// With respect to the drawn images.
     pub gradients: ImageGradients,
-    /// Mean |Δ| over the lips' crop of each frame, 0 where it is not known.
-    pub mouth_errors: Vec<f32>,
+    /// Mean |Δ| over lips, eyes and brows of each frame, what moves most; 0 where landmarks are not known.
+    pub errors: Vec<f32>,
 }
 
 struct FrameLoss {
@@ -126,12 +149,14 @@ struct FrameLoss {
     distortion: Vec<f32>,
 }
 
-/// Scores a drawn batch against its targets. Frames are added in order, so the result does not depend on threads.
+/// Scores a drawn batch, and what it `shown` over its room, against its targets; the colour's gradient is that of what is
+/// shown ([`Shown::add_alpha_gradient`] takes it on to alpha). Frames are added in order, so the result does not depend on threads.
 ///
 /// # Errors
 /// [`crate::Error::Internal`] when the SSIM of an image cannot be taken.
 pub fn image_loss(
     rendered: &Rendered,
+    shown: &Shown,
     cameras: &[Camera],
     targets: &[Target],
     weights: &Weights,
@@ -139,19 +164,20 @@ pub fn image_loss(
     let frames: Vec<FrameLoss> = targets
         .par_iter()
         .enumerate()
-        .map(|(frame, target)| frame_loss(rendered, frame, &cameras[frame], target, weights))
+        .map(|(frame, target)| frame_loss(rendered, shown, frame, &cameras[frame], target, weights))
         .collect::<Result<_>>()?;
     let mut gradients = ImageGradients::default();
     let mut terms = LossTerms::default();
     let share = 1.0 / targets.len() as f32;
-    let mut mouth_errors = Vec::with_capacity(frames.len());
+    let mut errors = Vec::with_capacity(frames.len());
     for frame in &frames {
         let t = &frame.terms;
-        mouth_errors.push(t.lips);
+        errors.push(t.lips + t.eyes);
         for (sum, value) in [
             (&mut terms.l1, t.l1),
             (&mut terms.dssim, t.dssim),
             (&mut terms.lips, t.lips),
+            (&mut terms.eyes, t.eyes),
             (&mut terms.mask, t.mask),
             (&mut terms.normal, t.normal),
             (&mut terms.distortion, t.distortion),
@@ -174,16 +200,18 @@ pub fn image_loss(
     terms.total = (1.0 - weights.dssim) * terms.l1
         + weights.dssim * terms.dssim
         + weights.lips * terms.lips
+        + weights.eyes * terms.eyes
         + weights.mask * terms.mask
         + weights.normal * terms.normal
         + weights.distortion * terms.distortion
         + weights.attention_audio * terms.attention_audio
         + weights.attention_expression * terms.attention_expression;
-    Ok(Loss { terms, gradients, mouth_errors })
+    Ok(Loss { terms, gradients, errors })
 }
 
 fn frame_loss(
     rendered: &Rendered,
+    shown: &Shown,
     frame: usize,
     camera: &Camera,
     target: &Target,
@@ -191,7 +219,7 @@ fn frame_loss(
 ) -> Result<FrameLoss> {
     let (w, h) = (rendered.width, rendered.height);
     let n = w * h;
-    let color = &rendered.color[frame * 3 * n..][..3 * n];
+    let color = &shown.color[frame * 3 * n..][..3 * n];
     let alpha = &rendered.alpha[frame * n..][..n];
     let mut terms = LossTerms::default();
     let inside = target.mask.iter().sum::<f32>().max(1.0);
@@ -211,25 +239,17 @@ fn frame_loss(
         terms.dssim = (1.0 - value) as f32;
     }
 
-    if let Some(rect) = target.lips {
-        let (rows, cols) = (rect.row0..rect.row1.min(h), rect.col0..rect.col1.min(w));
-        let each = 1.0 / (3 * rows.len().max(1) * cols.len().max(1)) as f32;
-        let mut sum = 0.0f64;
-        for channel in 0..3 {
-            for row in rows.clone() {
-                for at in cols.clone().map(|col| channel * n + row * w + col) {
-                    let difference = color[at] - target.color[at];
-                    sum += f64::from(difference.abs());
-                    d_color[at] += weights.lips * each * sign(difference);
-                }
-            }
+    for (rect, weight, term) in
+        [(target.lips, weights.lips, &mut terms.lips), (target.eyes, weights.eyes, &mut terms.eyes)]
+    {
+        if let Some(rect) = rect {
+            *term = crop_l1(color, &target.color, [h, w], rect, weight, &mut d_color);
         }
-        terms.lips = sum as f32 * each;
     }
 
     let mut d_alpha = vec![0.0; if weights.mask > 0.0 || weights.normal > 0.0 { n } else { 0 }];
     if weights.mask > 0.0 {
-        terms.mask = cross_entropy(alpha, &target.mask, weights.mask, &mut d_alpha);
+        terms.mask = cross_entropy(alpha, target, weights.mask, &mut d_alpha);
     }
 
     let (mut d_normal, mut d_depth) = (Vec::new(), Vec::new());
@@ -279,16 +299,40 @@ fn frame_loss(
     })
 }
 
-/// Mean cross-entropy of alpha against the mask; adds its weighted gradient. Alpha is kept a little off 0 and 1,
-/// where the logarithm would blow up.
-fn cross_entropy(alpha: &[f32], mask: &[f32], weight: f32, gradient: &mut [f32]) -> f32 {
+/// Mean |Δ| over a crop of planes `[3, rows, columns]`; adds its weighted gradient.
+fn crop_l1(
+    color: &[f32],
+    target: &[f32],
+    [h, w]: [usize; 2],
+    rect: Rect,
+    weight: f32,
+    gradient: &mut [f32],
+) -> f32 {
+    let (rows, cols) = (rect.row0..rect.row1.min(h), rect.col0..rect.col1.min(w));
+    let each = 1.0 / (3 * rows.len().max(1) * cols.len().max(1)) as f32;
+    let mut sum = 0.0f64;
+    for channel in 0..3 {
+        for row in rows.clone() {
+            for at in cols.clone().map(|col| channel * h * w + row * w + col) {
+                let difference = color[at] - target[at];
+                sum += f64::from(difference.abs());
+                gradient[at] += weight * each * sign(difference);
+            }
+        }
+    }
+    sum as f32 * each
+}
+
+/// Mean cross-entropy of alpha against the mask as far as it is trusted; adds its weighted gradient. Alpha is kept a
+/// little off 0 and 1, where the logarithm would blow up.
+fn cross_entropy(alpha: &[f32], target: &Target, weight: f32, gradient: &mut [f32]) -> f32 {
     const EDGE: f32 = 1e-3;
     let each = 1.0 / alpha.len() as f32;
     let mut sum = 0.0f64;
-    for ((a, m), g) in alpha.iter().zip(mask).zip(gradient) {
+    for (((a, m), trust), g) in alpha.iter().zip(&target.mask).zip(&target.trust).zip(gradient) {
         let c = a.clamp(EDGE, 1.0 - EDGE);
-        sum -= f64::from(m * c.ln() + (1.0 - m) * (1.0 - c).ln());
-        *g += weight * each * (c - m) / (c * (1.0 - c));
+        sum -= f64::from(trust * (m * c.ln() + (1.0 - m) * (1.0 - c).ln()));
+        *g += weight * each * trust * (c - m) / (c * (1.0 - c));
     }
     sum as f32 * each
 }
@@ -304,103 +348,5 @@ fn sign(v: f32) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn noise(n: usize, seed: u32) -> Vec<f32> {
-        (0..n as u32)
-            .map(|i| {
-                ((i.wrapping_mul(2654435761).wrapping_add(seed.wrapping_mul(40503)) >> 8) % 1000) as f32
-                    / 1000.0
-            })
-            .collect()
-    }
-
-    fn case() -> (Rendered, Vec<Camera>, Vec<Target>, Weights) {
-        let (w, h) = (24usize, 20usize);
-        let n = w * h;
-        let rendered = Rendered {
-            frames: 2,
-            width: w,
-            height: h,
-            color: noise(6 * n, 1),
-            attention: noise(8 * n, 2),
-            alpha: noise(2 * n, 3).iter().map(|a| 0.2 + 0.6 * a).collect(),
-            depth: noise(2 * n, 4).iter().map(|a| 1.0 + 0.02 * a).collect(),
-            median: Vec::new(),
-            normal: noise(6 * n, 5),
-            distortion: noise(2 * n, 6),
-            radii: Vec::new(),
-            state: Box::new(()),
-        };
-        let camera_from_world = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
-        let camera = Camera {
-            camera_from_world,
-            fx: 40.0,
-            fy: 40.0,
-            cx: 11.5,
-            cy: 9.5,
-            width: w as u32,
-            height: h as u32,
-        };
-        let target = |seed| Target {
-            color: noise(3 * n, seed),
-            mask: noise(n, seed + 1).iter().map(|v| v.round()).collect(),
-            face_or_neck: noise(n, seed + 2).iter().map(|v| *v > 0.4).collect(),
-            face: noise(n, seed + 2).iter().map(|v| *v > 0.6).collect(),
-            lips: Some(Rect { row0: 8, row1: 14, col0: 6, col1: 16 }),
-        };
-        let weights = Weights {
-            dssim: 0.2,
-            lips: 0.4,
-            mask: 0.1,
-            normal: 0.0,
-            distortion: 0.3,
-            attention_audio: 0.4,
-            attention_expression: 0.4,
-        };
-        (rendered, vec![camera; 2], vec![target(10), target(20)], weights)
-    }
-
-    #[test]
-    fn gradients_agree_with_central_differences_of_the_total() {
-        let (mut rendered, cameras, targets, weights) = case();
-        let loss = image_loss(&rendered, &cameras, &targets, &weights).expect("scored");
-        let n = 24 * 20;
-        type Pick = fn(&mut Rendered) -> &mut Vec<f32>;
-        let cases: [(Pick, &Vec<f32>, usize); 4] = [
-            (|r| &mut r.color, &loss.gradients.color, 6 * n),
-            (|r| &mut r.alpha, &loss.gradients.alpha, 2 * n),
-            (|r| &mut r.attention, &loss.gradients.attention, 8 * n),
-            (|r| &mut r.distortion, &loss.gradients.distortion, 2 * n),
-        ];
-        for (kind, (pick, gradient, len)) in cases.into_iter().enumerate() {
-            assert_eq!(gradient.len(), len);
-            for at in (0..len).step_by(len / 23) {
-                let h = 2e-3f32;
-                let keep = pick(&mut rendered)[at];
-                let mut at_value = |v: f32| {
-                    pick(&mut rendered)[at] = v;
-                    f64::from(
-                        image_loss(&rendered, &cameras, &targets, &weights).expect("scored").terms.total,
-                    )
-                };
-                let slope = ((at_value(keep + h) - at_value(keep - h)) / f64::from(2.0 * h)) as f32;
-                at_value(keep);
-                assert!(
-                    (slope - gradient[at]).abs() < 0.05 * slope.abs() + 1e-4,
-                    "image {kind} at {at}: {} against {slope}",
-                    gradient[at]
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_perfect_picture_has_no_colour_loss() {
-        let (mut rendered, cameras, targets, weights) = case();
-        rendered.color = targets.iter().flat_map(|t| t.color.clone()).collect();
-        let terms = image_loss(&rendered, &cameras, &targets, &weights).expect("scored").terms;
-        assert!(terms.l1 == 0.0 && terms.lips == 0.0 && terms.dssim.abs() < 1e-5);
-    }
-}
+#[path = "loss_tests.rs"]
+mod tests;

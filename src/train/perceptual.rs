@@ -1,9 +1,9 @@
 //! The perceptual term: LPIPS on patches, one for each frame of a step, the lips as often as the rest.
 
 use super::loss::Target;
+use super::shown::Shown;
 use crate::Result;
 use crate::metrics::lpips::Lpips;
-use crate::raster::Rendered;
 use candle_core::Device;
 use std::path::Path;
 
@@ -26,20 +26,20 @@ impl Perceptual {
     }
 
     /// The mean LPIPS of one patch in each frame; adds `weight` times its gradient to `gradient`
-    /// (`[frames, 3, rows, columns]`). `dice` are two numbers in 0..1 for each frame: half of the patches lie on the
+    /// (`[frames, 3, rows, columns]`). `w` and `h` are columns and rows, `dice` two numbers in 0..1 for each frame: half of the patches lie on the
     /// lips where they are known, the others anywhere inside the mask's bounds.
     ///
     /// # Errors
     /// [`crate::Error::Internal`] when the network fails.
     pub fn add(
         &self,
-        rendered: &Rendered,
+        shown: &Shown,
+        [w, h]: [usize; 2],
         targets: &[Target],
         dice: &[[f64; 2]],
         weight: f32,
         gradient: &mut [f32],
     ) -> Result<f32> {
-        let (w, h) = (rendered.width, rendered.height);
         let side = self.side.min(w).min(h);
         let (n, share) = (w * h, 1.0 / targets.len() as f32);
         let mut total = 0.0;
@@ -50,7 +50,7 @@ impl Perceptual {
                     .map(|i| planes[i / (side * side) * n + (row + i / side % side) * w + col + i % side])
                     .collect()
             };
-            let drawn = cut(&rendered.color[frame * 3 * n..][..3 * n]);
+            let drawn = cut(&shown.color[frame * 3 * n..][..3 * n]);
             let (value, slope) =
                 self.lpips.distance_and_gradient(&drawn, &cut(&target.color), [side, side])?;
             total += value as f32 * share;
@@ -87,7 +87,16 @@ mod tests {
 
     fn target(lips: Option<Rect>) -> Target {
         let mask = (0..64 * 48).map(|i| f32::from(u8::from(i % 64 > 20 && i / 64 > 10))).collect();
-        Target { color: Vec::new(), mask, face_or_neck: Vec::new(), face: Vec::new(), lips }
+        Target {
+            color: Vec::new(),
+            trust: Vec::new(),
+            room: Vec::new(),
+            mask,
+            face_or_neck: Vec::new(),
+            face: Vec::new(),
+            lips,
+            eyes: None,
+        }
     }
 
     #[test]

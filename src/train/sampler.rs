@@ -1,10 +1,10 @@
 //! Which frames a step looks at: every frame once per epoch in a shuffled order, and between them frames
-//! whose mouth is drawn worst.
+//! whose mouth and eyes are drawn worst.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// How fast a frame's remembered mouth error follows the last one seen.
+/// How fast a frame's remembered error follows the last one seen.
 const MEMORY: f32 = 0.5;
 
 /// A seeded sampler whose whole state can be saved.
@@ -26,12 +26,12 @@ pub struct SamplerState {
     pub order: Vec<u32>,
     /// Place in that order.
     pub next: usize,
-    /// Remembered mouth error of each frame.
+    /// Remembered error of each frame.
     pub errors: Vec<f32>,
 }
 
 impl Sampler {
-    /// A sampler over `frames` frames; a share `hard_share` (0..1) of the draws goes to hard mouths.
+    /// A sampler over `frames` frames; a share `hard_share` (0..1) of the draws goes to hard frames.
     pub fn new(frames: usize, hard_share: f64, seed: u64) -> Self {
         Sampler {
             rng: ChaCha8Rng::seed_from_u64(seed),
@@ -66,7 +66,7 @@ impl Sampler {
         self.order[self.next - 1] as usize
     }
 
-    /// Remembers how badly the mouth of a frame was drawn; any non-negative measure, the same for all frames.
+    /// Remembers how badly a frame was drawn; any non-negative measure, the same for all frames.
     pub fn observe(&mut self, frame: usize, error: f32) {
         if error.is_finite() && error >= 0.0 {
             let seen = &mut self.errors[frame];
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_mouth_is_drawn_most_often() {
+    fn the_worst_frame_is_drawn_most_often() {
         let mut sampler = Sampler::new(20, 0.5, 2);
         (0..20).for_each(|i| sampler.observe(i, if i == 7 { 1.0 } else { 0.01 }));
         let sevens = (0..2000).filter(|_| sampler.draw() == 7).count();

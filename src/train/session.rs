@@ -4,7 +4,8 @@ use super::checkpoint;
 use super::config::TrainConfig;
 use super::evaluate::{Evaluation, evaluate};
 use super::events::Events;
-use super::trainer::{Stage, StepReport, Trainer};
+use super::step::{Stage, StepReport};
+use super::trainer::Trainer;
 use crate::raster::Rasterizer;
 use crate::surfel::init::Points;
 use crate::surfel::model_dir::{CfgArgs, ModelDir};
@@ -235,6 +236,7 @@ fn log(events: &mut Events, step: u64, report: &StepReport) -> Result<()> {
         ("l1", t.l1.into()),
         ("dssim", t.dssim.into()),
         ("lips", t.lips.into()),
+        ("eyes", t.eyes.into()),
         ("mask", t.mask.into()),
         ("normal", t.normal.into()),
         ("distortion", t.distortion.into()),

@@ -1,10 +1,13 @@
 //! From a frame of the dataset to what a step compares its drawing with.
 
 use super::config::{TrainBackground, TrainConfig};
-use super::loss::Target;
+use super::loss::{Room, Target};
 use super::sampler::Sampler;
 use crate::Result;
 use data_utils::dataset::{Dataset, FramePixels, Label, Part};
+
+/// How much a mask is trusted in the band along its edge.
+const EDGE_TRUST: f32 = 0.1;
 
 /// The colour behind head and target in this step.
 pub fn background(config: &TrainConfig, sampler: &mut Sampler) -> [f32; 3] {
@@ -15,7 +18,7 @@ pub fn background(config: &TrainConfig, sampler: &mut Sampler) -> [f32; 3] {
     }
 }
 
-/// What frame `index` should look like in front of `background`; the mask of the part is made `margin` pixels wider.
+/// What frame `index` should look like in front of `background`, and along its edge in front of the room it was filmed in.
 ///
 /// # Errors
 /// Those of reading the frame's files.
@@ -24,18 +27,80 @@ pub fn target(
     index: usize,
     part: Part,
     background: [f32; 3],
-    margin: usize,
+    edge: &RoomEdge,
 ) -> Result<Target> {
     let pixels = dataset.pixels(index)?;
-    let mask = widened(part_mask(&pixels, part), pixels.width as usize, margin);
+    let mask = part_mask(&pixels, part);
     let labelled = |bits: u8| pixels.labels.iter().map(|label| label & bits != 0).collect();
+    let room = edge.room(&pixels, &mask);
+    let mut color = masked_color(&pixels.rgb, &mask, background);
+    let mut trust = vec![1.0; mask.len()];
+    for Room { at, .. } in &room {
+        trust[*at] = EDGE_TRUST;
+        for channel in 0..3 {
+            color[channel * mask.len() + at] = f32::from(pixels.rgb[3 * at + channel]) / 255.0;
+        }
+    }
     Ok(Target {
-        color: masked_color(&pixels.rgb, &mask, background),
+        color,
         face_or_neck: labelled(Label::FACE | Label::NECK),
         face: labelled(Label::FACE),
         mask,
+        trust,
+        room,
         lips: dataset.frames[index].lips_rect(),
+        eyes: dataset.frames[index].eyes_rect(),
     })
+}
+
+/// The band along a mask's edge in which labels flicker and hair is half transparent. There a step compares the head over
+/// the filmed room with the filmed frame, and leaves it to the picture what is head and what is room. A band that is cut out
+/// by its label and laid over any colour instead learns a seam: dark where the label lay further in, of the
+/// room's colour where it lay further out.
+#[derive(Debug, Clone, Default)]
+pub struct RoomEdge {
+    margin: usize,
+    /// `[rows, columns, 3]`; empty without a plate.
+    plate: Vec<u8>,
+}
+
+impl RoomEdge {
+    /// A band of `margin` pixels on either side of the edge. Without a background plate there is none.
+    ///
+    /// # Errors
+    /// Those of reading the plate.
+    pub fn of(dataset: &Dataset, margin: usize) -> Result<Self> {
+        let plate = match dataset.has_background() && margin > 0 {
+            true => dataset.background()?.into_raw(),
+            false => Vec::new(),
+        };
+        Ok(RoomEdge { margin, plate })
+    }
+
+    /// What stands behind the head in the band: the plate towards the background, the filmed clothes on the clothes' side. The
+    /// head's own side of the edge to the clothes belongs to the head, which hides what is behind.
+    fn room(&self, pixels: &FramePixels, mask: &[f32]) -> Vec<Room> {
+        let width = pixels.width as usize;
+        if self.plate.len() != 3 * mask.len() {
+            return Vec::new();
+        }
+        let wider = |of: &dyn Fn(usize) -> bool| {
+            let seeds = (0..mask.len()).map(|at| f32::from(u8::from(of(at)))).collect();
+            widened(seeds, width, self.margin)
+        };
+        let free = |at: usize| mask[at] == 0.0 && pixels.labels[at] == 0;
+        let head = wider(&|at| mask[at] > 0.0);
+        let background = wider(&free);
+        let clothes = wider(&|at| mask[at] == 0.0 && pixels.labels[at] != 0);
+        let color = |bytes: &[u8], at: usize| std::array::from_fn(|c| f32::from(bytes[3 * at + c]) / 255.0);
+        let behind = |at: usize| match (mask[at] > 0.0, free(at)) {
+            (true, _) if background[at] > 0.0 && clothes[at] == 0.0 => Some(color(&self.plate, at)),
+            (false, true) if head[at] > 0.0 => Some(color(&self.plate, at)),
+            (false, false) if head[at] > 0.0 => Some(color(&pixels.rgb, at)),
+            _ => None,
+        };
+        (0..mask.len()).filter_map(|at| Some(Room { at, color: behind(at)? })).collect()
+    }
 }
 
 /// The part's mask as numbers, 1 inside, `[rows, columns]`.
@@ -105,6 +170,19 @@ mod tests {
                 assert_eq!(*value > 0.0, near(2, 3) || near(6, 8), "margin {margin} pixel {at}");
             }
         }
+    }
+
+    #[test]
+    fn along_the_edge_the_room_is_the_plate_or_the_clothes() {
+        // A row: background, background, head, head, head, clothes, clothes.
+        let labels = vec![0, 0, Label::HEAD, Label::HEAD, Label::HEAD, Label::TORSO, Label::TORSO];
+        let pixels = FramePixels { width: 7, height: 1, rgb: vec![51; 21], labels };
+        let mask = part_mask(&pixels, Part::Head);
+        let edge = RoomEdge { margin: 1, plate: vec![255; 21] };
+        let found: Vec<(usize, f32)> =
+            edge.room(&pixels, &mask).iter().map(|room| (room.at, room.color[0])).collect();
+        assert_eq!(found, [(1, 1.0), (2, 1.0), (5, 0.2)]);
+        assert!(RoomEdge::default().room(&pixels, &mask).is_empty());
     }
 
     #[test]

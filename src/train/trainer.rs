@@ -9,18 +9,18 @@ use super::moments::{CloudMoments, CloudRates};
 use super::perceptual::Perceptual;
 use super::sampler::Sampler;
 use super::schedule::{active_degree, log_linear};
-use super::targets;
+use super::shown::Shown;
+use super::step::{Clock, Stage, StepReport};
+use super::targets::{self, RoomEdge};
 use crate::field::{Conditions, FieldGradients};
 use crate::head::{Head, HeadSettings};
-use crate::raster::{RasterSettings, Rasterizer};
+use crate::raster::{ImageGradients, RasterSettings, Rasterizer};
 use crate::surfel::activate::{RawGradients, activate, activate_vjp};
 use crate::surfel::density::{self, DensityOptions, DensityStats};
 use crate::surfel::init;
 use crate::{Camera, Error, Result};
 use data_utils::dataset::Dataset;
 use rayon::prelude::*;
-use std::fmt;
-use std::time::{Duration, Instant};
 
 /// After this many steps in a row without finite numbers a run ends.
 const BAD_STEPS: u32 = 3;
@@ -28,64 +28,6 @@ const BAD_STEPS: u32 = 3;
 const MAX_SCALE: f32 = 0.1;
 /// Opacity the static stage starts from.
 const FIRST_OPACITY: f32 = 0.5;
-
-/// The stage a run is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    /// The cloud alone, the same for every frame.
-    Coarse,
-    /// The cloud and the field.
-    Fine,
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if *self == Stage::Coarse { "coarse" } else { "fine" })
-    }
-}
-
-/// Where the time of a step went.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct StepTimes {
-    /// Reading frames and making targets.
-    pub load: Duration,
-    /// The field, forward.
-    pub field_forward: Duration,
-    /// Parameters to drawn surfels, and gradients back.
-    pub activate: Duration,
-    /// Drawing.
-    pub raster_forward: Duration,
-    /// Scoring.
-    pub loss: Duration,
-    /// Gradients of the drawing.
-    pub raster_backward: Duration,
-    /// The field, backward.
-    pub field_backward: Duration,
-    /// Adam and density control.
-    pub optimiser: Duration,
-}
-
-/// What a step did.
-#[derive(Debug, Clone)]
-pub struct StepReport {
-    /// Stage of the step.
-    pub stage: Stage,
-    /// Number of the step in its stage, from 1.
-    pub step: u64,
-    /// True for the last step of the stage.
-    pub stage_ends: bool,
-    /// Loss terms.
-    pub terms: LossTerms,
-    /// LPIPS of the step's patches, 0 where it was not taken.
-    pub perceptual: f32,
-    /// Surfels after the step.
-    pub surfels: usize,
-    /// Steps skipped so far because a number was not finite.
-    pub skipped: u64,
-    /// Where the time went.
-    pub times: StepTimes,
-}
 
 /// A head being trained.
 pub struct Trainer<'a> {
@@ -106,6 +48,7 @@ pub struct Trainer<'a> {
     pub(super) skipped: u64,
     perceptual: Option<Perceptual>,
     noise: ConditionNoise,
+    pub(super) room: RoomEdge,
     bad_in_a_row: u32,
 }
 
@@ -176,12 +119,13 @@ impl<'a> Trainer<'a> {
             cloud_moments: CloudMoments::new(&head.cloud),
             field_moments: FieldMoments::new(&head.field),
             statistics: DensityStats::new(head.cloud.len()),
-            sampler: Sampler::new(frames.len(), config.hard_mouths, config.seed),
+            sampler: Sampler::new(frames.len(), config.hard_frames, config.seed),
             done: 0,
             skipped: 0,
             bad_in_a_row: 0,
             perceptual,
             noise: ConditionNoise::of(dataset),
+            room: RoomEdge::of(dataset, config.mask_margin)?,
             frames,
             config,
             head,
@@ -273,7 +217,7 @@ impl<'a> Trainer<'a> {
             return Ok(report(self, clock.times));
         }
         self.bad_in_a_row = 0;
-        view.picks.iter().zip(&drawn.mouth_errors).for_each(|(pick, e)| self.sampler.observe(*pick, *e));
+        view.picks.iter().zip(&drawn.errors).for_each(|(pick, e)| self.sampler.observe(*pick, *e));
         self.learn(step, steps, &drawn, field.as_ref())?;
         clock.lap(|t| &mut t.optimiser);
         Ok(report(self, clock.times))
@@ -288,10 +232,9 @@ impl<'a> Trainer<'a> {
             picks.iter().map(|_| self.sampler.unit() < self.config.frame_code_dropout).collect();
         let dice = picks.iter().map(|_| [self.sampler.unit(), self.sampler.unit()]).collect();
         let indices: Vec<usize> = picks.iter().map(|pick| self.frames[*pick]).collect();
-        let margin = self.config.mask_margin;
         let targets = indices
             .par_iter()
-            .map(|index| targets::target(self.dataset, *index, self.config.part, background, margin))
+            .map(|index| targets::target(self.dataset, *index, self.config.part, background, &self.room))
             .collect::<Result<_>>()?;
         let mut conditions = match stage {
             Stage::Coarse => Vec::new(),
@@ -321,14 +264,19 @@ impl<'a> Trainer<'a> {
         settings.background[..3].copy_from_slice(&view.background);
         let rendered = self.rasterizer.forward(&activated.batch(), &view.cameras, &settings)?;
         clock.lap(|t| &mut t.raster_forward);
-        let mut loss = image_loss(&rendered, &view.cameras, &view.targets, &view.weights)?;
+        let shown = Shown::of(&rendered, view.background, &view.targets);
+        let mut loss = image_loss(&rendered, &shown, &view.cameras, &view.targets, &view.weights)?;
         let perceptual = match &self.perceptual {
             Some(p) if view.perceptual => {
                 let weight = self.config.lambda_perceptual;
-                p.add(&rendered, &view.targets, &view.dice, weight, &mut loss.gradients.color)?
+                let size = [rendered.width, rendered.height];
+                p.add(&shown, size, &view.targets, &view.dice, weight, &mut loss.gradients.color)?
             }
             _ => 0.0,
         };
+        let ImageGradients { color, alpha, .. } = &mut loss.gradients;
+        alpha.resize(rendered.alpha.len(), 0.0);
+        shown.add_alpha_gradient(&view.targets, color, alpha);
         clock.lap(|t| &mut t.loss);
         let gradients = self.rasterizer.backward(
             &activated.batch(),
@@ -344,7 +292,7 @@ impl<'a> Trainer<'a> {
             finite: loss.terms.total.is_finite() && finite(&raw),
             terms: loss.terms,
             perceptual,
-            mouth_errors: loss.mouth_errors,
+            errors: loss.errors,
             raw,
             radii: rendered.radii,
             screen: gradients.screen,
@@ -422,29 +370,10 @@ struct Drawn {
     finite: bool,
     terms: LossTerms,
     perceptual: f32,
-    mouth_errors: Vec<f32>,
+    errors: Vec<f32>,
     raw: RawGradients,
     radii: Vec<u32>,
     screen: Vec<f32>,
-}
-
-/// Where the time of a step goes.
-struct Clock {
-    last: Instant,
-    times: StepTimes,
-}
-
-impl Clock {
-    fn start() -> Self {
-        Clock { last: Instant::now(), times: StepTimes::default() }
-    }
-
-    /// Counts the time since the last lap to `part`.
-    fn lap(&mut self, part: impl FnOnce(&mut StepTimes) -> &mut Duration) {
-        let now = Instant::now();
-        *part(&mut self.times) += now - self.last;
-        self.last = now;
-    }
 }
 
 fn finite(raw: &RawGradients) -> bool {

@@ -47,6 +47,15 @@ pub(super) fn lips(points: &Points68, size: [u32; 2]) -> Option<Rect> {
     clip([row - half, row + half, col - half, col + half], size)
 }
 
+/// Eyes and brows: their bounds, a quarter of the height taller at the top, where brows rise to, and a tenth at the
+/// bottom.
+pub(super) fn eyes(points: &Points68, size: [u32; 2]) -> Option<Rect> {
+    let [brows, eyes] = [extremes(points, 17..27), extremes(points, 36..48)];
+    let (row0, row1) = (brows[2].min(eyes[2]), brows[3].max(eyes[3]));
+    let height = row1 - row0;
+    clip([row0 - height / 4, row1 + height / 10, brows[0].min(eyes[0]), brows[1].max(eyes[1])], size)
+}
+
 /// Smallest and largest column, smallest and largest row, whole pixels.
 fn extremes(points: &Points68, range: std::ops::Range<usize>) -> [i64; 4] {
     let of = |axis: usize| points[range.clone()].iter().map(move |p| p[axis]);

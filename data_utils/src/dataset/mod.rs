@@ -33,6 +33,7 @@ mod pixels;
 mod points;
 mod rows;
 mod scale;
+mod torso;
 mod transforms;
 pub mod write;
 
@@ -47,7 +48,7 @@ use crate::camera::Camera;
 use crate::error::{Error, Result};
 use crate::formats::ply::PointCloud;
 use cache::Cache;
-use image::{RgbImage, RgbaImage};
+use image::RgbImage;
 use pixels::Store;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -104,9 +105,9 @@ impl FrameMeta {
         landmarks::lips(self.landmarks.as_ref()?, self.size())
     }
 
-    /// Bounds of both eyes.
-    pub fn eye_rect(&self) -> Option<Rect> {
-        landmarks::bounds(self.landmarks.as_ref()?, 36..48, self.size())
+    /// The rectangle around eyes and brows.
+    pub fn eyes_rect(&self) -> Option<Rect> {
+        landmarks::eyes(self.landmarks.as_ref()?, self.size())
     }
 
     /// Bounds of all landmarks.
@@ -187,29 +188,9 @@ impl Dataset {
         self.cache.bytes()
     }
 
-    /// Neck and torso of `frames[index]` to be laid under the head (straight alpha), where the dataset has them.
-    pub fn torso(&self, index: usize) -> Result<Option<RgbaImage>> {
-        let path = self.store.dir.join("torso_imgs").join(format!("{}.png", self.frame(index)?.img_id));
-        if !path.exists() {
-            return Ok(None);
-        }
-        let mut picture = self.store.open(&path)?.into_rgba8();
-        if self.size == self.store.stored {
-            return Ok(Some(picture));
-        }
-        // Averaging needs colours weighted by their alpha, or the edge takes the colour of what is not there.
-        picture.pixels_mut().for_each(|p| {
-            let alpha = u16::from(p.0[3]);
-            (0..3).for_each(|c| p.0[c] = (u16::from(p.0[c]) * alpha / 255) as u8);
-        });
-        let small = scale::area(picture.as_raw(), self.store.stored, 4, self.size);
-        let mut small = RgbaImage::from_raw(self.size[0], self.size[1], small)
-            .ok_or_else(|| Error::Internal("a scaled torso of the wrong length".into()))?;
-        small.pixels_mut().for_each(|p| {
-            let alpha = u16::from(p.0[3].max(1));
-            (0..3).for_each(|c| p.0[c] = (u16::from(p.0[c]) * 255 / alpha).min(255) as u8);
-        });
-        Ok(Some(small))
+    /// Whether there is a background plate.
+    pub fn has_background(&self) -> bool {
+        self.background.is_some()
     }
 
     /// The background plate, black where the dataset has none.

@@ -107,7 +107,7 @@ fn gradients_agree_with_central_differences() {
             let scale = of_graph.iter().fold(1e-6, |m: f64, v| m.max(v.abs()));
             assert!(of_graph.iter().any(|v| *v != 0.0), "{name} has no influence");
             for k in (0..start.len()).step_by(start.len().div_ceil(5)) {
-                let h = 1e-6;
+                let h = 1e-5;
                 let at = |v: f64| {
                     let mut moved = start.clone();
                     moved[k] = v;

@@ -195,7 +195,7 @@ mod tests {
         }
         assert!(pixels.labels.iter().filter(|l| **l == 0).count() > 500);
         assert!(read.initial_points().unwrap().positions.len() > 8_000);
-        assert!(read.torso(0).unwrap().is_some());
+        assert!(read.has_torsos());
     }
 
     #[test]

@@ -1,0 +1,37 @@
+//! What the rows need to know of some frames: everything the tokens decide, folded into small matrices.
+
+use super::attention::FoldedLayer;
+use super::{Conditions, Field};
+use crate::Result;
+use candle_core::Tensor;
+
+/// The folded matrices of some frames.
+pub(super) struct Folded {
+    /// One for each layer.
+    pub(super) layers: Vec<FoldedLayer>,
+    /// Weights of the heads' last layers, `[b, columns, head_width]` each.
+    pub(super) heads: Vec<Tensor>,
+}
+
+impl Folded {
+    /// Number of frames.
+    pub(super) fn frames(&self) -> Result<usize> {
+        Ok(self.heads[0].dim(0)?)
+    }
+
+    /// Every matrix, layer after layer and then the heads; the first dimension is the frame.
+    pub(super) fn tensors(&self) -> Vec<&Tensor> {
+        let layers = self.layers.iter().flat_map(|l| [&l.score, &l.score_bias, &l.answer]);
+        layers.chain(&self.heads).collect()
+    }
+}
+
+impl Field {
+    pub(super) fn fold(&self, conditions: &[Conditions]) -> Result<Folded> {
+        let (tokens, drives) = self.tokens.forward(conditions, &self.statistics, &self.device, self.dtype)?;
+        Ok(Folded {
+            layers: self.layers.iter().map(|layer| layer.fold(&tokens)).collect::<Result<_>>()?,
+            heads: self.heads.fold(&drives)?,
+        })
+    }
+}

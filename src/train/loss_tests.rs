@@ -1,0 +1,110 @@
+//! Statements about the image losses.
+
+use super::*;
+
+fn noise(n: usize, seed: u32) -> Vec<f32> {
+    (0..n as u32)
+        .map(|i| {
+            ((i.wrapping_mul(2654435761).wrapping_add(seed.wrapping_mul(40503)) >> 8) % 1000) as f32 / 1000.0
+        })
+        .collect()
+}
+
+fn case() -> (Rendered, Vec<Camera>, Vec<Target>, Weights) {
+    let (w, h) = (24usize, 20usize);
+    let n = w * h;
+    let rendered = Rendered {
+        frames: 2,
+        width: w,
+        height: h,
+        color: noise(6 * n, 1),
+        attention: noise(8 * n, 2),
+        alpha: noise(2 * n, 3).iter().map(|a| 0.2 + 0.6 * a).collect(),
+        depth: noise(2 * n, 4).iter().map(|a| 1.0 + 0.02 * a).collect(),
+        median: Vec::new(),
+        normal: noise(6 * n, 5),
+        distortion: noise(2 * n, 6),
+        radii: Vec::new(),
+        state: Box::new(()),
+    };
+    let camera_from_world = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
+    let camera = Camera {
+        camera_from_world,
+        fx: 40.0,
+        fy: 40.0,
+        cx: 11.5,
+        cy: 9.5,
+        width: w as u32,
+        height: h as u32,
+    };
+    let target = |seed| Target {
+        color: noise(3 * n, seed),
+        mask: noise(n, seed + 1).iter().map(|v| v.round()).collect(),
+        trust: noise(n, seed + 3),
+        room: (0..n / 3).map(|k| Room { at: 2 * k, color: [0.3, 0.9, k as f32 / n as f32] }).collect(),
+        face_or_neck: noise(n, seed + 2).iter().map(|v| *v > 0.4).collect(),
+        face: noise(n, seed + 2).iter().map(|v| *v > 0.6).collect(),
+        lips: Some(Rect { row0: 8, row1: 14, col0: 6, col1: 16 }),
+        eyes: Some(Rect { row0: 2, row1: 9, col0: 3, col1: 20 }),
+    };
+    let weights = Weights {
+        dssim: 0.2,
+        lips: 0.4,
+        eyes: 0.3,
+        mask: 0.1,
+        normal: 0.0,
+        distortion: 0.3,
+        attention_audio: 0.4,
+        attention_expression: 0.4,
+    };
+    (rendered, vec![camera; 2], vec![target(10), target(20)], weights)
+}
+
+fn scored(rendered: &Rendered, cameras: &[Camera], targets: &[Target], weights: &Weights) -> Loss {
+    let shown = Shown::of(rendered, [0.2, 0.4, 0.6], targets);
+    let mut loss = image_loss(rendered, &shown, cameras, targets, weights).expect("scored");
+    let ImageGradients { color, alpha, .. } = &mut loss.gradients;
+    shown.add_alpha_gradient(targets, color, alpha);
+    loss
+}
+
+#[test]
+fn gradients_agree_with_central_differences_of_the_total() {
+    let (mut rendered, cameras, targets, weights) = case();
+    let loss = scored(&rendered, &cameras, &targets, &weights);
+    let n = 24 * 20;
+    type Pick = fn(&mut Rendered) -> &mut Vec<f32>;
+    let cases: [(Pick, &Vec<f32>, usize); 4] = [
+        (|r| &mut r.color, &loss.gradients.color, 6 * n),
+        (|r| &mut r.alpha, &loss.gradients.alpha, 2 * n),
+        (|r| &mut r.attention, &loss.gradients.attention, 8 * n),
+        (|r| &mut r.distortion, &loss.gradients.distortion, 2 * n),
+    ];
+    for (kind, (pick, gradient, len)) in cases.into_iter().enumerate() {
+        assert_eq!(gradient.len(), len);
+        for at in (0..len).step_by(len / 23) {
+            let h = 2e-3f32;
+            let keep = pick(&mut rendered)[at];
+            let mut at_value = |v: f32| {
+                pick(&mut rendered)[at] = v;
+                f64::from(scored(&rendered, &cameras, &targets, &weights).terms.total)
+            };
+            let slope = ((at_value(keep + h) - at_value(keep - h)) / f64::from(2.0 * h)) as f32;
+            at_value(keep);
+            assert!(
+                (slope - gradient[at]).abs() < 0.05 * slope.abs() + 1e-4,
+                "image {kind} at {at}: {} against {slope}",
+                gradient[at]
+            );
+        }
+    }
+}
+
+#[test]
+fn a_perfect_picture_has_no_colour_loss() {
+    let (mut rendered, cameras, targets, weights) = case();
+    rendered.alpha.fill(1.0);
+    rendered.color = targets.iter().flat_map(|t| t.color.clone()).collect();
+    let terms = scored(&rendered, &cameras, &targets, &weights).terms;
+    assert!(terms.l1 == 0.0 && terms.lips == 0.0 && terms.eyes == 0.0 && terms.dssim.abs() < 1e-5);
+}
