@@ -2,6 +2,7 @@
 //! synced, the final name by rename, the folder synced.
 
 use crate::error::{Error, Result};
+use image::RgbImage;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,15 @@ pub fn write_atomic(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::R
 /// Writes `bytes` to `path` as a whole or not at all.
 pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     write_atomic(path, |w| w.write_all(bytes))
+}
+
+/// A picture as the bytes of a PNG file.
+pub fn png(picture: &RgbImage) -> Result<Vec<u8>> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture
+        .write_to(&mut bytes, image::ImageFormat::Png)
+        .map_err(|e| Error::Internal(format!("a picture as PNG: {e}")))?;
+    Ok(bytes.into_inner())
 }
 
 /// Reads a whole file, refusing one larger than `limit` bytes before any memory is taken for it.

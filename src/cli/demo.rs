@@ -7,6 +7,7 @@ use super::progress::{Progress, duration};
 use super::watcher::TrainingWatcher;
 use crate::head::Head;
 use crate::metrics::landmarks::correlation;
+use crate::metrics::planes::{mask_numbers, masked_planes};
 use crate::metrics::psnr::psnr_masked;
 use crate::metrics::report::{Column, Figure, Mean, Report};
 use crate::metrics::ssim::ssim;
@@ -256,12 +257,9 @@ impl<'a> Comparison<'a> {
     fn see(&mut self, finished: &Finished<'_>) -> Result<()> {
         let truth = &self.filmed[finished.number];
         let inside = |region: &Region| matches!(region, Region::Head | Region::Neck);
-        let mask: Vec<f32> = truth.regions.iter().map(|r| f32::from(u8::from(inside(r)))).collect();
-        let n = mask.len();
-        let planes = |rgb: &[u8]| -> Vec<f32> {
-            (0..3 * n).map(|i| f32::from(rgb[i % n * 3 + i / n]) / 255.0 * mask[i % n]).collect()
-        };
-        let (drawn, filmed) = (planes(finished.picture), planes(truth.rgb.as_raw()));
+        let mask = mask_numbers(&truth.regions.iter().map(inside).collect::<Vec<bool>>());
+        let [drawn, filmed] =
+            [finished.picture, truth.rgb.as_raw().as_slice()].map(|rgb| masked_planes(rgb, &mask, [0.0; 3]));
         psnr_masked(&drawn, &filmed, &mask)?.into_iter().for_each(|v| self.psnr.add(v));
         let side = self.size as usize;
         ssim(&drawn, &filmed, [side, side], None)?.into_iter().for_each(|v| self.ssim.add(v));

@@ -59,9 +59,9 @@ pub struct FieldConfig {
     /// so the fine stage begins with the picture the coarse stage ended with. SyncGaussianTalker has 0.1, which was
     /// worse on a made-up mouth and brow: rms error 0.0037 against 0.0031 after 400 steps, held out 0.0039 against 0.0035.
     pub head_gain: f64,
-    /// Whether the last layers of the heads follow blendshapes and sound linearly, as a blendshape model does, beside what
-    /// the attention says. Layer norms bound what a token can say; a brow raised twice as high as ever in training
-    /// should still go twice as far.
+    /// Whether the heads also follow sound and blendshapes linearly, as a blendshape model does, as far as a surfel attends to
+    /// them. Layer norms bound what a token can say; a brow raised twice as high as ever in training should still go
+    /// twice as far.
     pub driven_heads: bool,
     /// Which tokens hear their input.
     pub inputs: TokenInputs,

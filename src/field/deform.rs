@@ -264,7 +264,7 @@ impl Field {
         let attention = attention.ok_or_else(|| Error::Internal("a field has at least one layer".into()))?;
         let attention = (attention / self.layers.len() as f64)?;
         Ok(Deformation {
-            packed: Tensor::cat(&[self.heads.forward(&x, &folded.heads)?, attention], D::Minus1)?,
+            packed: Tensor::cat(&[self.heads.forward(&x, &attention, &folded.heads)?, attention], D::Minus1)?,
         })
     }
 

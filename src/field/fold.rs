@@ -9,14 +9,14 @@ use candle_core::Tensor;
 pub(super) struct Folded {
     /// One for each layer.
     pub(super) layers: Vec<FoldedLayer>,
-    /// Weights of the heads' last layers, `[b, columns, head_width]` each.
+    /// The heads' driven layers, `[b, columns, head_width]` each.
     pub(super) heads: Vec<Tensor>,
 }
 
 impl Folded {
     /// Number of frames.
     pub(super) fn frames(&self) -> Result<usize> {
-        Ok(self.heads[0].dim(0)?)
+        Ok(self.layers[0].score.dim(0)?)
     }
 
     /// Every matrix, layer after layer and then the heads; the first dimension is the frame.

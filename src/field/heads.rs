@@ -1,7 +1,8 @@
 //! Five output heads, and the columns of the packed deformation.
 //!
-//! A head is ReLU, linear, ReLU, linear. The weights of its last layer are linear in the frame's drives (blendshapes and
-//! sound), so a head is a blendshape model over learned features of a surfel; per surfel that costs nothing. The hidden layers of all five are one matrix, `heads.hidden`, one head under the
+//! A head is ReLU, linear, ReLU, linear. Beside its last layer stand two that are linear in what drives the frame, sound and
+//! blendshapes, each as loud as the surfel attends to that token: a blendshape model over learned features, for those
+//! surfels that listen. The hidden layers of all five are one matrix, `heads.hidden`, one head under the
 //! other, so that they are one product.
 
 use super::audio_net::AUDIO_FEATURES;
@@ -11,8 +12,9 @@ use crate::Result;
 use candle_core::{D, Tensor};
 use std::ops::Range;
 
-/// Numbers that drive the heads: blendshapes, then what the audio net says.
-pub(super) const DRIVES: usize = EXPRESSION + AUDIO_FEATURES;
+/// What drives the heads beside the attention: the tokens' index, name and width.
+pub(super) const DRIVES: [(usize, &str, usize); 2] =
+    [(0, "audio", AUDIO_FEATURES), (1, "expression", EXPRESSION)];
 
 /// Number of heads.
 pub(super) const HEADS: usize = 5;
@@ -71,8 +73,8 @@ pub(super) struct Heads {
     pub(super) hidden: Dense,
     /// The last layer of each head.
     pub(super) last: Vec<Dense>,
-    /// What a unit of each drive adds to the weights of each head, `[drives, columns·head_width]`; none where the heads
-    /// are not driven.
+    /// What a unit of each drive adds to each head, head after head and drive after drive,
+    /// `[width of the drive, columns·head_width]`; none where the heads are not driven.
     driven: Vec<Tensor>,
     /// Factor of the position columns, units of the dataset.
     pub(super) reach: f64,
@@ -99,42 +101,41 @@ impl Heads {
             let bias = p.add(format!("heads.{name}.bias"), &[columns.len()], Init::Constant(0.0))?;
             last.push(Dense { weight, bias: Some(bias) });
             if config.driven_heads {
-                // All drives together move a new field as far as the attention does.
-                let gain = config.head_gain / (DRIVES as f64).sqrt();
-                let init = Init::xavier(gain, config.head_width, columns.len());
-                let shape = [DRIVES, columns.len() * config.head_width];
-                driven.push(p.add(format!("heads.{name}.driven"), &shape, init)?);
+                for (_, drive, count) in DRIVES {
+                    // All drives together move a new field as far as the attention does.
+                    let gain = config.head_gain / (count as f64).sqrt();
+                    let init = Init::xavier(gain, config.head_width, columns.len());
+                    let shape = [count, columns.len() * config.head_width];
+                    driven.push(p.add(format!("heads.{name}.{drive}"), &shape, init)?);
+                }
             }
         }
         let reach = config.position_range * f64::from(extent);
         Ok(Heads { hidden, last, driven, reach, width: config.head_width })
     }
 
-    /// The weights of the last layers in some frames, `[b, columns, head_width]` each, for drives `[b, DRIVES]`.
-    pub(super) fn fold(&self, drives: &Tensor) -> Result<Vec<Tensor>> {
-        let frames = drives.dim(0)?;
-        let weights = self.last.iter().enumerate().map(|(i, head)| {
-            let (columns, width) = head.weight.dims2()?;
-            let still = head.weight.unsqueeze(0)?;
-            Ok(match self.driven.get(i) {
-                Some(driven) => {
-                    drives.matmul(driven)?.reshape((frames, columns, width))?.broadcast_add(&still)?
-                }
-                None => still.broadcast_as((frames, columns, width))?.contiguous()?,
-            })
+    /// The driven layers in some frames, `[b, columns, head_width]` each, head after head and drive after drive, for
+    /// [`DRIVES`] `[b, width]` each.
+    pub(super) fn fold(&self, drives: &[Tensor]) -> Result<Vec<Tensor>> {
+        let folded = self.driven.iter().enumerate().map(|(i, driven)| {
+            let drive = &drives[i % DRIVES.len()];
+            let shape = (drive.dim(0)?, self.last[i / DRIVES.len()].weight.dim(0)?, self.width);
+            Ok(drive.matmul(driven)?.reshape(shape)?)
         });
-        weights.collect()
+        folded.collect()
     }
 
-    /// Rows `[b, n, width]` to the columns before the attention, with the weights of [`Heads::fold`].
-    pub(super) fn forward(&self, x: &Tensor, folded: &[Tensor]) -> Result<Tensor> {
+    /// Rows `[b, n, width]` and attention `[b, n, 4]` to the columns before the attention, with the layers of
+    /// [`Heads::fold`].
+    pub(super) fn forward(&self, x: &Tensor, attention: &Tensor, folded: &[Tensor]) -> Result<Tensor> {
         let hidden = self.hidden.forward(&x.relu()?)?.relu()?;
         let mut columns = Vec::with_capacity(HEADS);
-        for (i, (head, weight)) in self.last.iter().zip(folded).enumerate() {
+        for (i, head) in self.last.iter().enumerate() {
             let part = hidden.narrow(D::Minus1, i * self.width, self.width)?.contiguous()?;
-            let mut out = part.matmul(&weight.transpose(1, 2)?.contiguous()?)?;
-            if let Some(bias) = &head.bias {
-                out = out.broadcast_add(bias)?;
+            let mut out = head.forward(&part)?;
+            for ((token, ..), layer) in DRIVES.iter().zip(folded.iter().skip(i * DRIVES.len())) {
+                let driven = part.matmul(&layer.transpose(1, 2)?.contiguous()?)?;
+                out = (out + driven.broadcast_mul(&attention.narrow(D::Minus1, *token, 1)?)?)?;
             }
             columns.push(if i == 0 { (out * self.reach)? } else { out });
         }

@@ -4,7 +4,7 @@
 //! Plain slices, row-major. Weights are `[outputs, inputs]`; J = 4·heads attention columns, column h·4 + t.
 
 use super::attention::NORM_EPSILON;
-use super::heads::HEADS;
+use super::heads::{DRIVES, HEADS};
 use super::matrix::{Matrix, fill_rows, multiply, multiply_part};
 use super::triplane::{Site, product, sample_three};
 use super::{Layout, TOKENS};
@@ -62,7 +62,7 @@ pub(super) struct LayerValues {
 #[derive(Debug, Clone, Default)]
 pub(super) struct FrameValues {
     pub(super) layers: Vec<FrameLayer>,
-    /// Weights of the heads' last layers, `[columns, hidden]`.
+    /// The heads' driven layers, `[columns, hidden]`, head after head and drive after drive.
     pub(super) heads: Vec<Vec<f32>>,
 }
 
@@ -83,8 +83,7 @@ pub(super) struct RowValues {
     pub(super) query: DenseValues,
     pub(super) layers: Vec<LayerValues>,
     pub(super) hidden: DenseValues,
-    /// Biases of the heads' last layers.
-    pub(super) heads: Vec<Vec<f32>>,
+    pub(super) heads: Vec<DenseValues>,
     pub(super) frames: Vec<FrameValues>,
 }
 
@@ -99,7 +98,9 @@ impl RowValues {
             }
         }
         out.extend([&mut self.hidden.weight, &mut self.hidden.bias]);
-        out.extend(&mut self.heads);
+        for head in &mut self.heads {
+            out.extend([&mut head.weight, &mut head.bias]);
+        }
         for frame in &mut self.frames {
             for layer in &mut frame.layers {
                 out.extend([&mut layer.score, &mut layer.score_bias, &mut layer.answer]);
@@ -152,6 +153,8 @@ pub(super) struct Trace {
     pub(super) rows: Vec<f32>,
     /// Hidden layer of the heads after ReLU, `[rows, 5·hidden]`.
     pub(super) hidden: Vec<f32>,
+    /// What a drive adds to one head.
+    pub(super) driven: Vec<f32>,
 }
 
 /// The planes' values, `[scales][3]`.
@@ -280,10 +283,20 @@ pub(super) fn forward(
     for (i, (_, range)) in w.layout.heads().into_iter().enumerate() {
         let part = Matrix::part(&trace.hidden, rows, HEADS * w.hidden, i * w.hidden, w.hidden);
         for row in packed.chunks_exact_mut(columns) {
-            row[range.clone()].copy_from_slice(&values.heads[i]);
+            row[range.clone()].copy_from_slice(&values.heads[i].bias);
         }
-        let weight = Matrix::new(&values.frames[frame].heads[i], range.len(), w.hidden).t();
+        let weight = Matrix::new(&values.heads[i].weight, range.len(), w.hidden).t();
         multiply_part(packed, columns, range.start, 1.0, part, weight);
+        let driven = values.frames[frame].heads.iter().skip(i * DRIVES.len());
+        for ((token, ..), layer) in DRIVES.iter().zip(driven) {
+            trace.driven.resize(rows * range.len(), 0.0);
+            multiply(&mut trace.driven, 0.0, part, Matrix::new(layer, range.len(), w.hidden).t());
+            let per_row = packed.chunks_exact_mut(columns).zip(trace.driven.chunks_exact(range.len()));
+            for (row, driven) in per_row {
+                let share = row[w.layout.attention.start + token];
+                row[range.clone()].iter_mut().zip(driven).for_each(|(v, d)| *v += share * d);
+            }
+        }
     }
     for row in packed.chunks_exact_mut(columns) {
         row[w.layout.position.clone()].iter_mut().for_each(|v| *v *= w.reach);

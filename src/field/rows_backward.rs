@@ -5,13 +5,14 @@
 //! and the groups are added in order: the result does not depend on the number of threads.
 
 use super::TOKENS;
-use super::heads::HEADS;
+use super::heads::{DRIVES, HEADS};
 use super::matrix::{Matrix, add_rows, multiply, multiply_part};
 use super::rows::{
     CHUNK, DenseValues, LayerTrace, Planes, RowValues, Trace, Widths, dense, forward, gather, sum,
 };
 use super::triplane::{PLANES, Site, product_backward, scatter};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Groups of chunks; more than the cores of most machines, few enough that adding them costs nothing.
 const GROUPS: usize = 32;
@@ -86,6 +87,8 @@ struct Chunk<'a> {
     hidden: Vec<f32>,
     rows: Vec<f32>,
     spare: Vec<f32>,
+    attention: Vec<f32>,
+    driven: Vec<f32>,
 }
 
 impl<'a> Chunk<'a> {
@@ -104,6 +107,8 @@ impl<'a> Chunk<'a> {
             hidden: vec![],
             rows: vec![],
             spare: vec![],
+            attention: vec![],
+            driven: vec![],
         }
     }
 
@@ -130,6 +135,10 @@ impl<'a> Chunk<'a> {
             self.out.resize(rows * columns, 0.0);
             forward(w, self.values, frame, &self.queries, &mut self.out, &mut self.trace);
             // The output is not needed any more; its place takes the gradient.
+            self.attention.clear();
+            for row in self.out.chunks_exact(columns) {
+                self.attention.extend_from_slice(&row[w.layout.attention.clone()]);
+            }
             let start = (frame * self.n + first) * columns;
             self.out.copy_from_slice(&self.packed[start..start + rows * columns]);
             self.heads_backward(frame, rows);
@@ -164,22 +173,46 @@ impl<'a> Chunk<'a> {
         self.hidden.resize(rows * stride, 0.0);
         for (i, (_, range)) in w.layout.heads().into_iter().enumerate() {
             let gradient = Matrix::part(&self.out, rows, columns, range.start, range.len());
-            let sums = &mut self.gradients.frames[frame].heads[i];
+            let head = &mut self.gradients.heads[i];
             let hidden = Matrix::part(&self.trace.hidden, rows, stride, i * w.hidden, w.hidden);
-            multiply(sums, 1.0, gradient.t(), hidden);
+            multiply(&mut head.weight, 1.0, gradient.t(), hidden);
             for row in self.out.chunks_exact(columns) {
-                for (b, g) in self.gradients.heads[i].iter_mut().zip(&row[range.clone()]) {
+                for (b, g) in head.bias.iter_mut().zip(&row[range.clone()]) {
                     *b += g;
                 }
             }
-            let weight = Matrix::new(&self.values.frames[frame].heads[i], range.len(), w.hidden);
+            let weight = Matrix::new(&self.values.heads[i].weight, range.len(), w.hidden);
             multiply_part(&mut self.hidden, stride, i * w.hidden, 0.0, gradient, weight);
+            self.driven_backward(frame, i, range, rows);
         }
         mask(&mut self.hidden, &self.trace.hidden);
         self.rows.resize(rows * w.model, 0.0);
         let (gradient, values) = (&mut self.gradients.hidden, &self.values.hidden);
         dense_backward(gradient, values, &self.hidden, &self.trace.rows, &mut self.rows, 0.0);
         mask(&mut self.rows, &self.trace.rows);
+    }
+
+    /// The drives of one head: gradients of their layers, of the hidden layer, and of the attention they are scaled by.
+    fn driven_backward(&mut self, frame: usize, head: usize, range: Range<usize>, rows: usize) {
+        let (w, columns, stride) = (self.w, self.w.layout.columns, HEADS * self.w.hidden);
+        let layers = self.values.frames[frame].heads.iter().enumerate().skip(head * DRIVES.len());
+        for ((token, ..), (at, layer)) in DRIVES.iter().zip(layers) {
+            let hidden = Matrix::part(&self.trace.hidden, rows, stride, head * w.hidden, w.hidden);
+            let layer = Matrix::new(layer, range.len(), w.hidden);
+            self.driven.resize(rows * range.len(), 0.0);
+            multiply(&mut self.driven, 0.0, hidden, layer.t());
+            let attention = self.attention.chunks_exact(TOKENS);
+            let per_row = self.out.chunks_exact_mut(columns).zip(self.driven.chunks_exact_mut(range.len()));
+            for ((row, driven), attention) in per_row.zip(attention) {
+                let gradient = &row[range.clone()];
+                let of_share: f32 = gradient.iter().zip(driven.iter()).map(|(g, d)| g * d).sum();
+                driven.iter_mut().zip(gradient).for_each(|(d, g)| *d = attention[*token] * g);
+                row[w.layout.attention.start + token] += of_share;
+            }
+            let gradient = Matrix::new(&self.driven, rows, range.len());
+            multiply(&mut self.gradients.frames[frame].heads[at], 1.0, gradient.t(), hidden);
+            multiply_part(&mut self.hidden, stride, head * w.hidden, 1.0, gradient, layer);
+        }
     }
 
     /// From the gradient of a layer's result to that of its input, both in `rows`.

@@ -4,7 +4,7 @@ use super::Field;
 use super::deform::{FieldGradients, gradient_of};
 use super::fold::Folded;
 use super::params::Dense;
-use super::rows::{FrameLayer, FrameValues, LayerValues, Planes, RowValues, Widths};
+use super::rows::{DenseValues, FrameLayer, FrameValues, LayerValues, Planes, RowValues, Widths};
 use super::rows_backward::RowGradients;
 use super::triplane::PLANES;
 use super::triplane_graph::with_values;
@@ -53,7 +53,7 @@ impl Field {
             out.extend([layer.norm2.gamma.clone(), layer.norm2.beta.clone()]);
         }
         out.extend(pair(&self.heads.hidden));
-        out.extend(self.heads.last.iter().flat_map(|head| head.bias.clone()));
+        self.heads.last.iter().for_each(|head| out.extend(pair(head)));
         out
     }
 
@@ -63,11 +63,11 @@ impl Field {
         let layers = self.layers.len();
         let frame = FrameValues {
             layers: vec![FrameLayer::default(); layers],
-            heads: vec![Vec::new(); self.heads.last.len()],
+            heads: vec![Vec::new(); folded.heads.len()],
         };
         let mut values = RowValues {
             layers: vec![LayerValues::default(); layers],
-            heads: vec![Vec::new(); self.heads.last.len()],
+            heads: vec![DenseValues::default(); self.heads.last.len()],
             frames: vec![frame; frames],
             ..RowValues::default()
         };

@@ -52,7 +52,7 @@ impl TokenNets {
         })
     }
 
-    /// The tokens of some frames, `[b, 4, width]`, and what drives their heads, `[b, DRIVES]`.
+    /// The tokens of some frames, `[b, 4, width]`, and what drives their heads, sound and blendshapes, `[b, width]` each.
     ///
     /// # Errors
     /// [`Error::Internal`] when a condition has another length than the field was made for.
@@ -62,7 +62,7 @@ impl TokenNets {
         statistics: &InputStatistics,
         device: &Device,
         dtype: DType,
-    ) -> Result<(Tensor, Tensor)> {
+    ) -> Result<(Tensor, Vec<Tensor>)> {
         let (channels, width) = self.audio_shape;
         let frames = conditions.len();
         let row = AUDIO_ROWS * channels * width;
@@ -90,7 +90,7 @@ impl TokenNets {
             self.camera.forward(&tensor(camera, &[frames, 12])?)?,
             self.frame.forward(&tensor(frame, &[frames, FRAME_CODE])?)?,
         ];
-        Ok((Tensor::stack(&tokens, 1)?, Tensor::cat(&[expression, audio], 1)?))
+        Ok((Tensor::stack(&tokens, 1)?, vec![audio, expression]))
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod landmarks;
 pub mod lpips;
+pub mod planes;
 pub mod psnr;
 pub mod report;
 pub mod ssim;

@@ -8,6 +8,7 @@ use super::drive::{Drive, DriveFrame, FPS};
 use super::feather::Seam;
 use super::video::VideoWriter;
 use crate::head::Head;
+use crate::metrics::planes::part_mask;
 use crate::raster::{Outputs, RasterSettings, Rasterizer};
 use crate::{Camera, Result};
 use data_utils::audio::Sound;
@@ -131,10 +132,7 @@ impl Performer<'_> {
                 let background =
                     options.background.paint([width, height], &plates, number as u64, options.seed)?;
                 let mask: Option<Vec<f32>> = match (options.use_gt_mask, &source) {
-                    (true, Some(source)) => {
-                        let inside = source.part_mask(head.settings.part);
-                        Some(inside.iter().map(|i| f32::from(u8::from(*i))).collect())
-                    }
+                    (true, Some(source)) => Some(part_mask(source, head.settings.part)),
                     _ => None,
                 };
                 let layers = Layers {

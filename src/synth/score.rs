@@ -4,6 +4,7 @@ use super::perform::Finished;
 use crate::Result;
 use crate::metrics::landmarks::{correlation, mouth_distance, mouth_opening};
 use crate::metrics::lpips::Lpips;
+use crate::metrics::planes::{masked_planes, part_mask};
 use crate::metrics::psnr::psnr_masked;
 use crate::metrics::report::{Column, Figure, Mean, Report};
 use crate::metrics::ssim::ssim;
@@ -89,12 +90,8 @@ impl<'a> Scorer<'a> {
         self.drawn.push(drawn_face.as_ref().map(mouth_opening));
         let Some((dataset, part)) = self.truth else { return Ok(()) };
         let filmed = dataset.pixels(finished.frame.source)?;
-        let mask: Vec<f32> = filmed.part_mask(part).iter().map(|m| f32::from(u8::from(*m))).collect();
-        let planes = |rgb: &[u8]| -> Vec<f32> {
-            let n = mask.len();
-            (0..3 * n).map(|i| f32::from(rgb[i % n * 3 + i / n]) / 255.0 * mask[i % n]).collect()
-        };
-        let (a, b) = (planes(finished.picture), planes(&filmed.rgb));
+        let mask = part_mask(&filmed, part);
+        let [a, b] = [finished.picture, &filmed.rgb].map(|rgb| masked_planes(rgb, &mask, [0.0; 3]));
         psnr_masked(&a, &b, &mask)?.into_iter().for_each(|v| self.psnr.add(v));
         ssim(&a, &b, size, None)?.into_iter().for_each(|v| self.ssim.add(v));
         if let Some(lpips) = &self.judge.lpips {

@@ -3,7 +3,6 @@
 use super::font;
 use crate::{Error, Result};
 use image::{Rgb, RgbImage, imageops};
-use std::io::Cursor;
 use std::path::Path;
 
 const PAPER: [u8; 3] = [24, 24, 27];
@@ -101,11 +100,7 @@ impl Sheet {
 /// # Errors
 /// [`Error::Input`] when the file cannot be written.
 pub fn save_png(path: &Path, picture: &RgbImage) -> Result<()> {
-    let mut bytes = Cursor::new(Vec::new());
-    picture
-        .write_to(&mut bytes, image::ImageFormat::Png)
-        .map_err(|e| Error::Internal(format!("{} as PNG: {e}", path.display())))?;
-    data_utils::files::write_bytes(path, &bytes.into_inner())
+    data_utils::files::write_bytes(path, &data_utils::files::png(picture)?)
 }
 
 /// How far two pictures differ: `gain`·|a − b| for each colour, clipped; black where they are equal.

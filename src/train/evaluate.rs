@@ -4,10 +4,10 @@ use super::shown::Shown;
 use super::step::Stage;
 use super::targets;
 use super::trainer::Trainer;
+use crate::Result;
 use crate::metrics::psnr::psnr_masked;
 use crate::metrics::ssim::ssim;
 use crate::raster::RasterSettings;
-use crate::{Error, Result};
 use data_utils::dataset::Part;
 use image::RgbImage;
 use std::fmt;
@@ -82,18 +82,6 @@ pub fn evaluate(trainer: &Trainer<'_>, count: usize) -> Result<Evaluation> {
 /// Planes `[3, rows, columns]` inside the mask, clipped to 0..1; black outside.
 fn cut(planes: &[f32], mask: &[f32]) -> Vec<f32> {
     planes.iter().enumerate().map(|(at, c)| c.clamp(0.0, 1.0) * mask[at % mask.len()]).collect()
-}
-
-/// Encodes a picture as PNG.
-///
-/// # Errors
-/// [`Error::Internal`] when the encoder fails.
-pub fn to_png(picture: &RgbImage) -> Result<Vec<u8>> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    picture
-        .write_to(&mut bytes, image::ImageFormat::Png)
-        .map_err(|e| Error::Internal(format!("encoding a picture: {e}")))?;
-    Ok(bytes.into_inner())
 }
 
 fn sheet(pairs: &[(Vec<f32>, Vec<f32>)], width: u32, height: u32) -> RgbImage {

@@ -261,7 +261,7 @@ fn record(events: &mut Events, step: u64, found: &Evaluation) -> Result<()> {
     let values = [("psnr", found.psnr), ("ssim", found.ssim), ("l1", found.l1)];
     events.scalars("test", step, &values)?;
     if let Some(picture) = &found.picture {
-        let png = super::evaluate::to_png(picture)?;
+        let png = data_utils::files::png(picture)?;
         events.picture("test/truth_and_drawn", step, [picture.width(), picture.height()], &png)?;
     }
     Ok(())

@@ -4,6 +4,7 @@ use super::config::{TrainBackground, TrainConfig};
 use super::loss::{Room, Target};
 use super::sampler::Sampler;
 use crate::Result;
+use crate::metrics::planes::{masked_planes, part_mask};
 use data_utils::dataset::{Dataset, FramePixels, Label, Part};
 
 /// How much a mask is trusted in the band along its edge.
@@ -33,7 +34,7 @@ pub fn target(
     let mask = part_mask(&pixels, part);
     let labelled = |bits: u8| pixels.labels.iter().map(|label| label & bits != 0).collect();
     let room = edge.room(&pixels, &mask);
-    let mut color = masked_color(&pixels.rgb, &mask, background);
+    let mut color = masked_planes(&pixels.rgb, &mask, background);
     let mut trust = vec![1.0; mask.len()];
     for Room { at, .. } in &room {
         trust[*at] = EDGE_TRUST;
@@ -103,13 +104,8 @@ impl RoomEdge {
     }
 }
 
-/// The part's mask as numbers, 1 inside, `[rows, columns]`.
-pub fn part_mask(pixels: &FramePixels, part: Part) -> Vec<f32> {
-    pixels.part_mask(part).iter().map(|inside| f32::from(u8::from(*inside))).collect()
-}
-
 /// A mask that also covers what lies up to `margin` pixels away, rows and columns counted separately.
-pub fn widened(mut mask: Vec<f32>, width: usize, margin: usize) -> Vec<f32> {
+fn widened(mut mask: Vec<f32>, width: usize, margin: usize) -> Vec<f32> {
     if margin == 0 || width == 0 {
         return mask;
     }
@@ -137,19 +133,6 @@ pub fn widened(mut mask: Vec<f32>, width: usize, margin: usize) -> Vec<f32> {
         line[..rows].iter().enumerate().for_each(|(row, value)| mask[row * width + column] = *value);
     }
     mask
-}
-
-/// An RGB picture (rows, columns, channels) inside `mask`, `background` outside, as planes 0..1.
-pub fn masked_color(rgb: &[u8], mask: &[f32], background: [f32; 3]) -> Vec<f32> {
-    let n = mask.len();
-    let mut planes = vec![0.0; 3 * n];
-    for (channel, plane) in planes.chunks_exact_mut(n).enumerate() {
-        for (at, value) in plane.iter_mut().enumerate() {
-            let seen = f32::from(rgb[3 * at + channel]) / 255.0;
-            *value = seen * mask[at] + background[channel] * (1.0 - mask[at]);
-        }
-    }
-    planes
 }
 
 #[cfg(test)]
@@ -183,11 +166,5 @@ mod tests {
             edge.room(&pixels, &mask).iter().map(|room| (room.at, room.color[0])).collect();
         assert_eq!(found, [(1, 1.0), (2, 1.0), (5, 0.2)]);
         assert!(RoomEdge::default().room(&pixels, &mask).is_empty());
-    }
-
-    #[test]
-    fn outside_the_mask_there_is_only_background() {
-        let planes = masked_color(&[255, 0, 0, 10, 20, 30], &[1.0, 0.0], [0.25, 0.5, 0.75]);
-        assert_eq!(planes, [1.0, 0.25, 0.0, 0.5, 0.0, 0.75]);
     }
 }
