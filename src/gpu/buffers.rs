@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What a buffer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Use {
-    /// Read and written by kernels; also the source of indirect dispatches.
+    /// Read and written by kernels.
     Storage,
     /// Constants of a dispatch.
     Uniform,
@@ -22,7 +22,7 @@ impl Use {
     fn flags(self) -> wgpu::BufferUsages {
         use wgpu::BufferUsages as U;
         match self {
-            Use::Storage => U::STORAGE | U::COPY_DST | U::COPY_SRC | U::INDIRECT,
+            Use::Storage => U::STORAGE | U::COPY_DST | U::COPY_SRC,
             Use::Uniform => U::UNIFORM | U::COPY_DST,
             Use::ReadBack => U::MAP_READ | U::COPY_DST,
         }
@@ -134,6 +134,10 @@ impl Gpu {
         mut take: impl FnMut(usize, &[u8]),
     ) -> Result<()> {
         let total = sources.iter().map(|s| s.1).sum();
+        if total == 0 {
+            self.queue.submit([encoder.finish()]);
+            return self.finish();
+        }
         let staging = self.pool.take(Use::ReadBack, total);
         let mut at = 0;
         for (buffer, bytes) in sources.iter().filter(|s| s.1 > 0) {
