@@ -5,6 +5,7 @@ mod common;
 
 use common::scene::random_gradients;
 use common::twins::{ADAPTER, assert_twins, compared, gpu, gradients, images, open, run, scene, seen_from};
+use surfeltalk::cli::device::Device;
 use surfeltalk::gpu::context::Restrictions;
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
@@ -138,4 +139,16 @@ fn images_of_another_backend_are_refused() {
     let upstream = random_gradients(1, &rendered);
     let outcome = gpu().backward(&scene.batch(), &scene.cameras, &scene.settings, &rendered, &upstream);
     assert!(outcome.is_err());
+}
+
+#[test]
+fn auto_takes_a_gpu_in_hardware_and_none_in_software() {
+    let name = Device::Auto.rasterizer().expect("something draws").name();
+    if ADAPTER.is_software() {
+        assert!(name.starts_with("CPU"), "{name}");
+    } else {
+        assert_eq!(name, ADAPTER.name());
+    }
+    assert!(Device::Cpu.rasterizer().expect("the CPU draws").name().starts_with("CPU"));
+    assert_eq!(Device::Gpu.rasterizer().expect("any adapter draws").name(), ADAPTER.name());
 }

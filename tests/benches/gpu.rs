@@ -24,6 +24,10 @@ use surfeltalk::raster::gpu::GpuRasterizer;
 use surfeltalk::raster::gpu::resident::Resident;
 use surfeltalk::raster::{Outputs, Rasterizer};
 
+/// As the programs have it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs that are measured, after those that warm up.
 const RUNS: usize = 40;
 const WARM_UP: usize = 10;

@@ -11,6 +11,7 @@ use crate::gpu::buffers::Loan;
 use crate::gpu::kernels::{Constants, Recorder};
 use crate::gpu::shaders::Reduce;
 use crate::raster::{ImageGradients, Outputs, RasterSettings, SurfelBatch, SurfelGradients};
+use rayon::prelude::*;
 
 /// Bytes of workgroup memory beside those that grow with the batch of splats.
 const BESIDE_BATCH: u32 = 1024;
@@ -110,7 +111,7 @@ fn go_back(
             &values[plane * inputs.frames.start..plane * inputs.frames.end]
         })
         .collect();
-    let upstream = Upstream { buffer: gpu.upload(&parts), images };
+    let upstream = Upstream { buffer: gpu.upload(&parts)?, images };
     let mut recorder = Recorder::new(gpu, rasterizer.timing);
     let returned =
         record(&mut recorder, rasterizer, inputs, &group.kept, &settings.outputs, &upstream, group.pairs)?;
@@ -241,9 +242,12 @@ pub(super) fn record(
 
 /// Adds little-endian numbers to `to`.
 fn add(to: &mut [f32], data: &[u8]) {
-    for (to, bytes) in to.iter_mut().zip(data.chunks_exact(4)) {
-        *to += f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    }
+    const PIECE: usize = 1 << 18;
+    to.par_chunks_mut(PIECE).zip(data.par_chunks(4 * PIECE)).for_each(|(to, data)| {
+        for (to, bytes) in to.iter_mut().zip(data.chunks_exact(4)) {
+            *to += f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        }
+    });
 }
 
 /// Subgroups of a tile, and splats of one batch.

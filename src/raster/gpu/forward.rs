@@ -6,7 +6,7 @@ use super::inputs::Inputs;
 use super::layout::{Images, Params};
 use super::plan::{Counts, SIDE_MAX, binding_limit, channels};
 use crate::gpu::Gpu;
-use crate::gpu::buffers::{Loan, size_class};
+use crate::gpu::buffers::{Loan, read, size_class};
 use crate::gpu::kernels::{Constants, Recorder};
 use crate::gpu::shaders::Reduce;
 use crate::raster::{Outputs, RasterSettings, Rendered, SurfelBatch};
@@ -121,7 +121,7 @@ fn draw(
 ) -> Result<Group> {
     let gpu = &rasterizer.gpu;
     let size = [rendered.width, rendered.height];
-    let inputs = Inputs::upload(rasterizer, batch, cameras, settings, size, range.clone());
+    let inputs = Inputs::upload(rasterizer, batch, cameras, settings, size, range.clone())?;
     let instances = inputs.instances();
     let limit = binding_limit(gpu) / 8;
     let mut room = rasterizer.expected_pairs(instances).min(limit / 8 * 7);
@@ -178,7 +178,7 @@ fn attempt(
         1 => {
             let at = range.start * inputs.params.surfels as usize;
             let to = &mut rendered.radii[at..at + instances as usize];
-            bytemuck::cast_slice_mut(to).copy_from_slice(data);
+            read(bytemuck::cast_slice_mut(to), data);
         }
         _ => write_images(rendered, &images, range, data),
     })?;
@@ -291,7 +291,7 @@ fn write_images(rendered: &mut Rendered<f32>, images: &Images, range: &Range<usi
     for (target, channels) in targets.into_iter().zip(images.channels) {
         let plane = channels as usize * pixels;
         let (here, after) = rest.split_at(4 * plane * range.len());
-        bytemuck::cast_slice_mut(&mut target[plane * range.start..plane * range.end]).copy_from_slice(here);
+        read(bytemuck::cast_slice_mut(&mut target[plane * range.start..plane * range.end]), here);
         rest = after;
     }
 }

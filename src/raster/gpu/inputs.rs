@@ -2,10 +2,10 @@
 
 use super::GpuRasterizer;
 use super::layout::{CameraWords, Images, Params};
-use crate::Camera;
 use crate::gpu::buffers::Loan;
 use crate::raster::constants::TILE;
 use crate::raster::{Colors, Outputs, RasterSettings, SurfelBatch};
+use crate::{Camera, Result};
 use std::ops::Range;
 
 /// Surfels and cameras of some frames of a batch.
@@ -22,6 +22,9 @@ pub(super) struct Inputs {
 
 impl Inputs {
     /// Copies the frames `range` to the device.
+    ///
+    /// # Errors
+    /// [`crate::Error::DeviceLost`] when the device goes away.
     pub(super) fn upload(
         rasterizer: &GpuRasterizer,
         batch: &SurfelBatch<'_, f32>,
@@ -29,20 +32,20 @@ impl Inputs {
         settings: &RasterSettings<f32>,
         size: [usize; 2],
         range: Range<usize>,
-    ) -> Self {
+    ) -> Result<Self> {
         let words: Vec<f32> = cameras[range.clone()]
             .iter()
             .flat_map(|c| CameraWords::new(c).words())
             .map(f32::from_bits)
             .collect();
-        let (surfels, colors) = surfels(rasterizer, batch, &settings.outputs, range.clone());
-        Inputs {
+        let (surfels, colors) = surfels(rasterizer, batch, &settings.outputs, range.clone())?;
+        Ok(Inputs {
             params: params(batch, settings, range.len(), size),
             frames: range,
-            cameras: rasterizer.gpu.upload(&[&words]),
+            cameras: rasterizer.gpu.upload(&[&words])?,
             surfels,
             colors,
-        }
+        })
     }
 
     /// Tiles of all frames.
@@ -102,7 +105,7 @@ fn surfels(
     batch: &SurfelBatch<'_, f32>,
     outputs: &Outputs,
     range: Range<usize>,
-) -> (Loan, Loan) {
+) -> Result<(Loan, Loan)> {
     let copies = if batch.copies > 1 { range } else { 0..1 };
     let part = |width: usize| copies.start * batch.surfels * width..copies.end * batch.surfels * width;
     let attention = batch.attention.filter(|_| outputs.attention).map_or(&[] as &[f32], |a| &a[part(4)]);
@@ -112,10 +115,10 @@ fn surfels(
         &batch.scales[part(2)],
         &batch.opacities[part(1)],
         attention,
-    ]);
+    ])?;
     let colors = match batch.colors {
         Colors::Ready(values) => values,
         Colors::Harmonics { coefficients, .. } => coefficients,
     };
-    (surfels, rasterizer.gpu.upload(&[&colors[part(batch.colors.width())]]))
+    Ok((surfels, rasterizer.gpu.upload(&[&colors[part(batch.colors.width())]])?))
 }

@@ -51,7 +51,7 @@ impl<'r> Resident<'r> {
         let pairs: u64 = groups.iter().map(|g| u64::from(g.pairs)).sum();
         Ok(Resident {
             rasterizer,
-            inputs: Inputs::upload(rasterizer, batch, cameras, settings, size, 0..cameras.len()),
+            inputs: Inputs::upload(rasterizer, batch, cameras, settings, size, 0..cameras.len())?,
             settings: *settings,
             size,
             upstream: None,
@@ -64,7 +64,7 @@ impl<'r> Resident<'r> {
     /// Copies the gradients of the images that [`Resident::backward`] starts from to the device.
     ///
     /// # Errors
-    /// [`Error::Internal`] when their sizes are not those of the images.
+    /// [`Error::Internal`] when their sizes are not those of the images, [`Error::DeviceLost`] when the device goes away.
     pub fn set_gradients(&mut self, gradients: &ImageGradients<f32>) -> Result<()> {
         checks::check_gradients(gradients, &self.settings.outputs, self.inputs.frames.len(), self.size)?;
         let parts: [&[f32]; 7] = [
@@ -77,7 +77,7 @@ impl<'r> Resident<'r> {
             &gradients.distortion,
         ];
         let images = Images::with_gradients(gradients);
-        self.upstream = Some(Upstream { buffer: self.rasterizer.gpu.upload(&parts), images });
+        self.upstream = Some(Upstream { buffer: self.rasterizer.gpu.upload(&parts)?, images });
         Ok(())
     }
 
