@@ -6,20 +6,20 @@
 //#import params
 //#import geometry
 //#import harmonics
-//#import rect
+//#import seen
 //#import slot
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> cameras: array<Camera>;
 @group(0) @binding(2) var<storage, read> surfels: array<f32>;
 @group(0) @binding(3) var<storage, read> colors: array<f32>;
-@group(0) @binding(4) var<storage, read> rects: array<vec2<u32>>;
+@group(0) @binding(4) var<storage, read> seen: array<Seen>;
 @group(0) @binding(5) var<storage, read> sums: array<f32>;
-// Laid out as `surfels`, zero before.
+// Laid out as `surfels`.
 @group(0) @binding(6) var<storage, read_write> gradients: array<f32>;
-// Laid out as `colors`, zero before.
+// Laid out as `colors`; zero before where they are harmonics.
 @group(0) @binding(7) var<storage, read_write> color_gradients: array<f32>;
-// The densification signal, [frames, surfels], zero before.
+// The densification signal, [frames, surfels].
 @group(0) @binding(8) var<storage, read_write> screen: array<vec2<f32>>;
 
 //#import surfels
@@ -83,10 +83,9 @@ fn add_frame(frame: u32, i: u32, instance: u32, total: ptr<function, Sum>) {
     let at = instance * params.slot_width;
     var depth_row = vec3(0.0);
     var normal = vec3(0.0);
-    let after_color = at + select(SLOT_ATTENTION, SLOT_ATTENTION + 4u, params.slot_width == 19u || params.slot_width == 25u);
-    if params.slot_width > 19u {
-        depth_row = three(after_color);
-        normal = three(after_color + 3u);
+    if params.slot_width > SLOT_PLAIN {
+        depth_row = three(at + SLOT_TW);
+        normal = three(at + SLOT_NORMAL);
     }
     // Gradients of the unit disc's rows. What is drawn does not depend on the common factor, so it is a constant.
     let shape = vec3(1.0 / p.size, 1.0 / p.size, 1.0) * p.factor;
@@ -124,10 +123,8 @@ fn add_frame(frame: u32, i: u32, instance: u32, total: ptr<function, Sum>) {
     }
     (*total).position += along;
     (*total).opacity += sums[at + SLOT_OPACITY];
-    if params.slot_width == 19u || params.slot_width == 25u {
-        let source = at + SLOT_ATTENTION;
-        (*total).attention += vec4(sums[source], sums[source + 1u], sums[source + 2u], sums[source + 3u]);
-    }
+    let source = at + SLOT_ATTENTION;
+    (*total).attention += vec4(sums[source], sums[source + 1u], sums[source + 2u], sums[source + 3u]);
 }
 
 @compute @workgroup_size(256)
@@ -143,7 +140,8 @@ fn project_backward(
     for (var f = 0u; f < frames; f++) {
         let frame = select(i / params.surfels, f, params.copies == 1u);
         let instance = frame * params.surfels + i % params.surfels;
-        if tiles_in(rects[instance]) != 0u { add_frame(frame, i, instance, &total); }
+        screen[instance] = vec2(0.0);
+        if tiles_in(seen[instance].rect) != 0u { add_frame(frame, i, instance, &total); }
     }
     var to = at_position(i);
     gradients[to] = total.position.x;

@@ -1,13 +1,16 @@
 // Stage `sum_pairs`: the gradients of an instance's pairs, added tile after tile. One thread per instance and number.
 //#import params
-//#import rect
+//#import seen
+//#import slot
+
+// Numbers of a slot: SLOT_PLAIN, or SLOT_MAX with geometry.
+override SLOT_WIDTH: u32 = SLOT_MAX;
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> rects: array<vec2<u32>>;
-@group(0) @binding(2) var<storage, read> first_pairs: array<u32>;
-@group(0) @binding(3) var<storage, read> slots: array<f32>;
-// [instances, slot_width]; zero before the first section.
-@group(0) @binding(4) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(1) var<storage, read> seen: array<Seen>;
+@group(0) @binding(2) var<storage, read> slots: array<f32>;
+// [instances, SLOT_WIDTH], from the second section on; of those that are seen.
+@group(0) @binding(3) var<storage, read_write> sums: array<f32>;
 
 @compute @workgroup_size(256)
 fn sum_pairs(
@@ -16,16 +19,16 @@ fn sum_pairs(
     @builtin(local_invocation_index) thread: u32,
 ) {
     let i = flat_workgroup(workgroup, workgroups) * 256u + thread;
-    if i >= params.instances * params.slot_width { return; }
-    let instance = i / params.slot_width;
-    let k = i % params.slot_width;
-    let count = tiles_in(rects[instance]);
+    if i >= params.instances * SLOT_WIDTH { return; }
+    let own = seen[i / SLOT_WIDTH];
+    let count = tiles_in(own.rect);
     if count == 0u { return; }
-    let first = max(first_pairs[instance], params.slot_first);
-    let end = min(first_pairs[instance] + count, params.slot_first + params.slot_count);
-    var sum = sums[i];
+    let first = max(own.first_pair, params.slot_first);
+    let end = min(own.first_pair + count, params.slot_first + params.slot_count);
+    var sum = 0.0;
+    if params.slot_first > 0u { sum = sums[i]; }
     for (var pair = first; pair < end; pair++) {
-        sum += slots[(pair - params.slot_first) * params.slot_width + k];
+        sum += slots[(pair - params.slot_first) * SLOT_WIDTH + i % SLOT_WIDTH];
     }
     sums[i] = sum;
 }

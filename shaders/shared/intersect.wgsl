@@ -13,15 +13,13 @@ struct Hit {
     low_pass: bool,
 }
 
-// `at` is the pixel, from the splat's anchor.
+// `at` is the pixel, from the splat's anchor. Without branches, so that several rays and discs can be on the way at once;
+// numbers of a ray that does not meet the disc are 0, or 1 for the depth.
 fn intersect(splat: Splat, at: vec2<f32>) -> Hit {
-    var hit: Hit;
-    hit.alpha = 0.0;
-    hit.depth = 1.0;
     let p = splat.a + at.x * splat.b + at.y * splat.c;
     // A ray in the disc's plane; also keeps infinities out.
-    if abs(p.z) < 1e-36 { return hit; }
-    let inverse = 1.0 / p.z;
+    let crosses = abs(p.z) >= 1e-36;
+    let inverse = 1.0 / select(1.0, p.z, crosses);
     let s = p.xy * inverse;
     let depth = splat.determinant * inverse;
     let disc = dot(s, s);
@@ -29,15 +27,15 @@ fn intersect(splat: Splat, at: vec2<f32>) -> Hit {
     let low = FILTER_INVERSE_SQUARE * dot(d, d);
     let gaussian = exp(-0.5 * min(disc, low));
     let alpha = min(splat.opacity * gaussian, ALPHA_CAP);
-    if alpha >= ALPHA_MIN && depth >= NEAR && disc + depth < 1e37 {
-        hit.alpha = alpha;
-        hit.depth = depth;
-        hit.s = s;
-        hit.inverse = inverse;
-        hit.gaussian = gaussian;
-        hit.low_pass = disc > low;
-    }
-    return hit;
+    let drawn = crosses && alpha >= ALPHA_MIN && depth >= NEAR && disc + depth < 1e37;
+    return Hit(
+        select(0.0, alpha, drawn),
+        select(1.0, depth, drawn),
+        select(vec2(0.0), s, drawn),
+        select(0.0, inverse, drawn),
+        select(0.0, gaussian, drawn),
+        disc > low,
+    );
 }
 
 // Slope of the distortion's m in 1/z, negated.

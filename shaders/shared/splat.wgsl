@@ -1,12 +1,17 @@
-// What blending reads of a surfel: four vec4<u32> of geometry and four vec4<f32> of channels. Integers travel beside
-// bit patterns of floats, so the geometry is integers in memory: no load may touch a NaN-like pattern.
+// What blending reads of a surfel: seven vec4<u32>. Integers travel beside bit patterns of floats, so that all are
+// integers in memory: no load may touch a NaN-like pattern.
 //
-//   geometry 0  A.xyz, determinant        channels 0  rgb, attention 0
-//            1  B.xyz, opacity                     1  attention 1..3, normal.x
-//            2  C.xyz, anchor                      2  normal.yz, Tw.xy
-//            3  centre, first reach, last reach    3  Tw.z
+//   0  A.xyz, determinant
+//   1  B.xyz, opacity
+//   2  C.xyz, anchor
+//   3  centre, first reach, last reach
+//   4  rgb, attention 0
+//   5  attention 1..3, normal.x
+//   6  normal.yz, Tw.xy
 //
 // Anchor and reach hold a column in the low and a row in the high 16 bits; the anchor is signed.
+const SPLAT_VECTORS: u32 = 7u;
+
 struct Splat {
     a: vec3<f32>,
     b: vec3<f32>,
@@ -31,10 +36,6 @@ fn pack_pixel(v: vec2<u32>) -> u32 {
 
 fn unpack_pixel(v: u32) -> vec2<u32> {
     return vec2(v & 0xffffu, v >> 16u);
-}
-
-fn reaches(v: vec4<u32>, pixel: vec2<u32>) -> bool {
-    return all(unpack_pixel(v.z) <= pixel) && all(pixel <= unpack_pixel(v.w));
 }
 
 fn unpack_splat(g0: vec4<u32>, g1: vec4<u32>, g2: vec4<u32>, g3: vec4<u32>) -> Splat {

@@ -1,14 +1,8 @@
-// What the device found out about a batch and what follows from it.
+// What the device found out about a batch.
 struct Work {
-    // Pairs there should be, and those there are room for.
+    // (surfel, tile) pairs there should be, and those there are: as many, or none where there is no room for all.
     pairs_wanted: u32,
     pairs: u32,
-    // Workgroups of the sort of pairs, 1024 pairs each.
-    sort_x: u32,
-    sort_y: u32,
-    sort_z: u32,
-    // Workgroups of stages over pairs, 256 each.
-    pairs_x: u32,
-    pairs_y: u32,
-    pairs_z: u32,
+    // Pairs of the tile that has most.
+    longest: u32,
 }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// Where the work is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Device {
-    /// The CPU, until the GPU backend was proven on hardware; the field on CUDA where this build has it.
+    /// A GPU in hardware where there is one that answers, else the CPU; the field on CUDA where this build has it.
     Auto,
     /// Any adapter, also one in software; an error where there is none.
     Gpu,
@@ -32,14 +32,16 @@ impl FromStr for Device {
 }
 
 impl Device {
-    /// What draws: for `gpu` any adapter, a real one before one in software; otherwise the CPU.
+    /// What draws: for `gpu` any adapter, a real one before one in software; for `auto` a real one, else the CPU, which
+    /// is faster than a GPU in software.
     ///
     /// # Errors
-    /// [`Error::Input`] when a GPU is asked for and there is none, [`Error::DeviceLost`] when there is one that does not
-    /// answer.
+    /// [`Error::Input`] when a GPU is asked for and there is none, [`Error::DeviceLost`] when the one that was asked for
+    /// does not answer.
     pub fn rasterizer(self) -> Result<Box<dyn Rasterizer>> {
         let gpu = match self {
-            Device::Cpu | Device::Auto => None,
+            Device::Cpu => None,
+            Device::Auto => Self::or_cpu(Gpu::open(Choice::Hardware)),
             Device::Gpu => Some(Gpu::open(Choice::Any)?.ok_or_else(|| {
                 Error::input(
                     "--device gpu",
@@ -52,6 +54,14 @@ impl Device {
         Ok(match gpu {
             Some(gpu) => Box::new(GpuRasterizer::new(gpu)),
             None => Box::new(CpuRasterizer::<f32>::new()),
+        })
+    }
+
+    /// What `auto` makes of the search for a real GPU: one that does not answer is said so, and the CPU draws.
+    fn or_cpu(found: Result<Option<Gpu>>) -> Option<Gpu> {
+        found.unwrap_or_else(|error| {
+            eprintln!("the GPU is not used: {error}");
+            None
         })
     }
 
@@ -72,5 +82,16 @@ impl Device {
     /// As [`Device::field_device`].
     pub fn field_name(self) -> Result<&'static str> {
         Ok(if self.field_device()?.is_cuda() { "CUDA" } else { "the CPU" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_that_does_not_answer_leaves_auto_with_the_cpu() {
+        assert!(Device::or_cpu(Err(Error::DeviceLost("gone".into()))).is_none());
+        assert!(Device::or_cpu(Ok(None)).is_none());
     }
 }

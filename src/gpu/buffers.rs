@@ -2,6 +2,7 @@
 
 use super::context::Gpu;
 use crate::{Error, Result};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::mpsc;
@@ -10,21 +11,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What a buffer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Use {
-    /// Read and written by kernels; also the source of indirect dispatches.
+    /// Read and written by kernels.
     Storage,
     /// Constants of a dispatch.
     Uniform,
     /// Read by the host.
     ReadBack,
+    /// Written by the host, for the device to copy from.
+    Upload,
 }
 
 impl Use {
     fn flags(self) -> wgpu::BufferUsages {
         use wgpu::BufferUsages as U;
         match self {
-            Use::Storage => U::STORAGE | U::COPY_DST | U::COPY_SRC | U::INDIRECT,
+            Use::Storage => U::STORAGE | U::COPY_DST | U::COPY_SRC,
             Use::Uniform => U::UNIFORM | U::COPY_DST,
             Use::ReadBack => U::MAP_READ | U::COPY_DST,
+            Use::Upload => U::MAP_WRITE | U::COPY_SRC,
         }
     }
 }
@@ -112,15 +116,33 @@ impl Gpu {
     }
 
     /// A buffer that holds slices one after another.
-    pub(crate) fn upload(&self, parts: &[&[f32]]) -> Loan {
-        let numbers: usize = parts.iter().map(|p| p.len()).sum();
-        let loan = self.storage(4 * numbers as u64);
-        let mut at = 0;
-        for part in parts.iter().filter(|p| !p.is_empty()) {
-            self.queue.write_buffer(&loan, at, bytemuck::cast_slice(part));
-            at += 4 * part.len() as u64;
+    ///
+    /// # Errors
+    /// As [`Gpu::submit_and_read`].
+    pub(crate) fn upload(&self, parts: &[&[f32]]) -> Result<Loan> {
+        let bytes = 4 * parts.iter().map(|p| p.len() as u64).sum::<u64>();
+        let loan = self.storage(bytes);
+        if bytes == 0 {
+            return Ok(loan);
         }
-        loan
+        let staging = self.pool.take(Use::Upload, bytes);
+        self.map(&staging, wgpu::MapMode::Write, bytes)?;
+        {
+            let mut view = staging
+                .get_mapped_range_mut(0..bytes)
+                .map_err(|e| Error::DeviceLost(format!("writing to the device: {e}")))?;
+            let mut rest = view.slice(..);
+            for part in parts {
+                let (here, after) = rest.split_at(4 * part.len());
+                write(here, bytemuck::cast_slice(part));
+                rest = after;
+            }
+        }
+        staging.unmap();
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_buffer_to_buffer(&staging, 0, &loan, 0, bytes);
+        self.queue.submit([encoder.finish()]);
+        Ok(loan)
     }
 
     /// Submits `encoder` and reads the first `bytes` of each of `sources`, one after another.
@@ -134,6 +156,10 @@ impl Gpu {
         mut take: impl FnMut(usize, &[u8]),
     ) -> Result<()> {
         let total = sources.iter().map(|s| s.1).sum();
+        if total == 0 {
+            self.queue.submit([encoder.finish()]);
+            return self.finish();
+        }
         let staging = self.pool.take(Use::ReadBack, total);
         let mut at = 0;
         for (buffer, bytes) in sources.iter().filter(|s| s.1 > 0) {
@@ -142,14 +168,7 @@ impl Gpu {
         }
         self.queue.submit([encoder.finish()]);
         self.check()?;
-        let (sender, receiver) = mpsc::channel();
-        staging.map_async(wgpu::MapMode::Read, 0..total.max(4), move |outcome| {
-            // Nobody listens any more only where an error has been returned already.
-            let _ = sender.send(outcome);
-        });
-        self.finish()?;
-        let outcome = receiver.recv().map_err(|e| Error::DeviceLost(e.to_string()))?;
-        outcome.map_err(|e| Error::DeviceLost(e.to_string()))?;
+        self.map(&staging, wgpu::MapMode::Read, total.max(4))?;
         {
             let view = staging
                 .get_mapped_range(0..total.max(4))
@@ -163,11 +182,52 @@ impl Gpu {
         staging.unmap();
         Ok(())
     }
+
+    /// Waits until the host can use the first `bytes` of a buffer.
+    fn map(&self, buffer: &wgpu::Buffer, mode: wgpu::MapMode, bytes: u64) -> Result<()> {
+        let (sender, receiver) = mpsc::channel();
+        buffer.map_async(mode, 0..bytes, move |outcome| {
+            // Nobody listens any more only where an error has been returned already.
+            let _ = sender.send(outcome);
+        });
+        self.finish()?;
+        let outcome = receiver.recv().map_err(|e| Error::DeviceLost(e.to_string()))?;
+        outcome.map_err(|e| Error::DeviceLost(e.to_string()))
+    }
+}
+
+/// Bytes that one thread copies at a time.
+const PIECE: usize = 1 << 20;
+
+/// Copies to the device's memory with all threads: first touches of fresh pages cost more than the copying.
+fn write(to: wgpu::WriteOnly<'_, [u8]>, source: &[u8]) {
+    let (pieces, mut rest) = to.into_chunks::<PIECE>();
+    let pieces: Vec<wgpu::WriteOnly<'_, [u8; PIECE]>> = pieces.into_iter().collect();
+    rest.copy_from_slice(&source[PIECE * pieces.len()..]);
+    pieces.into_par_iter().zip(source.par_chunks(PIECE)).for_each(|(piece, part)| {
+        wgpu::WriteOnly::<[u8]>::from(piece).copy_from_slice(part);
+    });
+}
+
+/// Copies what was read back, as [`write`] does. The lengths are equal.
+pub(crate) fn read(to: &mut [u8], source: &[u8]) {
+    to.par_chunks_mut(PIECE).zip(source.par_chunks(PIECE)).for_each(|(to, part)| to.copy_from_slice(part));
 }
 
 #[cfg(test)]
 mod tests {
     use super::size_class;
+
+    #[test]
+    fn pieces_are_copied_to_their_places() {
+        let source: Vec<u8> = (0..5 * super::PIECE / 2).map(|i| (i % 251) as u8).collect();
+        let mut read = vec![0; source.len()];
+        super::read(&mut read, &source);
+        assert_eq!(read, source);
+        let mut written = vec![0; source.len()];
+        super::write(wgpu::WriteOnly::from(written.as_mut_slice()), &source);
+        assert_eq!(written, source);
+    }
 
     #[test]
     fn a_size_class_holds_what_was_asked_and_little_more() {

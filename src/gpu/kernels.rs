@@ -49,7 +49,8 @@ impl Kernels {
             entry_point: Some(stage),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &constants,
-                ..Default::default()
+                // Shaders set what they read; see the tests of gpu::shaders.
+                zero_initialize_workgroup_memory: false,
             },
             cache: None,
         });
@@ -58,39 +59,41 @@ impl Kernels {
     }
 }
 
-/// How many workgroups run.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Groups<'a> {
-    /// This many, spread over two dimensions where one is too short.
-    Count(u64),
-    /// As many as three numbers at this offset of a buffer say.
-    Indirect(&'a wgpu::Buffer, u64),
-}
-
-/// Workgroups of `size` threads that `threads` need.
-pub(crate) fn groups_of(threads: u64, size: u64) -> Groups<'static> {
-    Groups::Count(threads.div_ceil(size))
-}
-
 /// Time of a stage, milliseconds.
 pub type StageTime = (&'static str, f64);
+
+/// What is timed, where the device can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Timing {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Every stage for itself; the stages then wait for each other a little longer.
+    Stages,
+    /// From the start of the first stage to the end of the last, as they run untimed.
+    Whole,
+}
 
 /// Stages that are recorded and then submitted together.
 pub(crate) struct Recorder<'g> {
     gpu: &'g Gpu,
     /// What is recorded.
-    pub(crate) encoder: wgpu::CommandEncoder,
+    encoder: wgpu::CommandEncoder,
+    /// The pass that further stages join.
+    pass: Option<wgpu::ComputePass<'static>>,
+    timing: Timing,
     queries: Option<wgpu::QuerySet>,
+    /// First stage of each timed pass.
     timed: Vec<&'static str>,
 }
 
-/// Stages that can be timed in one recording.
+/// Passes that can be timed in one recording.
 const TIMED_MAX: u32 = 128;
 
 impl<'g> Recorder<'g> {
-    /// An empty recording; `timed` asks for the time of each stage, where the device can tell.
-    pub(crate) fn new(gpu: &'g Gpu, timed: bool) -> Self {
-        let queries = (timed && gpu.timestamps).then(|| {
+    /// An empty recording.
+    pub(crate) fn new(gpu: &'g Gpu, timing: Timing) -> Self {
+        let queries = (timing != Timing::Off && gpu.timestamps).then(|| {
             gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
                 label: None,
                 ty: wgpu::QueryType::Timestamp,
@@ -98,7 +101,7 @@ impl<'g> Recorder<'g> {
             })
         });
         let encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        Recorder { gpu, encoder, queries, timed: Vec::new() }
+        Recorder { gpu, encoder, pass: None, timing, queries, timed: Vec::new() }
     }
 
     /// Records one stage with its buffers, by binding.
@@ -108,18 +111,15 @@ impl<'g> Recorder<'g> {
         reduce: Reduce,
         constants: Constants,
         buffers: &[(u32, &wgpu::Buffer)],
-        groups: Groups<'_>,
+        groups: u64,
     ) -> Result<()> {
         let most = u64::from(self.gpu.limits.max_compute_workgroups_per_dimension);
-        let (x, y) = match groups {
-            Groups::Count(0) => return Ok(()),
-            Groups::Count(n) if n <= most => (n, 1),
-            Groups::Count(n) => {
-                let rows = n.div_ceil(most);
-                (n.div_ceil(rows), rows)
-            }
-            Groups::Indirect(..) => (0, 0),
-        };
+        // Spread over two dimensions where one is too short.
+        let rows = groups.div_ceil(most).max(1);
+        let (x, y) = (groups.div_ceil(rows), rows);
+        if groups == 0 {
+            return Ok(());
+        }
         let pipeline = self.gpu.kernels.get(stage, reduce, constants)?;
         let entries: Vec<wgpu::BindGroupEntry<'_>> = buffers
             .iter()
@@ -130,6 +130,21 @@ impl<'g> Recorder<'g> {
             layout: &pipeline.get_bind_group_layout(0),
             entries: &entries,
         });
+        if self.timing == Timing::Stages {
+            self.pass = None;
+        }
+        let mut pass = match self.pass.take() {
+            Some(pass) => pass,
+            None => self.begin(stage),
+        };
+        pass.set_pipeline(&pipeline);
+        pass.set_bind_group(0, &group, &[]);
+        pass.dispatch_workgroups(x as u32, y as u32, 1);
+        self.pass = Some(pass);
+        Ok(())
+    }
+
+    fn begin(&mut self, stage: &'static str) -> wgpu::ComputePass<'static> {
         let slot = self.timed.len() as u32;
         let timestamp_writes = self.queries.as_ref().filter(|_| slot < TIMED_MAX).map(|query_set| {
             wgpu::ComputePassTimestampWrites {
@@ -141,31 +156,32 @@ impl<'g> Recorder<'g> {
         if timestamp_writes.is_some() {
             self.timed.push(stage);
         }
-        let mut pass = self
-            .encoder
-            .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(stage), timestamp_writes });
-        pass.set_pipeline(&pipeline);
-        pass.set_bind_group(0, &group, &[]);
-        match groups {
-            Groups::Count(_) => pass.dispatch_workgroups(x as u32, y as u32, 1),
-            Groups::Indirect(buffer, offset) => pass.dispatch_workgroups_indirect(buffer, offset),
-        }
-        Ok(())
+        let descriptor = wgpu::ComputePassDescriptor { label: Some(stage), timestamp_writes };
+        self.encoder.begin_compute_pass(&descriptor).forget_lifetime()
     }
 
     /// Zeroes the first bytes of a buffer.
     pub(crate) fn clear(&mut self, buffer: &wgpu::Buffer, bytes: u64) {
+        self.pass = None;
         if bytes > 0 {
             self.encoder.clear_buffer(buffer, 0, Some(bytes));
         }
     }
 
-    /// Submits and reads back as [`Gpu::submit_and_read`] does; the times of the stages where they were asked for.
+    /// Submits and waits for nothing; what is timed is forgotten.
+    pub(crate) fn send(mut self) -> Result<()> {
+        self.pass = None;
+        self.gpu.queue.submit([self.encoder.finish()]);
+        self.gpu.check()
+    }
+
+    /// Submits and reads back as [`Gpu::submit_and_read`] does; the times where they were asked for.
     pub(crate) fn submit(
         mut self,
         sources: &[(&wgpu::Buffer, u64)],
         mut take: impl FnMut(usize, &[u8]),
     ) -> Result<Vec<StageTime>> {
+        self.pass = None;
         let Some(queries) = self.queries.filter(|_| !self.timed.is_empty()) else {
             self.gpu.submit_and_read(self.encoder, sources, take)?;
             return Ok(Vec::new());
@@ -190,7 +206,10 @@ impl<'g> Recorder<'g> {
             _ => take(i - 1, data),
         })?;
         let period = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-6;
-        let span = |pair: &[u64]| pair[1].saturating_sub(pair[0]) as f64 * period;
-        Ok(self.timed.into_iter().zip(ticks.chunks_exact(2).map(span)).collect())
+        let span = |from: u64, to: u64| to.saturating_sub(from) as f64 * period;
+        Ok(match (self.timing, ticks.first(), ticks.last()) {
+            (Timing::Whole, Some(&first), Some(&last)) => vec![("all stages", span(first, last))],
+            _ => self.timed.into_iter().zip(ticks.chunks_exact(2).map(|p| span(p[0], p[1]))).collect(),
+        })
     }
 }

@@ -3,7 +3,6 @@
 //! ```text
 //! context   adapter, device, faults      buffers   a pool, uploads, read-back
 //! shaders   sources put together         kernels   pipelines and the recording of stages
-//! sort      radix sort of (key, value)
 //! ```
 //!
 //! Work is recorded into one `kernels::Recorder` and submitted once; everything that goes wrong afterwards, also the
@@ -13,6 +12,5 @@ pub mod buffers;
 pub mod context;
 pub mod kernels;
 pub mod shaders;
-pub mod sort;
 
 pub use context::{Choice, Gpu};

@@ -6,15 +6,11 @@
 use crate::{Error, Result};
 
 /// Stages, by the name of their file and of their entry point.
-pub const STAGES: [&str; 12] = [
+pub const STAGES: [&str; 8] = [
     "project",
-    "count_tiles",
     "prefix_sum",
     "emit_pairs",
-    "radix_count",
-    "radix_scan",
-    "radix_scatter",
-    "tile_ranges",
+    "sort_tiles",
     "blend",
     "blend_backward",
     "sum_pairs",
@@ -36,15 +32,11 @@ macro_rules! file {
     };
 }
 
-const FILES: [(&str, &str); 27] = [
+const FILES: [(&str, &str); 29] = [
     file!("project"),
-    file!("count_tiles"),
     file!("prefix_sum"),
     file!("emit_pairs"),
-    file!("radix_count"),
-    file!("radix_scan"),
-    file!("radix_scatter"),
-    file!("tile_ranges"),
+    file!("sort_tiles"),
     file!("blend"),
     file!("blend_backward"),
     file!("sum_pairs"),
@@ -57,10 +49,16 @@ const FILES: [(&str, &str); 27] = [
     file!("shared/splat"),
     file!("shared/intersect"),
     file!("shared/tile"),
+    file!("shared/staging"),
     file!("shared/workgroup_scan"),
     file!("shared/work"),
     file!("shared/rect"),
-    file!("shared/radix"),
+    file!("shared/seen"),
+    file!("shared/blocks"),
+    file!("shared/drawn"),
+    file!("shared/upstream"),
+    file!("shared/range"),
+    file!("shared/block_pairs"),
     file!("shared/saved"),
     file!("shared/slot"),
     file!("shared/reduce_subgroups"),

@@ -33,8 +33,9 @@ fn every_stage_is_valid_with_and_without_subgroups() {
 
 #[test]
 fn an_invalid_shader_is_told_apart() {
-    let text =
-        source("blend", Reduce::Threads).expect("a source").replace("var live = inside;", "var live = 1.0;");
+    let text = source("blend", Reduce::Threads)
+        .expect("a source")
+        .replace("ray.live = place.inside;", "ray.live = 1.0;");
     let valid = naga::front::wgsl::parse_str(&text).map(|m| validate("blend", Reduce::Threads, &m).is_ok());
     assert!(!valid.unwrap_or(false));
 }

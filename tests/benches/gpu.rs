@@ -3,7 +3,11 @@
 //! The scene is made up here: discs as `tests/common` draws them, RGB and attention, alpha; or read from the npz file
 //! that `SURFELTALK_BENCH_SCENE` names (arrays xyz, quat, scale, opacity, rgb, attn, w2c and K at 512 × 512). Numbers
 //! after the name choose surfels, side of the image and frames together: `cargo bench --bench gpu -- 50000 512 16`.
-//! Wall clock is that of the whole call with its copies to and from the host; device time is the sum of the stages.
+//!
+//! The table has milliseconds a frame, medians: of each stage timed for itself; of all stages as they run together, by
+//! the device's clock; by the wall clock from submission to the end, with everything on the device; and by the wall
+//! clock of whole calls with their copies to and from the host. Devices slow down while they idle, so runs follow each
+//! other without a pause.
 
 #[path = "../common/scene.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
@@ -14,13 +18,23 @@ use scene::{Scene, random_gradients, random_scene};
 use std::collections::BTreeMap;
 use std::time::Instant;
 use surfeltalk::Result;
+use surfeltalk::gpu::kernels::Timing;
 use surfeltalk::gpu::{Choice, Gpu};
 use surfeltalk::raster::gpu::GpuRasterizer;
+use surfeltalk::raster::gpu::resident::Resident;
 use surfeltalk::raster::{Outputs, Rasterizer};
 
+/// As the programs have it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs that are measured, after those that warm up.
-const RUNS: usize = 20;
-const WARM_UP: usize = 3;
+const RUNS: usize = 40;
+const WARM_UP: usize = 10;
+/// Submissions that are waited for together, as a trainer's are.
+const IN_A_ROW: usize = 8;
+/// Those with copies to and from the host.
+const HOST_RUNS: usize = 10;
 
 fn main() -> Result<()> {
     let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
@@ -96,49 +110,92 @@ fn with_copies(mut scene: Scene<f32>) -> Scene<f32> {
     scene
 }
 
+/// The number in the middle.
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 fn measure(gpu: &Gpu, surfels: usize, side: u32, frames: usize) -> Result<()> {
     let scene = scene_of_file(side, frames)?.unwrap_or_else(|| head(surfels, side, frames));
     let scene = with_copies(scene);
-    let surfels = scene.surfels;
-    let batch = scene.batch();
-    let timed = GpuRasterizer::timed(gpu.clone());
+    let (batch, cameras, settings) = (scene.batch(), &scene.cameras, &scene.settings);
+    let runs = if gpu.is_software() { 3 } else { WARM_UP + RUNS };
+    let warm_up = if gpu.is_software() { 1 } else { WARM_UP };
+    println!("\n{} surfels, {side} × {side}, {frames} frames; milliseconds a frame", scene.surfels);
+    let line = |name: &str, value: f64| println!("  {name:34} {:9.4}", value / frames as f64);
+
     let plain = GpuRasterizer::new(gpu.clone());
-    let mut stages: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
-    let mut walls = [Vec::new(), Vec::new()];
-    for run in 0..WARM_UP + RUNS {
-        let start = Instant::now();
-        let rendered = plain.forward(&batch, &scene.cameras, &scene.settings)?;
-        let forward = start.elapsed();
-        let upstream = random_gradients(1, &rendered);
-        let start = Instant::now();
-        plain.backward(&batch, &scene.cameras, &scene.settings, &rendered, &upstream)?;
-        let backward = start.elapsed();
-        let again = timed.forward(&batch, &scene.cameras, &scene.settings)?;
-        timed.backward(&batch, &scene.cameras, &scene.settings, &again, &upstream)?;
-        let times = timed.take_times();
-        if run >= WARM_UP {
-            walls[0].push(forward.as_secs_f64() * 1e3);
-            walls[1].push(backward.as_secs_f64() * 1e3);
-            for (order, (stage, time)) in times.into_iter().enumerate() {
-                let entry = stages.entry(stage).or_insert((order, 0.0));
-                entry.1 += time / RUNS as f64;
-            }
+    let rendered = plain.forward(&batch, cameras, settings)?;
+    let upstream = random_gradients(1, &rendered);
+    let covered = rendered.alpha.iter().filter(|&&a| a > 0.5).count() as f64 / rendered.alpha.len() as f64;
+
+    let timed = GpuRasterizer::timed(gpu.clone(), Timing::Stages);
+    let mut resident = Resident::new(&timed, &batch, cameras, settings)?;
+    resident.set_gradients(&upstream)?;
+    timed.take_times();
+    let mut stages: BTreeMap<&str, (usize, Vec<f64>)> = BTreeMap::new();
+    for run in 0..runs {
+        resident.run(true)?;
+        for (order, (stage, time)) in timed.take_times().into_iter().enumerate().filter(|_| run >= warm_up) {
+            stages.entry(stage).or_insert((order, Vec::new())).1.push(time);
         }
     }
-    walls.iter_mut().for_each(|w| w.sort_by(f64::total_cmp));
-    let [forward, backward] = walls.map(|w| w[w.len() / 2] / frames as f64);
-    println!("\n{surfels} surfels, {side} × {side}, {frames} frames; milliseconds a frame");
     let mut stages: Vec<_> = stages.into_iter().collect();
     stages.sort_by_key(|s| s.1.0);
-    for (stage, (_, time)) in &stages {
-        println!("  {stage:18} {:9.4}", time / frames as f64);
+    let mut sum = 0.0;
+    for (stage, (_, times)) in stages {
+        let time = median(times);
+        sum += time;
+        line(stage, time);
     }
-    let drawn = plain.forward(&batch, &scene.cameras, &scene.settings)?;
-    let covered = drawn.alpha.iter().filter(|&&a| a > 0.5).count() as f64 / drawn.alpha.len() as f64;
-    println!("  {:18} {:9.1} %", "covered", 100.0 * covered);
-    let total: f64 = stages.iter().map(|s| s.1.1).sum();
-    println!("  {:18} {:9.4}", "all stages", total / frames as f64);
-    println!("  {:18} {forward:9.4}", "forward, wall");
-    println!("  {:18} {backward:9.4}", "backward, wall");
+    line("sum of the stages", sum);
+
+    let whole = GpuRasterizer::timed(gpu.clone(), Timing::Whole);
+    for (timing, rasterizer) in [("device", &whole), ("wall", &plain)] {
+        let mut resident = Resident::new(rasterizer, &batch, cameras, settings)?;
+        resident.set_gradients(&upstream)?;
+        for (what, back) in [("forward", false), ("forward and backward", true)] {
+            let mut times = Vec::new();
+            for _ in 0..runs {
+                rasterizer.take_times();
+                let start = Instant::now();
+                let load = resident.run(back)?;
+                let wall = start.elapsed().as_secs_f64() * 1e3;
+                times.push(rasterizer.take_times().first().map_or(wall, |t| t.1));
+                if (timing, back, times.len()) == ("device", true, runs) {
+                    println!("  {:34} {:9} and {} at most", "pairs, on one tile", load.pairs, load.longest);
+                    println!("  {:34} {:9.1}", "MiB on the device", resident.bytes() as f64 / 1048576.0);
+                }
+            }
+            line(&format!("{what}, {timing}"), median(times.split_off(warm_up)));
+        }
+    }
+
+    let mut resident = Resident::new(&plain, &batch, cameras, settings)?;
+    resident.set_gradients(&upstream)?;
+    for (what, back) in [("forward", false), ("forward and backward", true)] {
+        let mut times = Vec::new();
+        for _ in 0..runs.div_ceil(5) {
+            let start = Instant::now();
+            resident.run_in_a_row(back, IN_A_ROW)?;
+            times.push(start.elapsed().as_secs_f64() * 1e3 / IN_A_ROW as f64);
+        }
+        line(&format!("{what}, {IN_A_ROW} in a row, wall"), median(times));
+    }
+
+    let mut walls = [Vec::new(), Vec::new()];
+    for _ in 0..if gpu.is_software() { 1 } else { HOST_RUNS } {
+        let start = Instant::now();
+        let rendered = plain.forward(&batch, cameras, settings)?;
+        walls[0].push(start.elapsed().as_secs_f64() * 1e3);
+        let start = Instant::now();
+        plain.backward(&batch, cameras, settings, &rendered, &upstream)?;
+        walls[1].push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    let [forward, backward] = walls.map(median);
+    line("forward with copies, wall", forward);
+    line("backward with copies, wall", backward);
+    println!("  {:34} {:9.1} %", "covered", 100.0 * covered);
     Ok(())
 }

@@ -5,3 +5,4 @@ pub mod compare;
 pub mod head;
 pub mod reference;
 pub mod scene;
+pub mod twins;

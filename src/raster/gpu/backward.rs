@@ -1,23 +1,58 @@
 //! The stages of the backward pass, recorded and read back.
 
 use super::GpuRasterizer;
-use super::forward::Group;
+use super::forward::{Group, Kept};
+use super::inputs::Inputs;
 use super::layout::{Images, Params};
 use super::plan::binding_limit;
 use crate::Result;
 use crate::gpu::Gpu;
-use crate::gpu::kernels::{Constants, Groups, Recorder, groups_of};
+use crate::gpu::buffers::Loan;
+use crate::gpu::kernels::{Constants, Recorder};
 use crate::gpu::shaders::Reduce;
-use crate::raster::{ImageGradients, RasterSettings, SurfelBatch, SurfelGradients};
+use crate::raster::{ImageGradients, Outputs, RasterSettings, SurfelBatch, SurfelGradients};
+use rayon::prelude::*;
 
-/// Bytes of workgroup memory beside the sums of a batch of splats.
-const BESIDE_SUMS: u32 = 2560;
-/// Bytes of one subgroup's sums of one splat.
-const SUM_BYTES: u32 = 100;
-/// Splats of one batch that are staged.
-const STAGED: u32 = 16;
+/// Bytes of workgroup memory beside those that grow with the batch of splats.
+const BESIDE_BATCH: u32 = 1024;
+/// More of them where sums are taken with barriers alone.
+const SCRATCH: u32 = 7168;
+/// Bytes of a staged splat.
+const STAGED_BYTES: u32 = 112;
+/// Splats of one batch, at most.
+const STAGED_MAX: u32 = 32;
 /// Threads of a tile.
 const THREADS: u32 = 256;
+/// Numbers of a pair's gradient; and with geometry.
+const SLOT_PLAIN: u32 = 19;
+const SLOT_MAX: u32 = 25;
+
+/// Gradients of the images, on the device.
+pub(super) struct Upstream {
+    pub(super) buffer: Loan,
+    pub(super) images: Images,
+}
+
+impl Upstream {
+    /// Whether depth, median, normal or distortion have any.
+    fn geometry(&self) -> bool {
+        self.images.channels[3..].iter().any(|&c| c > 0)
+    }
+
+    fn slot_width(&self) -> u32 {
+        if self.geometry() { SLOT_MAX } else { SLOT_PLAIN }
+    }
+}
+
+/// Gradients of the inputs, laid out as they are.
+pub(super) struct Returned {
+    pub(super) surfels: Loan,
+    pub(super) colors: Loan,
+    /// The densification signal, `[frames, surfels, 2]`.
+    pub(super) screen: Loan,
+    /// Needed until the stages have run: another thread must not get them before they are submitted.
+    _scratch: Vec<Loan>,
+}
 
 /// Gradients of a batch, group after group.
 pub(super) fn backward(
@@ -28,7 +63,7 @@ pub(super) fn backward(
     gradients: &ImageGradients<f32>,
 ) -> Result<SurfelGradients<f32>> {
     let surfels = batch.copies * batch.surfels;
-    let frames: usize = groups.iter().map(|g| g.frames.len()).sum();
+    let frames: usize = groups.iter().map(|g| g.inputs.frames.len()).sum();
     let zeros = |width: usize| vec![0.0; surfels * width];
     let mut out = SurfelGradients {
         positions: zeros(3),
@@ -56,15 +91,9 @@ fn go_back(
     out: &mut SurfelGradients<f32>,
 ) -> Result<()> {
     let gpu = &rasterizer.gpu;
-    let geometry = [&gradients.depth, &gradients.median, &gradients.normal, &gradients.distortion]
-        .iter()
-        .any(|image| !image.is_empty());
-    let slot_width = 12 + if settings.outputs.attention { 7 } else { 3 } + if geometry { 6 } else { 0 };
-    let mut params = Params { slot_width, ..group.params };
-    let frame_pixels = (params.width * params.height) as usize;
+    let inputs = &group.inputs;
     let images = Images::with_gradients(gradients);
-    let pixels = params.frames * params.width * params.height;
-    images.place(&mut params, pixels);
+    let frame_pixels = (inputs.params.width * inputs.params.height) as usize;
     let slices = [
         &gradients.color,
         &gradients.attention,
@@ -79,85 +108,23 @@ fn go_back(
         .zip(images.channels)
         .map(|(values, channels)| {
             let plane = channels as usize * frame_pixels;
-            &values[plane * group.frames.start..plane * group.frames.end]
+            &values[plane * inputs.frames.start..plane * inputs.frames.end]
         })
         .collect();
-    let upstream = gpu.upload(&parts);
-
-    // Pairs whose gradients are held at once; more go through in several sections.
-    let slot_bytes = 4 * u64::from(slot_width);
-    let section = (binding_limit(gpu) / 8 * 7 / slot_bytes).min(u64::from(group.pair_count).max(1));
-    let instances = u64::from(params.instances);
-    let inputs = u64::from(params.copies * params.surfels);
-    let input_bytes = 4 * 14 * inputs;
-    let color_bytes = 4 * batch.colors.width() as u64 * inputs;
-    let slots = gpu.storage(slot_bytes * section);
-    let sums = gpu.storage(slot_bytes * instances);
-    let input_gradients = gpu.storage(input_bytes);
-    let color_gradients = gpu.storage(color_bytes);
-    let screen = gpu.storage(8 * instances);
-
-    let mut recorder = Recorder::new(gpu, rasterizer.times.is_some());
-    let mut keep = Vec::new();
-    recorder.clear(&sums, slot_bytes * instances);
-    recorder.clear(&color_gradients, color_bytes);
-    recorder.clear(&screen, 8 * instances);
-    let (any, reduce) = (Reduce::Threads, rasterizer.reduce());
-    let permutation = permutation(rasterizer, settings, gradients, geometry);
-    let tiles = u64::from(params.frames * params.tiles_x * params.tiles_y);
-    for first in (0..u64::from(group.pair_count)).step_by(section as usize) {
-        let count = section.min(u64::from(group.pair_count) - first);
-        let section = Params { slot_first: first as u32, slot_count: count as u32, ..params };
-        let constants = gpu.uniform(&section.words());
-        recorder.clear(&slots, slot_bytes * count);
-        recorder.stage(
-            "blend_backward",
-            reduce,
-            permutation.clone(),
-            &[
-                (0, &constants),
-                (1, &group.ranges),
-                (2, &group.pairs),
-                (3, &group.splats),
-                (4, &group.channels),
-                (5, &group.saved),
-                (6, &upstream),
-                (7, &slots),
-            ],
-            Groups::Count(tiles),
-        )?;
-        recorder.stage(
-            "sum_pairs",
-            any,
-            vec![],
-            &[(0, &constants), (1, &group.rects), (2, &group.first_pairs), (3, &slots), (4, &sums)],
-            groups_of(instances * u64::from(slot_width), 256),
-        )?;
-        keep.push(constants);
-    }
-    let constants = gpu.uniform(&params.words());
-    recorder.stage(
-        "project_backward",
-        any,
-        vec![],
-        &[
-            (0, &constants),
-            (1, &group.cameras),
-            (2, &group.surfels),
-            (3, &group.colors),
-            (4, &group.rects),
-            (5, &sums),
-            (6, &input_gradients),
-            (7, &color_gradients),
-            (8, &screen),
-        ],
-        groups_of(inputs, 256),
-    )?;
-    let sources: [(&wgpu::Buffer, u64); 3] =
-        [(&input_gradients, input_bytes), (&color_gradients, color_bytes), (&screen, 8 * instances)];
+    let upstream = Upstream { buffer: gpu.upload(&parts)?, images };
+    let mut recorder = Recorder::new(gpu, rasterizer.timing);
+    let returned =
+        record(&mut recorder, rasterizer, inputs, &group.kept, &settings.outputs, &upstream, group.pairs)?;
+    let count = u64::from(inputs.params.copies * inputs.params.surfels);
+    let instances = inputs.instances();
+    let sources: [(&wgpu::Buffer, u64); 3] = [
+        (&returned.surfels, 4 * 14 * count),
+        (&returned.colors, 4 * batch.colors.width() as u64 * count),
+        (&returned.screen, 8 * instances),
+    ];
     // The first copy that this group draws; one copy is shared by all groups.
-    let first_copy = if batch.copies > 1 { group.frames.start } else { 0 } * batch.surfels;
-    let inputs = inputs as usize;
+    let first_copy = if batch.copies > 1 { inputs.frames.start } else { 0 } * batch.surfels;
+    let count = count as usize;
     let times = recorder.submit(&sources, |i, data| match i {
         0 => {
             let mut rest = data;
@@ -168,17 +135,17 @@ fn go_back(
                 (&mut out.opacities, 1),
                 (&mut out.attention, if settings.outputs.attention { 4 } else { 0 }),
             ] {
-                let (here, after) = rest.split_at(4 * width * inputs);
-                add(&mut target[first_copy * width..(first_copy + inputs) * width], here);
+                let (here, after) = rest.split_at(4 * width * count);
+                add(&mut target[first_copy * width..(first_copy + count) * width], here);
                 rest = after;
             }
         }
         1 => {
             let width = batch.colors.width();
-            add(&mut out.colors[first_copy * width..(first_copy + inputs) * width], data);
+            add(&mut out.colors[first_copy * width..(first_copy + count) * width], data);
         }
         _ => {
-            let at = 2 * group.frames.start * batch.surfels;
+            let at = 2 * inputs.frames.start * batch.surfels;
             add(&mut out.screen[at..at + 2 * instances as usize], data);
         }
     })?;
@@ -186,32 +153,122 @@ fn go_back(
     Ok(())
 }
 
+/// Records the stages that go back through at most `pairs` pairs.
+pub(super) fn record(
+    recorder: &mut Recorder<'_>,
+    rasterizer: &GpuRasterizer,
+    inputs: &Inputs,
+    kept: &Kept,
+    outputs: &Outputs,
+    upstream: &Upstream,
+    pairs: u32,
+) -> Result<Returned> {
+    let gpu = &rasterizer.gpu;
+    let slot_width = upstream.slot_width();
+    let mut params = Params { slot_width, ..inputs.params };
+    upstream.images.place(&mut params, inputs.pixels() as u32);
+    let instances = inputs.instances();
+    let count = u64::from(params.copies * params.surfels);
+    let color_bytes = 12 * u64::from(params.functions.max(1)) * count;
+    // Pairs whose gradients are held at once; more go through in several sections.
+    let slot_bytes = 4 * u64::from(slot_width);
+    let section = (binding_limit(gpu) / 8 * 7 / slot_bytes).min(u64::from(pairs).max(1));
+    let slots = gpu.storage(slot_bytes * section);
+    let sums = gpu.storage(slot_bytes * instances);
+    let surfels = gpu.storage(4 * 14 * count);
+    let colors = gpu.storage(color_bytes);
+    let screen = gpu.storage(8 * instances);
+
+    let mut keep = Vec::new();
+    if params.functions > 0 {
+        recorder.clear(&colors, color_bytes);
+    }
+    let (any, reduce) = (Reduce::Threads, rasterizer.reduce());
+    let permutation = permutation(gpu, outputs, upstream);
+    let width = vec![("SLOT_WIDTH", slot_width)];
+    // At least one section, so that what has no pairs has zeros.
+    for first in (0..u64::from(pairs).max(1)).step_by(section as usize) {
+        let here = section.min(u64::from(pairs) - first);
+        let section = Params { slot_first: first as u32, slot_count: here as u32, ..params };
+        let constants = gpu.uniform(&section.words());
+        recorder.clear(&slots, slot_bytes * here);
+        recorder.stage(
+            "blend_backward",
+            reduce,
+            permutation.clone(),
+            &[
+                (0, &constants),
+                (1, &kept.ranges),
+                (2, &kept.lists),
+                (3, &kept.splats),
+                (4, &kept.seen),
+                (5, &kept.saved),
+                (6, &upstream.buffer),
+                (7, &kept.drawn),
+                (8, &slots),
+            ],
+            inputs.tiles(),
+        )?;
+        recorder.stage(
+            "sum_pairs",
+            any,
+            width.clone(),
+            &[(0, &constants), (1, &kept.seen), (2, &slots), (3, &sums)],
+            (instances * u64::from(slot_width)).div_ceil(256),
+        )?;
+        keep.push(constants);
+    }
+    let constants = gpu.uniform(&params.words());
+    recorder.stage(
+        "project_backward",
+        any,
+        vec![],
+        &[
+            (0, &constants),
+            (1, &inputs.cameras),
+            (2, &inputs.surfels),
+            (3, &inputs.colors),
+            (4, &kept.seen),
+            (5, &sums),
+            (6, &surfels),
+            (7, &colors),
+            (8, &screen),
+        ],
+        count.div_ceil(256),
+    )?;
+    keep.extend([constants, slots, sums]);
+    Ok(Returned { surfels, colors, screen, _scratch: keep })
+}
+
 /// Adds little-endian numbers to `to`.
 fn add(to: &mut [f32], data: &[u8]) {
-    for (to, bytes) in to.iter_mut().zip(data.chunks_exact(4)) {
-        *to += f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    }
+    const PIECE: usize = 1 << 18;
+    to.par_chunks_mut(PIECE).zip(data.par_chunks(4 * PIECE)).for_each(|(to, data)| {
+        for (to, bytes) in to.iter_mut().zip(data.chunks_exact(4)) {
+            *to += f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        }
+    });
 }
 
 /// Subgroups of a tile, and splats of one batch.
-fn batches(gpu: &Gpu) -> (u32, u32) {
-    match gpu.subgroup {
-        Some(least) => {
-            let subgroups = THREADS / least;
-            let memory = gpu.limits.max_compute_workgroup_storage_size - BESIDE_SUMS;
-            (subgroups, (memory / SUM_BYTES / subgroups).clamp(1, STAGED))
-        }
-        None => (1, STAGED),
-    }
+fn batches(gpu: &Gpu, slot_width: u32) -> (u32, u32) {
+    let (subgroups, beside) = match gpu.subgroup {
+        Some(least) => (THREADS / least, BESIDE_BATCH),
+        None => (1, BESIDE_BATCH + SCRATCH),
+    };
+    let memory = gpu.limits.max_compute_workgroup_storage_size - beside;
+    let fits = (memory / (STAGED_BYTES + 4 * slot_width * subgroups)).clamp(1, STAGED_MAX);
+    // A power of two.
+    (subgroups, 1 << fits.ilog2())
 }
 
-/// Surfels of one tile that a software adapter goes back through: Mesa's ends a shader after 65,535 turns of its loops,
-/// all counted together, without a word.
+/// Surfels of one tile that a software adapter goes through: Mesa's ends a shader after 65,535 turns of its loops, all
+/// counted together, without a word.
 pub(super) fn software_list_max(gpu: &Gpu) -> u32 {
     const TURNS: u32 = 65_535;
-    let (_, batch) = batches(gpu);
+    let (_, batch) = batches(gpu, SLOT_MAX);
     match gpu.subgroup {
-        // Each loop has a last turn that leaves it.
+        // At most a turn for each splat; for each batch one, and one that leaves the loop over its splats.
         Some(_) => TURNS / (batch + 2) * batch,
         // Turns of the sums that are taken with barriers alone.
         None => TURNS / 220,
@@ -219,20 +276,16 @@ pub(super) fn software_list_max(gpu: &Gpu) -> u32 {
 }
 
 /// Constants of the shader `blend_backward`.
-fn permutation(
-    rasterizer: &GpuRasterizer,
-    settings: &RasterSettings<f32>,
-    gradients: &ImageGradients<f32>,
-    geometry: bool,
-) -> Constants {
-    let outputs = &settings.outputs;
-    let (subgroups, batch) = batches(&rasterizer.gpu);
+fn permutation(gpu: &Gpu, outputs: &Outputs, upstream: &Upstream) -> Constants {
+    let slot_width = upstream.slot_width();
+    let (subgroups, staged) = batches(gpu, slot_width);
     vec![
         ("ATTENTION", outputs.attention.into()),
-        ("GEOMETRY", geometry.into()),
-        ("MEDIAN", (!gradients.median.is_empty()).into()),
-        ("DISTORTION", (!gradients.distortion.is_empty()).into()),
+        ("GEOMETRY", upstream.geometry().into()),
+        ("MEDIAN", (upstream.images.channels[4] > 0).into()),
+        ("DISTORTION", (upstream.images.channels[6] > 0).into()),
         ("SUBGROUPS", subgroups),
-        ("BATCH", batch),
+        ("STAGED", staged),
+        ("SLOT_WIDTH", slot_width),
     ]
 }

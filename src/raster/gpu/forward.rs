@@ -2,40 +2,57 @@
 
 use super::GpuRasterizer;
 use super::backward::software_list_max;
-use super::layout::{CameraWords, Images, Params};
+use super::inputs::Inputs;
+use super::layout::{Images, Params};
 use super::plan::{Counts, SIDE_MAX, binding_limit, channels};
-use crate::gpu::buffers::{Loan, size_class};
-use crate::gpu::kernels::{Constants, Groups, Recorder, groups_of};
+use crate::gpu::Gpu;
+use crate::gpu::buffers::{Loan, read, size_class};
+use crate::gpu::kernels::{Constants, Recorder};
 use crate::gpu::shaders::Reduce;
-use crate::gpu::sort::{Length, sort};
-use crate::raster::constants::TILE;
-use crate::raster::{Colors, Outputs, RasterSettings, Rendered, SurfelBatch};
+use crate::raster::{Outputs, RasterSettings, Rendered, SurfelBatch};
 use crate::{Camera, Error, Result};
 use std::ops::Range;
 
 /// Frames that went through the stages together, and what the backward pass needs of them.
 pub(super) struct Group {
-    /// Which frames of the batch.
-    pub(super) frames: Range<usize>,
-    pub(super) params: Params,
-    pub(super) cameras: Loan,
-    pub(super) surfels: Loan,
-    pub(super) colors: Loan,
-    pub(super) splats: Loan,
-    pub(super) channels: Loan,
-    pub(super) rects: Loan,
-    pub(super) first_pairs: Loan,
-    pub(super) ranges: Loan,
-    pub(super) pairs: Loan,
-    pub(super) saved: Loan,
+    pub(super) inputs: Inputs,
+    pub(super) kept: Kept,
     /// Pairs there are.
-    pub(super) pair_count: u32,
+    pub(super) pairs: u32,
 }
 
-/// Words of the device's `Work`.
-const WORK_WORDS: usize = 8;
-/// Byte at which it holds the workgroups of stages over pairs.
-const PAIR_GROUPS: u64 = 20;
+/// What the backward pass needs of the forward pass.
+pub(super) struct Kept {
+    pub(super) splats: Loan,
+    pub(super) seen: Loan,
+    pub(super) ranges: Loan,
+    pub(super) lists: Loan,
+    pub(super) saved: Loan,
+    /// Blocks of pixels on which each pair was drawn.
+    pub(super) drawn: Loan,
+}
+
+/// What the stages leave on the device.
+pub(super) struct Drawn {
+    pub(super) kept: Kept,
+    pub(super) images: Loan,
+    pub(super) radii: Loan,
+    pub(super) work: Loan,
+    /// Needed until the stages have run: another thread must not get them before they are submitted.
+    _scratch: [Loan; 3],
+}
+
+/// Bytes of what `project` finds out about an instance.
+const SPLAT_BYTES: u64 = 112;
+const SEEN_BYTES: u64 = 16;
+/// Bytes of a tile's range.
+const RANGE_BYTES: u64 = 12;
+/// Instances of a block, for which one workgroup counts.
+const BLOCK: u64 = 256;
+/// Words of the device's `Work`: pairs wanted, pairs, those of the longest list.
+const WORK_WORDS: usize = 3;
+/// Bytes of it.
+pub(super) const WORK_BYTES: u64 = 4 * WORK_WORDS as u64;
 
 /// Draws every camera, some frames at a time.
 pub(super) fn forward(
@@ -102,245 +119,139 @@ fn draw(
     range: Range<usize>,
     rendered: &mut Rendered<f32>,
 ) -> Result<Group> {
-    let instances = (batch.surfels * range.len()) as u64;
-    let limit = binding_limit(&rasterizer.gpu) / 8;
+    let gpu = &rasterizer.gpu;
+    let size = [rendered.width, rendered.height];
+    let inputs = Inputs::upload(rasterizer, batch, cameras, settings, size, range.clone())?;
+    let instances = inputs.instances();
+    let limit = binding_limit(gpu) / 8;
     let mut room = rasterizer.expected_pairs(instances).min(limit / 8 * 7);
     loop {
-        let (group, wanted) = attempt(rasterizer, batch, cameras, settings, range.clone(), room, rendered)?;
+        let (kept, [wanted, pairs, longest]) = attempt(rasterizer, &inputs, settings, room, rendered)?;
         rasterizer.note_pairs(instances, u64::from(wanted));
         if u64::from(wanted) <= room {
-            return Ok(group);
+            let allowed = if gpu.is_software() { software_list_max(gpu) } else { u32::MAX };
+            if longest > allowed {
+                return Err(Error::input(
+                    gpu.name(),
+                    format!("at most {allowed} surfels on one tile, more than which it would leave out"),
+                    longest.to_string(),
+                    "use --device cpu",
+                ));
+            }
+            return Ok(Group { inputs, kept, pairs });
         }
         room = u64::from(wanted) + u64::from(wanted) / 8;
         if size_class(8 * room) > 8 * limit {
             return Err(Error::input(
-                format!("the memory of {}", rasterizer.gpu.name()),
+                format!("the memory of {}", gpu.name()),
                 format!("at most {limit} pairs of a surfel and a tile"),
                 format!("{wanted} in {} frames together", range.len()),
                 "use fewer surfels (--max_points), a smaller --batch_size or smaller images",
             ));
         }
-        drop(group);
-        rasterizer.gpu.pool.trim();
+        drop(kept);
+        gpu.pool.trim();
     }
 }
 
-/// Runs the stages once, with room for `room` pairs; also how many pairs there should have been.
+/// Runs the stages once, with room for `room` pairs, and reads the images back; also the device's `Work`.
 fn attempt(
     rasterizer: &GpuRasterizer,
-    batch: &SurfelBatch<'_, f32>,
-    cameras: &[Camera],
+    inputs: &Inputs,
     settings: &RasterSettings<f32>,
-    range: Range<usize>,
     room: u64,
     rendered: &mut Rendered<f32>,
-) -> Result<(Group, u32)> {
+) -> Result<(Kept, [u32; WORK_WORDS])> {
+    let images = Images::drawn(&settings.outputs);
+    let mut recorder = Recorder::new(&rasterizer.gpu, rasterizer.timing);
+    let drawn = record(&mut recorder, rasterizer, inputs, &settings.outputs, room)?;
+    let instances = inputs.instances();
+    let mut work = [0_u32; WORK_WORDS];
+    let sources: [(&wgpu::Buffer, u64); 3] = [
+        (&drawn.work, WORK_BYTES),
+        (&drawn.radii, 4 * instances),
+        (&drawn.images, 4 * channels(&images) * inputs.pixels()),
+    ];
+    let range = &inputs.frames;
+    let times = recorder.submit(&sources, |i, data| match i {
+        0 => bytemuck::cast_slice_mut(&mut work).copy_from_slice(data),
+        1 => {
+            let at = range.start * inputs.params.surfels as usize;
+            let to = &mut rendered.radii[at..at + instances as usize];
+            read(bytemuck::cast_slice_mut(to), data);
+        }
+        _ => write_images(rendered, &images, range, data),
+    })?;
+    rasterizer.note_times(times);
+    Ok((drawn.kept, work))
+}
+
+/// Records the stages, with room for `room` pairs; where there are more, nothing is drawn.
+pub(super) fn record(
+    recorder: &mut Recorder<'_>,
+    rasterizer: &GpuRasterizer,
+    inputs: &Inputs,
+    outputs: &Outputs,
+    room: u64,
+) -> Result<Drawn> {
     let gpu = &rasterizer.gpu;
-    let outputs = &settings.outputs;
-    let images = Images::drawn(outputs);
-    let params = params(batch, settings, range.len(), [rendered.width, rendered.height], room as u32);
-    let instances = u64::from(params.instances);
-    let pixels = u64::from(params.frames * params.width * params.height);
-    let tiles = u64::from(params.frames * params.tiles_x * params.tiles_y);
-
+    let (instances, tiles, pixels) = (inputs.instances(), inputs.tiles(), inputs.pixels());
+    let params = Params { pairs_max: room as u32, ..inputs.params };
     let constants = gpu.uniform(&params.words());
-    let camera_words: Vec<f32> =
-        cameras[range.clone()].iter().flat_map(|c| CameraWords::new(c).words()).map(f32::from_bits).collect();
-    let device_cameras = gpu.upload(&[&camera_words]);
-    let (surfels, colors) = upload(rasterizer, batch, outputs, range.clone());
-    let splats = gpu.storage(64 * instances);
-    let splat_channels = gpu.storage(64 * instances);
-    let depths = [gpu.storage(8 * instances), gpu.storage(8 * instances)];
-    let rects = gpu.storage(8 * instances);
+    let splats = gpu.storage(SPLAT_BYTES * instances);
+    let seen = gpu.storage(SEEN_BYTES * instances);
     let radii = gpu.storage(4 * instances);
-    let blocks = gpu.storage(4 * instances.div_ceil(256));
-    let work = gpu.storage(4 * WORK_WORDS as u64);
-    let keys = [gpu.storage(8 * room), gpu.storage(8 * room)];
-    let pair_instances = gpu.storage(4 * room);
-    let first_pairs = gpu.storage(4 * instances);
-    let ranges = gpu.storage(8 * tiles);
-    let pairs = gpu.storage(8 * room);
-    let image_bytes = 4 * channels(&images) * pixels;
-    let image_buffer = gpu.storage(image_bytes);
+    let counts = gpu.storage(4 * (tiles + instances.div_ceil(BLOCK)));
+    let work = gpu.storage(WORK_BYTES);
+    let ranges = gpu.storage(RANGE_BYTES * tiles);
+    let keys = gpu.storage(8 * room);
+    let lists = gpu.storage(4 * room);
+    let images = gpu.storage(4 * channels(&Images::drawn(outputs)) * pixels);
     let saved = gpu.storage(4 * saved_planes(outputs) * pixels);
+    // A byte a pair, in words of 32 places for each of 8 blocks; each tile starts new words.
+    let drawn = gpu.storage(room + 32 * (tiles + 1));
 
-    let mut recorder = Recorder::new(gpu, rasterizer.times.is_some());
-    let mut keep = Vec::new();
     let any = Reduce::Threads;
-    recorder.clear(&work, 4 * WORK_WORDS as u64);
-    recorder.clear(&ranges, 8 * tiles);
-    let per_instance = groups_of(instances, 256);
+    let per_instance = instances.div_ceil(BLOCK);
+    recorder.clear(&counts, 4 * tiles);
     recorder.stage(
         "project",
         any,
         vec![],
         &[
             (0, &constants),
-            (1, &device_cameras),
-            (2, &surfels),
-            (3, &colors),
+            (1, &inputs.cameras),
+            (2, &inputs.surfels),
+            (3, &inputs.colors),
             (4, &splats),
-            (5, &splat_channels),
-            (6, &depths[0]),
-            (7, &rects),
-            (8, &radii),
+            (5, &seen),
+            (6, &radii),
+            (7, &counts),
         ],
         per_instance,
     )?;
-    let order = sort(&mut recorder, gpu, depths, 32, Length::Known(params.instances), &work, &mut keep)?;
-    let [order, _spare] = &order;
-    let buffers: [(u32, &wgpu::Buffer); 4] = [(0, &constants), (1, order), (2, &rects), (3, &blocks)];
-    recorder.stage("count_tiles", any, vec![], &buffers, per_instance)?;
-    let buffers: [(u32, &wgpu::Buffer); 3] = [(0, &constants), (1, &blocks), (2, &work)];
-    recorder.stage("prefix_sum", any, vec![], &buffers, Groups::Count(1))?;
-    recorder.stage(
-        "emit_pairs",
-        any,
-        vec![],
-        &[
-            (0, &constants),
-            (1, order),
-            (2, &rects),
-            (3, &blocks),
-            (4, &keys[0]),
-            (5, &pair_instances),
-            (6, &first_pairs),
-        ],
-        per_instance,
-    )?;
-    let bits = u64::BITS - tiles.leading_zeros();
-    let keys = sort(&mut recorder, gpu, keys, bits, Length::Counted(params.pairs_max), &work, &mut keep)?;
-    recorder.stage(
-        "tile_ranges",
-        any,
-        vec![],
-        &[(0, &work), (1, &keys[0]), (2, &pair_instances), (3, &ranges), (4, &pairs)],
-        Groups::Indirect(&work, PAIR_GROUPS),
-    )?;
+    let buffers: [(u32, &wgpu::Buffer); 4] = [(0, &constants), (1, &counts), (2, &ranges), (3, &work)];
+    recorder.stage("prefix_sum", any, vec![], &buffers, 1)?;
+    let buffers: [(u32, &wgpu::Buffer); 4] = [(0, &constants), (1, &seen), (2, &counts), (3, &keys)];
+    recorder.stage("emit_pairs", any, vec![], &buffers, per_instance)?;
+    let buffers: [(u32, &wgpu::Buffer); 4] = [(0, &constants), (1, &ranges), (2, &keys), (3, &lists)];
+    recorder.stage("sort_tiles", any, vec![("CAPACITY", sort_capacity(gpu, inputs))], &buffers, tiles)?;
     recorder.stage(
         "blend",
         any,
         permutation(outputs),
-        &[
-            (0, &constants),
-            (1, &ranges),
-            (2, &pairs),
-            (3, &splats),
-            (4, &splat_channels),
-            (5, &image_buffer),
-            (6, &saved),
-        ],
-        Groups::Count(tiles),
+        &[(0, &constants), (1, &ranges), (2, &lists), (3, &splats), (4, &images), (5, &saved), (6, &drawn)],
+        tiles,
     )?;
-    let mut work_words = [0_u32; WORK_WORDS];
-    let range_bytes = if gpu.is_software() { 8 * tiles } else { 0 };
-    let sources: [(&wgpu::Buffer, u64); 4] = [
-        (&work, 4 * WORK_WORDS as u64),
-        (&radii, 4 * instances),
-        (&ranges, range_bytes),
-        (&image_buffer, image_bytes),
-    ];
-    let mut longest = 0;
-    let times = recorder.submit(&sources, |i, data| match i {
-        0 => bytemuck::cast_slice_mut(&mut work_words).copy_from_slice(data),
-        1 => {
-            let at = range.start * batch.surfels;
-            let to = &mut rendered.radii[at..at + params.instances as usize];
-            bytemuck::cast_slice_mut(to).copy_from_slice(data);
-        }
-        2 => {
-            let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-            longest = data.chunks_exact(8).map(|r| word(&r[4..]) - word(r)).max().unwrap_or(0);
-        }
-        _ => write_images(rendered, &images, &range, data),
-    })?;
-    let longest_allowed = if gpu.is_software() { software_list_max(gpu) } else { u32::MAX };
-    if longest > longest_allowed {
-        return Err(Error::input(
-            gpu.name(),
-            format!("at most {longest_allowed} surfels on one tile, more than which it would leave out"),
-            longest.to_string(),
-            "use --device cpu",
-        ));
-    }
-    rasterizer.note_times(times);
-    let group = Group {
-        frames: range,
-        params,
-        cameras: device_cameras,
-        surfels,
-        colors,
-        splats,
-        channels: splat_channels,
-        rects,
-        first_pairs,
-        ranges,
-        pairs,
-        saved,
-        pair_count: work_words[1],
-    };
-    Ok((group, work_words[0]))
+    let kept = Kept { splats, seen, ranges, lists, saved, drawn };
+    Ok(Drawn { kept, images, radii, work, _scratch: [constants, keys, counts] })
 }
 
-/// What holds for a group of frames.
-fn params(
-    batch: &SurfelBatch<'_, f32>,
-    settings: &RasterSettings<f32>,
-    frames: usize,
-    [width, height]: [usize; 2],
-    room: u32,
-) -> Params {
-    let [b0, b1, b2, b3, b4, b5, b6] = settings.background;
-    let mut params = Params {
-        surfels: batch.surfels as u32,
-        frames: frames as u32,
-        copies: if batch.copies > 1 { frames as u32 } else { 1 },
-        instances: (batch.surfels * frames) as u32,
-        width: width as u32,
-        height: height as u32,
-        tiles_x: width.div_ceil(TILE) as u32,
-        tiles_y: height.div_ceil(TILE) as u32,
-        functions: match batch.colors {
-            Colors::Ready(_) => 0,
-            Colors::Harmonics { degree, .. } => ((degree + 1) * (degree + 1)) as u32,
-        },
-        attention: u32::from(settings.outputs.attention),
-        pairs_max: room,
-        background_0: b0,
-        background_1: b1,
-        background_2: b2,
-        background_3: b3,
-        background_4: b4,
-        background_5: b5,
-        background_6: b6,
-        ..Params::default()
-    };
-    Images::drawn(&settings.outputs).place(&mut params, (frames * width * height) as u32);
-    params
-}
-
-/// The surfels of the copies that the frames `range` draw: parameters, and colours.
-fn upload(
-    rasterizer: &GpuRasterizer,
-    batch: &SurfelBatch<'_, f32>,
-    outputs: &Outputs,
-    range: Range<usize>,
-) -> (Loan, Loan) {
-    let copies = if batch.copies > 1 { range } else { 0..1 };
-    let part = |width: usize| copies.start * batch.surfels * width..copies.end * batch.surfels * width;
-    let attention = batch.attention.filter(|_| outputs.attention).map_or(&[] as &[f32], |a| &a[part(4)]);
-    let surfels = rasterizer.gpu.upload(&[
-        &batch.positions[part(3)],
-        &batch.rotations[part(4)],
-        &batch.scales[part(2)],
-        &batch.opacities[part(1)],
-        attention,
-    ]);
-    let colors = match batch.colors {
-        Colors::Ready(values) => values,
-        Colors::Harmonics { coefficients, .. } => coefficients,
-    };
-    (surfels, rasterizer.gpu.upload(&[&colors[part(batch.colors.width())]]))
+/// Pairs that a workgroup sorts in its own memory, with nine places of eight bytes for eight of them. A batch keeps
+/// the device full and is sorted faster with less memory a workgroup, a few frames when the longest lists need no merge.
+fn sort_capacity(gpu: &Gpu, inputs: &Inputs) -> u32 {
+    let most = gpu.limits.max_compute_workgroup_storage_size / 9;
+    if most >= 2048 && inputs.frames.len() < 4 { 2048 } else { 1024 }
 }
 
 /// Planes of the state that the backward pass needs.
@@ -380,7 +291,7 @@ fn write_images(rendered: &mut Rendered<f32>, images: &Images, range: &Range<usi
     for (target, channels) in targets.into_iter().zip(images.channels) {
         let plane = channels as usize * pixels;
         let (here, after) = rest.split_at(4 * plane * range.len());
-        bytemuck::cast_slice_mut(&mut target[plane * range.start..plane * range.end]).copy_from_slice(here);
+        read(bytemuck::cast_slice_mut(&mut target[plane * range.start..plane * range.end]), here);
         rest = after;
     }
 }

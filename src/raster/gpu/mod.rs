@@ -3,27 +3,33 @@
 //! The stages are those of the CPU backend, a file each under `shaders/`:
 //!
 //! ```text
-//! forward:  project → sort by depth → count_tiles → prefix_sum → emit_pairs → sort by tile → tile_ranges → blend
+//! forward:  project → prefix_sum → emit_pairs → sort_tiles → blend
 //! backward: blend_backward → sum_pairs → project_backward
 //! ```
 //!
 //! All frames of a batch go through one set of dispatches; where the adapter's buffers are too small for that, in
 //! several. Between the stages nothing is read back: pairs are counted on the device, and where they did not fit the
-//! batch is drawn again with more room. Every sum has a fixed order, so the same batch gives the same bits on the same
-//! adapter; nothing needs atomic floats. Per surfel the arithmetic is f32 (f64 on the CPU), arranged so that large and
-//! nearly equal numbers are not subtracted.
+//! batch is drawn again with more room. A list's order and every sum are fixed, so the same batch gives the same bits
+//! on the same adapter; nothing needs atomic floats. Per surfel the arithmetic is f32 (f64 on the CPU), arranged so that
+//! large and nearly equal numbers are not subtracted.
+//!
+//! What costs is the visit of a splat by a block of 8×4 pixels, so the stages are about visiting few: splats are kept
+//! from blocks that their boxes miss, and the way back visits only those that were drawn. [`resident`] runs a batch
+//! without copies to and from the host.
 
 mod backward;
 mod forward;
+mod inputs;
 mod layout;
 mod plan;
+pub mod resident;
 #[cfg(test)]
 mod tests;
 
-use super::cpu::input;
+use super::cpu::input as checks;
 use super::{ImageGradients, RasterSettings, Rasterizer, Rendered, SurfelBatch, SurfelGradients};
 use crate::gpu::Gpu;
-use crate::gpu::kernels::StageTime;
+use crate::gpu::kernels::{StageTime, Timing};
 use crate::gpu::shaders::Reduce;
 use crate::{Camera, Error, Result};
 use forward::Group;
@@ -36,8 +42,9 @@ pub struct GpuRasterizer {
     gpu: Gpu,
     /// Pairs per instance that batches have needed so far, in hundredths; room is made for that many.
     pairs_per_instance: AtomicU64,
-    /// Times of the stages since they were last taken, where asked for.
-    times: Option<Mutex<Vec<StageTime>>>,
+    timing: Timing,
+    /// Times of the stages since they were last taken.
+    times: Mutex<Vec<StageTime>>,
 }
 
 /// What [`Rendered::state`] holds for this backend.
@@ -51,24 +58,21 @@ struct State {
 impl GpuRasterizer {
     /// A rasterizer on this device.
     pub fn new(gpu: Gpu) -> Self {
-        GpuRasterizer { gpu, pairs_per_instance: AtomicU64::new(600), times: None }
+        Self::timed(gpu, Timing::Off)
     }
 
-    /// One that measures its stages, where the device can.
-    pub fn timed(gpu: Gpu) -> Self {
-        GpuRasterizer { times: Some(Mutex::default()), ..Self::new(gpu) }
+    /// One that measures, where the device can.
+    pub fn timed(gpu: Gpu, timing: Timing) -> Self {
+        GpuRasterizer { gpu, pairs_per_instance: AtomicU64::new(600), timing, times: Mutex::default() }
     }
 
     /// Milliseconds of every stage since the last call, in the order they ran.
     pub fn take_times(&self) -> Vec<StageTime> {
-        let times = self.times.as_ref().map(|t| t.lock().unwrap_or_else(PoisonError::into_inner));
-        times.map(|mut t| std::mem::take(&mut *t)).unwrap_or_default()
+        std::mem::take(&mut *self.times.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn note_times(&self, new: Vec<StageTime>) {
-        if let Some(times) = &self.times {
-            times.lock().unwrap_or_else(PoisonError::into_inner).extend(new);
-        }
+        self.times.lock().unwrap_or_else(PoisonError::into_inner).extend(new);
     }
 
     /// Room for pairs that a batch of so many instances starts with.
@@ -95,7 +99,7 @@ impl Rasterizer<f32> for GpuRasterizer {
         cameras: &[Camera],
         settings: &RasterSettings<f32>,
     ) -> Result<Rendered<f32>> {
-        let (_, size) = input::check(batch, cameras, settings)?;
+        let (_, size) = checks::check(batch, cameras, settings)?;
         let (rendered, groups) = forward::forward(self, batch, cameras, settings, size)?;
         let state = State { groups, surfels: batch.surfels, frames: cameras.len(), settings: *settings };
         Ok(Rendered { state: Box::new(state), ..rendered })
@@ -109,7 +113,7 @@ impl Rasterizer<f32> for GpuRasterizer {
         rendered: &Rendered<f32>,
         gradients: &ImageGradients<f32>,
     ) -> Result<SurfelGradients<f32>> {
-        let (_, size) = input::check(batch, cameras, settings)?;
+        let (_, size) = checks::check(batch, cameras, settings)?;
         let state = rendered.state.downcast_ref::<State>();
         let matches =
             |s: &&State| s.frames == cameras.len() && s.surfels == batch.surfels && s.settings == *settings;
@@ -119,7 +123,7 @@ impl Rasterizer<f32> for GpuRasterizer {
         if size != [rendered.width, rendered.height] {
             return Err(Error::Internal("these images were drawn with other cameras".into()));
         }
-        input::check_gradients(gradients, &settings.outputs, cameras.len(), size)?;
+        checks::check_gradients(gradients, &settings.outputs, cameras.len(), size)?;
         backward::backward(self, batch, &state.groups, settings, gradients)
     }
 

@@ -39,7 +39,7 @@ impl Counts {
         let instances = surfels * frames;
         let copies = if self.own_copies { instances } else { surfels };
         [
-            ("projected surfels", 64 * instances),
+            ("projected surfels", 112 * instances),
             ("sums of gradients", 4 * SLOT_MAX * instances),
             ("parameters", 4 * self.surfel_width * copies),
             ("colours", 4 * self.color_width * copies),

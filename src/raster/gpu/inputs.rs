@@ -1,0 +1,124 @@
+//! What a group of frames is drawn from, on the device.
+
+use super::GpuRasterizer;
+use super::layout::{CameraWords, Images, Params};
+use crate::gpu::buffers::Loan;
+use crate::raster::constants::TILE;
+use crate::raster::{Colors, Outputs, RasterSettings, SurfelBatch};
+use crate::{Camera, Result};
+use std::ops::Range;
+
+/// Surfels and cameras of some frames of a batch.
+pub(super) struct Inputs {
+    /// Which frames of the batch.
+    pub(super) frames: Range<usize>,
+    /// What holds for them; room for pairs is not yet set.
+    pub(super) params: Params,
+    pub(super) cameras: Loan,
+    /// Parameters, as `shaders/shared/surfels.wgsl` lays them out.
+    pub(super) surfels: Loan,
+    pub(super) colors: Loan,
+}
+
+impl Inputs {
+    /// Copies the frames `range` to the device.
+    ///
+    /// # Errors
+    /// [`crate::Error::DeviceLost`] when the device goes away.
+    pub(super) fn upload(
+        rasterizer: &GpuRasterizer,
+        batch: &SurfelBatch<'_, f32>,
+        cameras: &[Camera],
+        settings: &RasterSettings<f32>,
+        size: [usize; 2],
+        range: Range<usize>,
+    ) -> Result<Self> {
+        let words: Vec<f32> = cameras[range.clone()]
+            .iter()
+            .flat_map(|c| CameraWords::new(c).words())
+            .map(f32::from_bits)
+            .collect();
+        let (surfels, colors) = surfels(rasterizer, batch, &settings.outputs, range.clone())?;
+        Ok(Inputs {
+            params: params(batch, settings, range.len(), size),
+            frames: range,
+            cameras: rasterizer.gpu.upload(&[&words])?,
+            surfels,
+            colors,
+        })
+    }
+
+    /// Tiles of all frames.
+    pub(super) fn tiles(&self) -> u64 {
+        u64::from(self.params.frames * self.params.tiles_x * self.params.tiles_y)
+    }
+
+    /// Pixels of all frames.
+    pub(super) fn pixels(&self) -> u64 {
+        u64::from(self.params.frames * self.params.width * self.params.height)
+    }
+
+    /// Surfels times frames.
+    pub(super) fn instances(&self) -> u64 {
+        u64::from(self.params.instances)
+    }
+}
+
+/// What holds for a group of frames.
+fn params(
+    batch: &SurfelBatch<'_, f32>,
+    settings: &RasterSettings<f32>,
+    frames: usize,
+    [width, height]: [usize; 2],
+) -> Params {
+    let [b0, b1, b2, b3, b4, b5, b6] = settings.background;
+    let mut params = Params {
+        surfels: batch.surfels as u32,
+        frames: frames as u32,
+        copies: if batch.copies > 1 { frames as u32 } else { 1 },
+        instances: (batch.surfels * frames) as u32,
+        width: width as u32,
+        height: height as u32,
+        tiles_x: width.div_ceil(TILE) as u32,
+        tiles_y: height.div_ceil(TILE) as u32,
+        functions: match batch.colors {
+            Colors::Ready(_) => 0,
+            Colors::Harmonics { degree, .. } => ((degree + 1) * (degree + 1)) as u32,
+        },
+        attention: u32::from(settings.outputs.attention),
+        background_0: b0,
+        background_1: b1,
+        background_2: b2,
+        background_3: b3,
+        background_4: b4,
+        background_5: b5,
+        background_6: b6,
+        ..Params::default()
+    };
+    Images::drawn(&settings.outputs).place(&mut params, (frames * width * height) as u32);
+    params
+}
+
+/// The surfels of the copies that the frames `range` draw: parameters, and colours.
+fn surfels(
+    rasterizer: &GpuRasterizer,
+    batch: &SurfelBatch<'_, f32>,
+    outputs: &Outputs,
+    range: Range<usize>,
+) -> Result<(Loan, Loan)> {
+    let copies = if batch.copies > 1 { range } else { 0..1 };
+    let part = |width: usize| copies.start * batch.surfels * width..copies.end * batch.surfels * width;
+    let attention = batch.attention.filter(|_| outputs.attention).map_or(&[] as &[f32], |a| &a[part(4)]);
+    let surfels = rasterizer.gpu.upload(&[
+        &batch.positions[part(3)],
+        &batch.rotations[part(4)],
+        &batch.scales[part(2)],
+        &batch.opacities[part(1)],
+        attention,
+    ])?;
+    let colors = match batch.colors {
+        Colors::Ready(values) => values,
+        Colors::Harmonics { coefficients, .. } => coefficients,
+    };
+    Ok((surfels, rasterizer.gpu.upload(&[&colors[part(batch.colors.width())]])?))
+}
