@@ -188,11 +188,6 @@ impl Banded {
         self.values[i * (self.half + 1) + (i - j)] += value;
     }
 
-    /// The diagonal entry `i`.
-    pub(crate) fn diagonal(&self, i: usize) -> f64 {
-        self.values[i * (self.half + 1)]
-    }
-
     /// Matrix times vector.
     pub(crate) fn times(&self, v: &[f64]) -> Vec<f64> {
         let mut out = vec![0.0; v.len()];
@@ -243,6 +238,40 @@ impl Banded {
             }
         }
     }
+}
+
+/// Preconditioned conjugate gradients for A·x = b from x = 0: at most `rounds`, until the residual's energy has fallen
+/// to `close`² of the first.
+pub(crate) fn conjugate_gradients(
+    b: &[f64],
+    times: impl Fn(&[f64]) -> Vec<f64>,
+    precondition: impl Fn(&[f64]) -> Vec<f64>,
+    rounds: usize,
+    close: f64,
+) -> Vec<f64> {
+    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
+    let mut x = vec![0.0; b.len()];
+    let mut r = b.to_vec();
+    let mut z = precondition(&r);
+    let mut p = z.clone();
+    let mut energy = product(&r, &z);
+    let enough = energy * close * close;
+    for _ in 0..rounds {
+        let q = times(&p);
+        let curvature = product(&p, &q);
+        if curvature.is_nan() || curvature <= 0.0 || energy <= enough {
+            break;
+        }
+        let step = energy / curvature;
+        x.iter_mut().zip(&p).for_each(|(x, p)| *x += step * p);
+        r.iter_mut().zip(&q).for_each(|(r, q)| *r -= step * q);
+        z = precondition(&r);
+        let next = product(&r, &z);
+        let keep = next / energy;
+        p.iter_mut().zip(&z).for_each(|(p, z)| *p = z + keep * *p);
+        energy = next;
+    }
+    x
 }
 
 /// The middle value; 0 of nothing.

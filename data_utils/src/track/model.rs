@@ -5,7 +5,7 @@
 //! file beyond the landmark networks), ICT-FaceKit ([`super::ict`]) and BFM-2009 ([`super::bfm`]). Lengths in
 //! metres; x to the right of the image, y up, z out of the face.
 
-use super::gaussian_process::{Kernel, modes};
+use super::gaussian_process::{Kernel, modes, without_similarity};
 use super::math::{V3, add, scale};
 use super::mobility;
 use crate::error::{Error, Result};
@@ -83,9 +83,9 @@ const PARTED: f64 = 0.025;
 const FADE: f64 = 0.03;
 /// Modes kept.
 const IDENTITY_MODES: usize = 100;
-const EXPRESSION_MODES: usize = 60;
+const EXPRESSION_MODES: usize = 75;
 /// Deviation of an expression, in units of the table of movements (whose unit is an expression at its strongest).
-const EXPRESSION: f64 = 0.3;
+const EXPRESSION: f64 = 0.5;
 
 impl FaceModel {
     /// The model that needs no further file. Mean and triangles are MediaPipe's canonical face; identity and
@@ -100,8 +100,9 @@ impl FaceModel {
             return Err(Error::Internal(format!("a canonical face of {} points", face.vertices.len())));
         }
         let mean: Vec<V3> = face.vertices.iter().map(|v| v.map(|c| f64::from(c) * 0.01)).collect();
-        let people = Kernel { near: (0.0035, 0.025), far: (0.005, 0.07) };
-        let identity = modes(&mean, IDENTITY_MODES, [people; 3], |_| [1.0; 3]);
+        let people = Kernel { near: (0.005, 0.02), far: (0.008, 0.06) };
+        let mut identity = modes(&mean, IDENTITY_MODES, [people; 3], |_| [1.0; 3]);
+        without_similarity(&mean, &mut identity);
         let moves = |axis: usize| match axis {
             2 => Kernel { near: (0.775, 0.012), far: (0.632, 0.035) },
             _ => Kernel { near: (0.592, 0.012), far: (0.806, 0.045) },

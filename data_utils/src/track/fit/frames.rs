@@ -23,7 +23,7 @@ pub(super) fn refine(
     state: &mut State,
 ) -> Result<()> {
     let shape = state.neutral(model);
-    let weights = vec![1.0; shape.len()];
+    let weights = super::weights(model);
     let prior = PathPrior { turn: options.turn_deviation, shift: options.shift_deviation };
     let systems = |state: &State| -> Vec<Option<System>> {
         (0..landmarks.len())

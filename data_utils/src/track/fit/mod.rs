@@ -28,6 +28,10 @@ pub type FrameLandmarks = Option<Vec<[f64; 2]>>;
 pub(crate) const MOST_DEVIATIONS: f64 = 5.0;
 /// Least number of frames with a face that a fit is made from.
 const LEAST_FRAMES: usize = 3;
+/// Weight of the landmarks that move most.
+const LEAST_WEIGHT: f64 = 0.02;
+/// Deviation of a landmark that holds still, pixels.
+const NOISE: f64 = 0.35;
 /// Where the tracked heads have their origin: behind and above the tip of the nose (landmark 4), metres; about where
 /// the vertex mean of BFM-2009 lies, which trackers of this field use.
 const ORIGIN_FROM_NOSE: V3 = [0.0, 0.0019, -0.0547];
@@ -166,6 +170,11 @@ impl State {
         fit.poses.iter_mut().for_each(|p| *p = p.with_origin(origin));
         fit
     }
+}
+
+/// How much each landmark counts: those that move with the face say little about the head.
+fn weights(model: &FaceModel) -> Vec<f64> {
+    model.rigidity.iter().map(|r| r.max(LEAST_WEIGHT) / (NOISE * NOISE)).collect()
 }
 
 /// Root mean square distance of the model's stable points from their middle, metres, and that middle.

@@ -8,23 +8,27 @@
 use super::system::{Coupling, System, Unknowns, frame_and_shape};
 use super::{FitOptions, FrameLandmarks, MOST_DEVIATIONS, State, spread};
 use crate::error::{Error, Result};
-use crate::track::math::{Cholesky, M3, V3, add, apply, dot, scale, sub};
+use crate::track::math::{Cholesky, M3, V3, add, apply, conjugate_gradients, dot, scale, sub};
 use crate::track::model::{FaceModel, POINTS};
 use rayon::prelude::*;
 
-const STEPS: usize = 14;
+const STEPS: usize = 12;
 const DAMPING: f64 = 1e-3;
+const LEAST_DAMPING: f64 = 1e-6;
 const GIVE_UP: f64 = 1e5;
 /// Share of the cost by which a step must lower it to go on.
 const ENOUGH: f64 = 1e-4;
-/// Conjugate gradients: most rounds, and the share of the first residual at which they end.
+/// Conjugate gradients: most rounds, and the share of the first residual at which they end; for a step, and for the
+/// deviation of the focal length.
 const ROUNDS: usize = 80;
-const CLOSE: f64 = 1e-4;
+const CLOSE: [f64; 2] = [0.005, 1e-4];
 /// Deviation of an offset, and of the difference of two offsets along an edge, metres.
 const OFFSET: f64 = 0.0015;
 const EDGE: f64 = 0.0005;
 /// Landmark errors are alike from frame to frame, so priors on what frames share count once for so many frames.
 const PRIOR_FRAMES: f64 = 330.0;
+/// The same for the prior on the focal length, whose evidence is the weakest.
+const FOCAL_FRAMES: f64 = 10.0;
 /// Deviation of the size of the stable points from the mean face's, as a share: landmarks cannot tell it.
 const SIZE: f64 = 0.002;
 const COLUMNS: usize = 3 * POINTS + 1;
@@ -55,7 +59,7 @@ pub(super) fn refine(
     state: &mut State,
 ) -> Result<f64> {
     let priors = Priors::new(model, options, key.len());
-    let weights = vec![1.0; POINTS];
+    let weights = super::weights(model);
     let systems = |state: &State| -> Vec<(System, Coupling)> {
         let shape = state.neutral(model);
         key.par_iter()
@@ -80,12 +84,12 @@ pub(super) fn refine(
         let found = cost(&next, &tried);
         if found < lowest {
             let done = lowest - found < ENOUGH * lowest;
-            (*state, now, lowest, damping) = (next, tried, found, damping * 0.2);
+            (*state, now, lowest, damping) = (next, tried, found, (damping * 0.3).max(LEAST_DAMPING));
             if done {
                 break;
             }
         } else {
-            damping *= 10.0;
+            damping *= 5.0;
             if damping > GIVE_UP {
                 break;
             }
@@ -96,7 +100,7 @@ pub(super) fn refine(
     if let Some(last) = only_focal.last_mut() {
         *last = 1.0;
     }
-    let variance = reduced.solve(&only_focal).last().copied().unwrap_or(0.0);
+    let variance = reduced.solve(&only_focal, CLOSE[1]).last().copied().unwrap_or(0.0);
     Ok(variance.max(0.0).sqrt())
 }
 
@@ -117,7 +121,10 @@ impl<'a> Priors<'a> {
             strength: frames as f64 / PRIOR_FRAMES,
             edges,
             size: spread(model, &model.mean).0,
-            focal: (focal.ln(), 1.0 / options.focal_deviation.max(1e-9).powi(2)),
+            focal: (
+                focal.ln(),
+                (frames as f64 / FOCAL_FRAMES).max(1.0) / options.focal_deviation.max(1e-9).powi(2),
+            ),
         }
     }
 
@@ -336,43 +343,21 @@ impl<'a> Reduced<'a> {
         out
     }
 
-    /// Preconditioned conjugate gradients for matrix · x = b.
-    fn solve(&self, b: &[f64]) -> Vec<f64> {
-        let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
-        let mut x = vec![0.0; b.len()];
-        let mut r = b.to_vec();
-        let mut z = self.precondition(&r);
-        let mut p = z.clone();
-        let mut energy = product(&r, &z);
-        let first = energy;
-        for _ in 0..ROUNDS {
-            let q = self.times(&p);
-            let curvature = product(&p, &q);
-            if curvature.is_nan() || curvature <= 0.0 || energy <= first * CLOSE * CLOSE {
-                break;
-            }
-            let step = energy / curvature;
-            x.iter_mut().zip(&p).for_each(|(x, p)| *x += step * p);
-            r.iter_mut().zip(&q).for_each(|(r, q)| *r -= step * q);
-            z = self.precondition(&r);
-            let next = product(&r, &z);
-            let keep = next / energy;
-            p.iter_mut().zip(&z).for_each(|(p, z)| *p = z + keep * *p);
-            energy = next;
-        }
-        x
+    /// The system's solution for the right side `b`.
+    fn solve(&self, b: &[f64], close: f64) -> Vec<f64> {
+        conjugate_gradients(b, |s| self.times(s), |r| self.precondition(r), ROUNDS, close)
     }
 
     /// The state after one step.
     fn step(&self, state: &State, key: &[usize]) -> State {
         let gradient = self.gathered(&self.gradient);
         let right: Vec<f64> = gradient.iter().zip(&self.prior_gradient).map(|(a, b)| -(a + b)).collect();
-        let s = self.solve(&right);
+        let s = self.solve(&right, CLOSE[0]);
         let y = self.movement(&s);
         let mut next = state.clone();
         let modes = next.identity.len();
         for (c, d) in next.identity.iter_mut().zip(&s) {
-            *c = (*c + d).clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS);
+            *c += d;
         }
         for (o, d) in next.offsets.as_flattened_mut().iter_mut().zip(&s[modes..]) {
             *o += d;
