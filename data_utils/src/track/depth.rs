@@ -64,7 +64,8 @@ impl DepthMap {
         for y in y0..y1 {
             for x in x0..x1 {
                 let (px, py) = (x as f64 + 0.5, y as f64 + 0.5);
-                let shares = [edge(b, c, px, py) / area, edge(c, a, px, py) / area, edge(a, b, px, py) / area];
+                let shares =
+                    [edge(b, c, px, py) / area, edge(c, a, px, py) / area, edge(a, b, px, py) / area];
                 if shares.iter().any(|s| *s < -1e-9) {
                     continue;
                 }

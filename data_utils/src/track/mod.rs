@@ -13,6 +13,7 @@ pub mod mobility;
 pub mod model;
 pub mod pose;
 pub mod stabilise;
+pub mod surface;
 mod temporal;
 
 pub use depth::Mesh;

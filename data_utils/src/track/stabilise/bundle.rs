@@ -96,12 +96,9 @@ fn step(
     let mut band = PoseBand::new(frames);
     prior.add_to(poses, &mut band);
     let mut depth_matrix: Vec<f64> = patches.iter().map(|p| 1.0 / p.depth_deviation.powi(2)).collect();
-    let mut depth_gradient: Vec<f64> =
-        patches.iter().map(|p| p.depth / p.depth_deviation.powi(2)).collect();
-    let equations: Vec<_> = observations
-        .par_iter()
-        .map(|o| equation(o, calm[o.patch], patches, poses, lens))
-        .collect();
+    let mut depth_gradient: Vec<f64> = patches.iter().map(|p| p.depth / p.depth_deviation.powi(2)).collect();
+    let equations: Vec<_> =
+        observations.par_iter().map(|o| equation(o, calm[o.patch], patches, poses, lens)).collect();
     let mut joints = Vec::with_capacity(observations.len());
     for (o, e) in observations.iter().zip(&equations) {
         band.add_frame(o.frame, &e.pose, &e.pose_gradient);

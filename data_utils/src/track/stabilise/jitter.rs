@@ -35,8 +35,7 @@ impl Jitter {
         let frames: Vec<usize> = (0..seen.len()).filter(|i| seen[*i]).collect();
         let mut paths = Vec::new();
         for p in 0..patches.len() {
-            let found: Vec<[f64; 2]> =
-                frames.iter().filter_map(|i| shifts[*i][p].map(|s| s.by)).collect();
+            let found: Vec<[f64; 2]> = frames.iter().filter_map(|i| shifts[*i][p].map(|s| s.by)).collect();
             if 2 * found.len() < frames.len() || found.is_empty() {
                 continue;
             }
@@ -45,13 +44,11 @@ impl Jitter {
         }
         let common: Vec<Option<[f64; 2]>> = (0..seen.len())
             .map(|i| {
-                let from_mean = |(p, mean, _): &(usize, [f64; 2], f64)| {
-                    let by = shifts[i].get(*p).copied().flatten()?.by;
-                    Some([by[0] - mean[0], by[1] - mean[1]])
+                let moved = |(p, mean, _): &(usize, [f64; 2], f64)| {
+                    let shift = shifts[i].get(*p).copied().flatten()?;
+                    Some(([shift.by[0] - mean[0], shift.by[1] - mean[1]], shift.worth))
                 };
-                let moved: Vec<[f64; 2]> = paths.iter().filter_map(from_mean).collect();
-                let count = moved.len() as f64;
-                (!moved.is_empty()).then(|| [0, 1].map(|k| moved.iter().map(|v| v[k]).sum::<f64>() / count))
+                together(paths.iter().filter_map(moved))
             })
             .collect();
         let change = |pair: &[Option<[f64; 2]>]| {
@@ -66,6 +63,20 @@ impl Jitter {
             patches: paths.len(),
         })
     }
+}
+
+/// The mean of shifts, each worth what its texture says along each direction: (ΣW)⁻¹·ΣW·d.
+fn together(shifts: impl Iterator<Item = ([f64; 2], [f64; 3])>) -> Option<[f64; 2]> {
+    let (mut w, mut sum) = ([0.0; 3], [0.0; 2]);
+    for (d, worth) in shifts {
+        (0..3).for_each(|k| w[k] += worth[k]);
+        sum[0] += worth[0] * d[0] + worth[1] * d[1];
+        sum[1] += worth[1] * d[0] + worth[2] * d[1];
+    }
+    let determinant = w[0] * w[2] - w[1] * w[1];
+    (determinant > 1e-12).then(|| {
+        [(w[2] * sum[0] - w[1] * sum[1]) / determinant, (w[0] * sum[1] - w[1] * sum[0]) / determinant]
+    })
 }
 
 fn deviation(values: &[[f64; 2]]) -> [f64; 2] {

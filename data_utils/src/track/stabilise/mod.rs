@@ -112,7 +112,13 @@ pub fn stabilise(
 ///
 /// # Errors
 /// As [`stabilise`].
-pub fn jitter(pictures: &Pictures, head: &Head, lens: &Lens, seen: &[bool], poses: &[Pose]) -> Result<Jitter> {
+pub fn jitter(
+    pictures: &Pictures,
+    head: &Head,
+    lens: &Lens,
+    seen: &[bool],
+    poses: &[Pose],
+) -> Result<Jitter> {
     let all = lay(pictures, head, lens, seen, poses)?;
     Jitter::of(pictures, &held_out(&all, false), lens, seen, poses)
 }
@@ -124,7 +130,8 @@ pub fn reference_frame(poses: &[Pose], seen: &[bool]) -> Option<usize> {
     let far = |i: usize| -> f64 {
         let to = |k: &usize| {
             let turn = product(&poses[*k].rotation, &transposed(&poses[i].rotation));
-            let shift = scale(sub(poses[*k].translation, poses[i].translation), 1.0 / poses[i].translation[2]);
+            let shift =
+                scale(sub(poses[*k].translation, poses[i].translation), 1.0 / poses[i].translation[2]);
             length(rotation_vector(&turn)) + length(shift)
         };
         known.iter().step_by(spread).map(to).sum()

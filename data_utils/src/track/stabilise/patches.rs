@@ -11,6 +11,8 @@ pub(super) const SIDE: usize = 19;
 pub(super) const AREA: usize = SIDE * SIDE;
 /// Distance of neighbouring patches, pixels, where the head is as large as it should be.
 const STEP: usize = 8;
+/// One in so many of these is taken in the hair, along each axis: there is more of it, and it moves by itself.
+const HAIR_EVERY: usize = 2;
 /// Landmarks that move less than this with the face carry a patch, metres.
 const STILL: f64 = 0.0095;
 /// Share of a patch that must lie on such skin.
@@ -24,10 +26,14 @@ const HAIR_DEPTH: f64 = 0.03;
 const SKULL: (V3, V3) = ([0.0, 0.02, -0.05], [0.085, 0.125, 0.1]);
 /// Contours of the eyes and brows: skin there moves although its landmarks' neighbours do not.
 const EYES: [&[usize]; 2] = [
-    &[33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7, 247, 30, 29, 27, 28, 56, 190, 25,
-      110, 24, 23, 22, 26, 112, 243, 130],
-    &[263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249, 467, 260, 259, 257, 258, 286,
-      414, 255, 339, 254, 253, 252, 256, 341, 463, 359],
+    &[
+        33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7, 247, 30, 29, 27, 28, 56,
+        190, 25, 110, 24, 23, 22, 26, 112, 243, 130,
+    ],
+    &[
+        263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249, 467, 260, 259, 257,
+        258, 286, 414, 255, 339, 254, 253, 252, 256, 341, 463, 359,
+    ],
 ];
 
 /// One patch.
@@ -107,16 +113,25 @@ pub(super) fn lay(
     let mut patches = Vec::new();
     for y in (half + 1..height.saturating_sub(half + 1)).step_by(STEP) {
         for x in (half + 1..width.saturating_sub(half + 1)).step_by(STEP) {
-            let pixels = || {
-                (0..AREA).map(move |k| (y + k / SIDE - half) * width + x + k % SIDE - half)
-            };
+            let pixels = || (0..AREA).map(move |k| (y + k / SIDE - half) * width + x + k % SIDE - half);
             let covered = pixels().filter(|at| map.depth[*at].is_finite()).count();
             if covered == AREA {
                 let calm = pixels().filter(|at| still.get(*at) == Some(&true)).count();
                 if calm as f64 >= MOST * AREA as f64 {
-                    patches.extend(patch(pose, lens, width, pixels(), |at| Some(f64::from(map.depth[at])), true));
+                    patches.extend(patch(
+                        pose,
+                        lens,
+                        width,
+                        pixels(),
+                        |at| Some(f64::from(map.depth[at])),
+                        true,
+                    ));
                 }
-            } else if covered == 0 && hair.is_some_and(|h| pixels().all(|at| h.get(at) == Some(&true))) {
+            } else if covered == 0
+                && (x / STEP + y / STEP) % HAIR_EVERY == 0
+                && x / STEP % HAIR_EVERY == 0
+                && hair.is_some_and(|h| pixels().all(|at| h.get(at) == Some(&true)))
+            {
                 let center = pixels().nth(AREA / 2).unwrap_or(0);
                 let depth = skull_depth(pose, lens, [center % width, center / width]);
                 patches.extend(patch(pose, lens, width, pixels(), |_| depth, false));
@@ -145,7 +160,14 @@ fn patch(
     let normal = unit(cross(down, across));
     let normal = if dot(normal, along) > 0.0 { scale(normal, -1.0) } else { normal };
     let depth_deviation = if face { FACE_DEPTH } else { HAIR_DEPTH };
-    (-dot(normal, along) > FACING).then_some(Patch { points, along, normal, depth: 0.0, depth_deviation, face })
+    (-dot(normal, along) > FACING).then_some(Patch {
+        points,
+        along,
+        normal,
+        depth: 0.0,
+        depth_deviation,
+        face,
+    })
 }
 
 /// The point of the world behind the centre of a pixel, at a depth.

