@@ -1,8 +1,8 @@
 //! Everything between a video and a dataset: readers of the formats the field uses, audio features,
-//! face landmarks, and the dataset folder itself.
+//! face landmarks, head poses, and the dataset folder itself.
 //!
 //! This crate knows neither the trainer nor the renderer, and no GPU API. Data flows one way:
-//! `formats` → `audio`, `face` → `dataset`.
+//! `formats` → `audio`, `face` → `track` → `dataset`.
 
 pub mod audio;
 pub mod camera;
@@ -11,6 +11,7 @@ pub mod error;
 pub mod face;
 pub mod files;
 pub mod formats;
+pub mod track;
 pub mod video;
 
 pub use error::{Error, Problem, Result};

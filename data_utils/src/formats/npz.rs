@@ -19,8 +19,20 @@ const TOTAL_LIMIT: u64 = 1 << 30;
 /// [`Error::Input`] when the file cannot be read, is no such archive, unpacks to more than 1 GiB, or holds anything but
 /// arrays that [`npy::read`] would take.
 pub fn read(path: &Path) -> Result<BTreeMap<String, NpyArray>> {
+    read_if(path, |_| true)
+}
+
+/// Reads the arrays of these names only, as far as there are any; others may be of any type.
+///
+/// # Errors
+/// As [`read`], for the arrays that are read.
+pub fn read_named(path: &Path, names: &[&str]) -> Result<BTreeMap<String, NpyArray>> {
+    read_if(path, |name| names.contains(&name))
+}
+
+fn read_if(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<String, NpyArray>> {
     let file = File::open(path).map_err(|e| Error::io(path, "NumPy arrays", &e))?;
-    unpack(BufReader::new(file)).map_err(|found| {
+    unpack(BufReader::new(file), wanted).map_err(|found| {
         Error::input(
             path.display(),
             "an archive of NumPy arrays of numbers (.npz)",
@@ -30,7 +42,10 @@ pub fn read(path: &Path) -> Result<BTreeMap<String, NpyArray>> {
     })
 }
 
-fn unpack(file: BufReader<File>) -> std::result::Result<BTreeMap<String, NpyArray>, String> {
+fn unpack(
+    file: BufReader<File>,
+    wanted: impl Fn(&str) -> bool,
+) -> std::result::Result<BTreeMap<String, NpyArray>, String> {
     let mut archive = ZipArchive::new(file).map_err(|e| e.to_string())?;
     if archive.len() > ENTRY_LIMIT {
         return Err(format!("{} entries where {ENTRY_LIMIT} are allowed", archive.len()));
@@ -43,6 +58,9 @@ fn unpack(file: BufReader<File>) -> std::result::Result<BTreeMap<String, NpyArra
         let Some(key) = name.strip_suffix(".npy") else {
             return Err(format!("an entry {name:?} that is no array"));
         };
+        if !wanted(key) {
+            continue;
+        }
         let mut bytes = Vec::new();
         entry.take(left + 1).read_to_end(&mut bytes).map_err(|e| format!("{name}: {e}"))?;
         let length = bytes.len() as u64;

@@ -1,0 +1,23 @@
+//! Where the head is in every frame: a face model fitted to the landmarks of the whole clip, then poses steadied by
+//! the picture itself.
+//!
+//! World: metres, origin inside the head, x to the right of the image, y up, z out of the face. Poses are
+//! camera-from-world, x right, y down, z forward; pixels are counted from the image's edge in this room.
+
+mod depth;
+pub mod fit;
+mod gaussian_process;
+pub mod ict;
+mod math;
+pub mod mobility;
+pub mod model;
+pub mod pose;
+pub mod stabilise;
+pub mod surface;
+mod temporal;
+
+pub use depth::Mesh;
+pub use fit::{Fit, FitErrors, FitOptions, FrameLandmarks, fit};
+pub use model::FaceModel;
+pub use pose::{Lens, Pose};
+pub use stabilise::{Head, Jitter, Pictures, StabiliseOptions, Steadied, stabilise};
