@@ -1,0 +1,143 @@
+//! Person and background: a graph cut between the clean plate and what the person looks like.
+
+use super::color::{Costs, Histogram, Lab, distance2};
+use super::cut::{CERTAIN, Cut};
+use super::plate::Plate;
+use super::regions::{self, FaceFrame};
+use super::shapes;
+use crate::face::Landmarks;
+
+/// Cost of a border between two pixels of one colour, and how much less it is over a strong edge.
+const BORDER: f32 = 0.6;
+const EDGE: f32 = 7.0;
+/// The least evidence of the plate: beyond this many squared standard deviations all is equally foreign.
+const FOREIGN: f32 = 40.0;
+/// How far (squared standard deviations, three channels) the background's own pixels are on the average from the
+/// plate, with a margin: what is nearer is background.
+const NEAR: f32 = 9.0;
+/// Largest say of the colours beside that of the plate.
+const COLORS: f32 = 3.0;
+/// Holes in the person that are closed, share of the picture.
+const HOLES: f32 = 0.002;
+
+/// What the person and what the background look like, over a whole clip.
+#[derive(Debug, Clone)]
+pub struct PersonColors {
+    /// The person.
+    pub person: Costs,
+    /// Everything else.
+    pub background: Costs,
+}
+
+impl PersonColors {
+    /// Learns them from pictures and masks, `[height, width]`.
+    pub fn learn<'a>(pictures: impl Iterator<Item = (&'a Lab, &'a [bool], &'a [bool])>) -> PersonColors {
+        let (mut person, mut background) = (Histogram::default(), Histogram::default());
+        for (picture, inside, outside) in pictures {
+            for ((color, inside), outside) in picture.pixels.iter().zip(inside).zip(outside) {
+                if *inside {
+                    person.add(*color, 1.0);
+                } else if *outside {
+                    background.add(*color, 1.0);
+                }
+            }
+        }
+        PersonColors { person: person.costs(), background: background.costs() }
+    }
+}
+
+/// What is certain about a frame before any colour is looked at.
+#[derive(Debug, Clone)]
+pub struct Trimap {
+    /// Surely the person: the face, and the middle of the chest.
+    pub person: Vec<bool>,
+    /// Surely not the person: far from head and shoulders.
+    pub background: Vec<bool>,
+}
+
+impl Trimap {
+    /// By the landmarks alone.
+    pub fn of(face: &Landmarks, frame: &FaceFrame, width: usize, height: usize) -> Trimap {
+        let mut person = regions::filled(face, &regions::OVAL, width, height);
+        let mut background = vec![false; width * height];
+        for at in 0..person.len() {
+            let pixel = [(at % width) as f32 + 0.5, (at / width) as f32 + 0.5];
+            let [right, up] = frame.local(pixel);
+            let aside = right.abs();
+            // Half a width of chest below the neck, from a fifth of a face below the chin.
+            person[at] |= up < -0.75 && aside < 0.45 && aside < 0.2 + (-0.75 - up);
+            let head = (right / 1.15).powi(2) + ((up - 0.15) / 1.2).powi(2) < 1.0;
+            // Shoulders widen downwards from the height of the mouth.
+            let body = up < -0.3 && aside < 0.75 + 2.2 * (-0.3 - up);
+            background[at] = !(head || body);
+        }
+        Trimap { person, background }
+    }
+}
+
+/// Strength of the edges of a picture: twice the mean squared difference of neighbours.
+fn contrast(picture: &Lab) -> f32 {
+    let (mut sum, mut count) = (0.0f64, 0usize);
+    for row in picture.pixels.chunks_exact(picture.width.max(1)) {
+        for pair in row.windows(2) {
+            sum += f64::from(distance2(pair[0], pair[1]));
+            count += 1;
+        }
+    }
+    (2.0 * sum / count.max(1) as f64).max(1.0) as f32
+}
+
+/// Sets the costs of borders between neighbours by the picture's edges; edges that the empty background has too
+/// count less (Sun et al., "Background Cut", ECCV 2006).
+pub fn set_borders(cut: &mut Cut, picture: &Lab, plate: Option<&Plate>, edge: f32) {
+    let scale = 1.0 / contrast(picture);
+    for at in 0..picture.pixels.len() {
+        let color = picture.pixels[at];
+        cut.neighbours(at, |other, length| {
+            let mut difference = distance2(color, picture.pixels[other]);
+            if let Some(plate) = plate.filter(|p| p.known[at] && p.known[other]) {
+                let behind = distance2(plate.lab.pixels[at], plate.lab.pixels[other]);
+                let free = plate.distance2(at, color).max(plate.distance2(other, picture.pixels[other]));
+                difference /= 1.0 + behind / 16.0 * (-free / 20.0).exp();
+            }
+            (BORDER + edge * (-difference * scale).exp()) / length
+        });
+    }
+}
+
+/// Divides a frame into person (true) and background, `[height, width]`. `prior` adds to a pixel's preference for
+/// the person.
+pub fn divide(
+    picture: &Lab,
+    plate: Option<&Plate>,
+    colors: &PersonColors,
+    trimap: &Trimap,
+    prior: impl Fn(usize) -> f32,
+) -> Vec<bool> {
+    let (width, height) = (picture.width, picture.height);
+    let mut cut = Cut::new(width, height);
+    for (at, &color) in picture.pixels.iter().enumerate() {
+        let energy = if trimap.person[at] {
+            CERTAIN
+        } else if trimap.background[at]
+            && plate.is_none_or(|p| !p.known[at] || p.distance2(at, color) < FOREIGN)
+        {
+            -CERTAIN
+        } else {
+            let by_color = colors.background.of(color) - colors.person.of(color);
+            let evidence = match plate.filter(|p| p.known[at]) {
+                Some(plate) => {
+                    let off = plate.distance2(at, color).min(FOREIGN);
+                    0.5 * (off - NEAR).min(14.0) + by_color.clamp(-COLORS, COLORS) * 0.4
+                }
+                None => by_color.clamp(-COLORS, COLORS),
+            };
+            evidence + prior(at)
+        };
+        cut.prefer_inside(at, energy);
+    }
+    set_borders(&mut cut, picture, plate, EDGE);
+    let mut person = shapes::touching(&cut.solve(), &trimap.person, width);
+    shapes::close_holes(&mut person, width, (HOLES * (width * height) as f32) as usize);
+    person
+}
