@@ -17,17 +17,19 @@ use crate::dataset::grow;
 use crate::error::{Error, Result};
 use crate::face::Landmarks;
 use body::{BodyColors, BodyGatherer};
-use color::Lab;
+use color::{Histogram, Lab};
 use image::RgbImage;
 use person::{PersonColors, Trimap};
 use plate::Plate;
 use rayon::prelude::*;
 use regions::FaceFrame;
 
-/// Frames a clip is learned from, evenly spread; 96 frames of 512² take 75 MB.
-const SAMPLES: usize = 96;
-/// Rounds of dividing the samples and learning from the result.
-const ROUNDS: usize = 3;
+/// Frames a clip is learned from, evenly spread; 64 frames of 512² take 50 MB.
+const SAMPLES: usize = 64;
+/// Rounds of dividing the samples and learning from the result; in each the background that is known grows.
+const ROUNDS: usize = 8;
+/// What the usual place of a person says while the background is learned, and in the end.
+const PLACE: [f32; 2] = [0.6, 0.3];
 /// Pixels around the person that are not counted as free, in a picture of 512.
 const AROUND: f32 = 6.0;
 
@@ -45,8 +47,6 @@ pub struct Parser {
     plate: Plate,
     colors: PersonColors,
     body: BodyColors,
-    /// Preference for the person by place alone, `[height, width]`.
-    prior: Vec<f32>,
 }
 
 /// A frame that is learned from.
@@ -81,21 +81,26 @@ impl Parser {
         let pictures: Vec<RgbImage> = samples.iter().map(|s| s.picture.clone()).collect();
         let mut inside: Vec<Vec<bool>> = samples.iter().map(seeds).collect();
         let mut outside: Vec<Vec<bool>> = samples.iter().map(|s| s.trimap.background.clone()).collect();
-        let mut prior = vec![0.0; (width * height) as usize];
+        let mut sure = Histogram::default();
+        for (sample, inside) in samples.iter().zip(&inside) {
+            let person = sample.lab.pixels.iter().zip(inside).filter(|(_, inside)| **inside);
+            person.for_each(|(color, _)| sure.add(*color, 1.0));
+        }
+        let sure = sure.costs();
         let around = ((AROUND * width.max(height) as f32 / 512.0).round() as usize).max(1);
         let mut round = 0;
         let (plate, colors) = loop {
             let plate = Plate::learn(&pictures, &outside, width, height);
             let learned = samples.iter().zip(&inside).zip(&outside);
-            let colors = PersonColors::learn(learned.map(|((s, i), o)| (&s.lab, i.as_slice(), o.as_slice())));
+            let learned = learned.map(|((s, i), o)| (&s.lab, i.as_slice(), o.as_slice()));
+            let colors = PersonColors::learn(learned, &sure);
             if round == ROUNDS {
                 break (plate, colors);
             }
             let masks: Vec<Vec<bool>> = samples
                 .par_iter()
-                .map(|s| person::divide(&s.lab, Some(&plate), &colors, &s.trimap, |at| prior[at]))
+                .map(|s| person::divide(&s.lab, &plate, &colors, &s.trimap, PLACE[0]))
                 .collect();
-            prior = by_place(&masks);
             outside = masks
                 .par_iter()
                 .map(|m| grow(m, width as usize, around).iter().map(|v| !v).collect())
@@ -107,7 +112,7 @@ impl Parser {
         for (sample, person) in samples.iter().zip(&inside) {
             gatherer.add(&sample.lab, person, &sample.face, &sample.frame);
         }
-        Ok(Parser { plate, colors, body: gatherer.finish(), prior })
+        Ok(Parser { plate, colors, body: gatherer.finish() })
     }
 
     /// The labels of one frame, bits of [`crate::dataset::Label`], `[height, width]`; none where the landmarks are
@@ -126,7 +131,7 @@ impl Parser {
         let Some(frame) = FaceFrame::of(face) else { return Ok(None) };
         let lab = Lab::of(picture);
         let trimap = Trimap::of(face, &frame, lab.width, lab.height);
-        let person = person::divide(&lab, Some(&self.plate), &self.colors, &trimap, |at| self.prior[at]);
+        let person = person::divide(&lab, &self.plate, &self.colors, &trimap, PLACE[1]);
         Ok(Some(self.body.divide(&lab, &person, face, &frame)))
     }
 
@@ -160,19 +165,6 @@ fn seeds(sample: &Sample) -> Vec<bool> {
         .map(|at| {
             let [right, up] = sample.frame.local([(at % width) as f32 + 0.5, (at / width) as f32 + 0.5]);
             sample.trimap.person[at] || ((0.5..0.62).contains(&up) && right.abs() < 0.3)
-        })
-        .collect()
-}
-
-/// Preference for the person by how often a pixel shows it: log odds, halved.
-fn by_place(masks: &[Vec<bool>]) -> Vec<f32> {
-    let count = masks.first().map_or(0, Vec::len);
-    let total = masks.len() as f32;
-    (0..count)
-        .into_par_iter()
-        .map(|at| {
-            let inside = masks.iter().filter(|m| m[at]).count() as f32;
-            0.5 * ((inside + 0.05 * total) / (total - inside + 0.05 * total)).ln()
         })
         .collect()
 }

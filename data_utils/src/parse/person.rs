@@ -15,23 +15,36 @@ const FOREIGN: f32 = 40.0;
 /// How far (squared standard deviations, three channels) the background's own pixels are on the average from the
 /// plate, with a margin: what is nearer is background.
 const NEAR: f32 = 9.0;
+/// The same where the background is only guessed.
+const GUESS: f32 = 4.0;
+/// How far the background is continued beyond where it was seen, pixels in a picture of 512, and how much what
+/// lies further is taken for the person.
+const REACH: f32 = 24.0;
+const FAR: f32 = 3.0;
 /// Largest say of the colours beside that of the plate.
 const COLORS: f32 = 3.0;
+/// Cost for the person of a colour that was never seen.
+const STRANGE: f32 = 1.0;
 /// Holes in the person that are closed, share of the picture.
-const HOLES: f32 = 0.002;
+const HOLES: f32 = 0.01;
 
 /// What the person and what the background look like, over a whole clip.
 #[derive(Debug, Clone)]
 pub struct PersonColors {
     /// The person.
     pub person: Costs,
+    /// What was surely the person before anything was learned.
+    pub seeds: Costs,
     /// Everything else.
     pub background: Costs,
 }
 
 impl PersonColors {
     /// Learns them from pictures and masks, `[height, width]`.
-    pub fn learn<'a>(pictures: impl Iterator<Item = (&'a Lab, &'a [bool], &'a [bool])>) -> PersonColors {
+    pub fn learn<'a>(
+        pictures: impl Iterator<Item = (&'a Lab, &'a [bool], &'a [bool])>,
+        seeds: &Costs,
+    ) -> PersonColors {
         let (mut person, mut background) = (Histogram::default(), Histogram::default());
         for (picture, inside, outside) in pictures {
             for ((color, inside), outside) in picture.pixels.iter().zip(inside).zip(outside) {
@@ -42,7 +55,7 @@ impl PersonColors {
                 }
             }
         }
-        PersonColors { person: person.costs(), background: background.costs() }
+        PersonColors { person: person.costs(), seeds: seeds.clone(), background: background.costs() }
     }
 }
 
@@ -53,6 +66,10 @@ pub struct Trimap {
     pub person: Vec<bool>,
     /// Surely not the person: far from head and shoulders.
     pub background: Vec<bool>,
+    /// Preference for the person by place: above 0 where a head with hair and shoulders usually are.
+    pub likely: Vec<f32>,
+    /// 0 beside the face and above, 1 from the chin down.
+    pub low: Vec<f32>,
 }
 
 impl Trimap {
@@ -60,6 +77,8 @@ impl Trimap {
     pub fn of(face: &Landmarks, frame: &FaceFrame, width: usize, height: usize) -> Trimap {
         let mut person = regions::filled(face, &regions::OVAL, width, height);
         let mut background = vec![false; width * height];
+        let mut likely = vec![0.0; width * height];
+        let mut low = vec![0.0; width * height];
         for at in 0..person.len() {
             let pixel = [(at % width) as f32 + 0.5, (at / width) as f32 + 0.5];
             let [right, up] = frame.local(pixel);
@@ -68,10 +87,14 @@ impl Trimap {
             person[at] |= up < -0.75 && aside < 0.45 && aside < 0.2 + (-0.75 - up);
             let head = (right / 1.15).powi(2) + ((up - 0.15) / 1.2).powi(2) < 1.0;
             // Shoulders widen downwards from the height of the mouth.
-            let body = up < -0.3 && aside < 0.75 + 2.2 * (-0.3 - up);
+            let body = up < -0.25 && aside < 0.6 + 5.0 * (-0.25 - up);
             background[at] = !(head || body);
+            let hair = 1.0 - (right / 0.85).powi(2) - ((up - 0.1) / 0.85).powi(2);
+            let shoulders = (-0.55 - up - 0.12 * aside) * 10.0;
+            likely[at] = hair.max(shoulders).clamp(-1.0, 1.0) * 3.0;
+            low[at] = ((-0.3 - up) / 0.15).clamp(0.0, 1.0);
         }
-        Trimap { person, background }
+        Trimap { person, background, likely, low }
     }
 }
 
@@ -105,38 +128,40 @@ pub fn set_borders(cut: &mut Cut, picture: &Lab, plate: Option<&Plate>, edge: f3
     }
 }
 
-/// Divides a frame into person (true) and background, `[height, width]`. `prior` adds to a pixel's preference for
-/// the person.
-pub fn divide(
-    picture: &Lab,
-    plate: Option<&Plate>,
-    colors: &PersonColors,
-    trimap: &Trimap,
-    prior: impl Fn(usize) -> f32,
-) -> Vec<bool> {
+/// Divides a frame into person (true) and background, `[height, width]`. `place` is how much
+/// the usual place of a person counts.
+pub fn divide(picture: &Lab, plate: &Plate, colors: &PersonColors, trimap: &Trimap, place: f32) -> Vec<bool> {
     let (width, height) = (picture.width, picture.height);
+    let reach = REACH * width.max(height) as f32 / 512.0;
     let mut cut = Cut::new(width, height);
     for (at, &color) in picture.pixels.iter().enumerate() {
         let energy = if trimap.person[at] {
             CERTAIN
-        } else if trimap.background[at]
-            && plate.is_none_or(|p| !p.known[at] || p.distance2(at, color) < FOREIGN)
-        {
+        } else if trimap.background[at] && !(plate.known[at] && plate.distance2(at, color) >= FOREIGN) {
             -CERTAIN
         } else {
-            let by_color = colors.background.of(color) - colors.person.of(color);
-            let evidence = match plate.filter(|p| p.known[at]) {
-                Some(plate) => {
-                    let off = plate.distance2(at, color).min(FOREIGN);
-                    0.5 * (off - NEAR).min(14.0) + by_color.clamp(-COLORS, COLORS) * 0.4
-                }
-                None => by_color.clamp(-COLORS, COLORS),
+            // A colour that neither has shown is foreign to the background, so it is the person's.
+            let by_color = colors.background.of(color) - colors.person.of(color).min(STRANGE);
+            let off = plate.distance2(at, color).min(FOREIGN);
+            let evidence = if plate.known[at] {
+                0.5 * (off - NEAR).min(14.0) + by_color.clamp(-COLORS, COLORS) * 0.4
+            } else if plate.away[at] <= reach {
+                // The background is believed to go on near where it was seen. Beside the chest, where it may change,
+                // colours that it has elsewhere count as much.
+                let sure = colors.background.of(color) - colors.seeds.of(color).min(STRANGE);
+                let foreign = 0.5 * (off - GUESS);
+                let by_color = by_color.clamp(-COLORS, COLORS);
+                let above = foreign.min(4.0) + 0.6 * by_color;
+                let below = foreign.min(3.0) + 0.3 * by_color + sure.clamp(-COLORS, COLORS);
+                above + trimap.low[at] * (below - above)
+            } else {
+                FAR
             };
-            evidence + prior(at)
+            evidence + place * trimap.likely[at]
         };
         cut.prefer_inside(at, energy);
     }
-    set_borders(&mut cut, picture, plate, EDGE);
+    set_borders(&mut cut, picture, Some(plate), EDGE);
     let mut person = shapes::touching(&cut.solve(), &trimap.person, width);
     shapes::close_holes(&mut person, width, (HOLES * (width * height) as f32) as usize);
     person

@@ -2,6 +2,7 @@
 //! and how much it wanders.
 
 use super::color::Lab;
+use super::shapes;
 use image::RgbImage;
 use rayon::prelude::*;
 
@@ -12,8 +13,9 @@ const LEAST_SHARE: f32 = 0.06;
 const LEAST_SPREAD: [f32; 3] = [2.0, 1.4, 1.4];
 /// Median absolute deviation to standard deviation of a normal distribution.
 const FROM_MAD: f32 = 1.4826;
-/// Wander assumed where a pixel was never free and its colour is extrapolated.
-const GUESSED: f32 = 12.0;
+/// Wander assumed where a pixel was never free and its colour is extrapolated: of L beside a known pixel, more
+/// for each pixel of distance, and the share of that for a and b.
+const GUESSED: [f32; 3] = [5.0, 0.25, 0.6];
 
 /// A background.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub struct Plate {
     pub spread: Vec<[f32; 3]>,
     /// Where it was seen, `[height, width]`.
     pub known: Vec<bool>,
+    /// Distance to the nearest pixel that was seen, pixels.
+    pub away: Vec<f32>,
 }
 
 impl Plate {
@@ -55,17 +59,20 @@ impl Plate {
             pixel.0 = color.map(|v| v.round().clamp(0.0, 255.0) as u8);
         }
         let lab = Lab::of(&picture);
+        let away = shapes::distances(&known, width as usize);
         let spread = learned
             .iter()
-            .map(|l| {
-                l.map_or([GUESSED; 3], |(_, mad)| {
+            .zip(&away)
+            .map(|(l, away)| {
+                let guessed = GUESSED[0] + GUESSED[1] * away.min(1e4);
+                l.map_or([guessed, GUESSED[2] * guessed, GUESSED[2] * guessed], |(_, mad)| {
                     // Levels of grey are about 0.4 of L; colour differences wander by less.
                     let mean = (mad[0] + mad[1] + mad[2]) / 3.0 * 0.4 * FROM_MAD;
                     LEAST_SPREAD.map(|least| least.max(mean))
                 })
             })
             .collect();
-        Plate { picture, lab, spread, known }
+        Plate { picture, lab, spread, known, away }
     }
 
     /// Squared distance of a pixel's colour from the background's, in standard deviations.
