@@ -154,7 +154,7 @@ impl BodyColors {
             };
             cut.prefer_inside(at, energy);
         }
-        set_borders(&mut cut, picture, None, EDGE);
+        set_borders(&mut cut, picture, None, EDGE, |at| person[at] && jaw(local(at)) < 0.15);
         let head = cut.solve();
         let mut head: Vec<bool> =
             head.iter().zip(person).zip(oval).map(|((h, p), o)| *h && (*p || *o)).collect();
@@ -188,7 +188,7 @@ impl BodyColors {
             };
             cut.prefer_inside(at, energy);
         }
-        set_borders(&mut cut, picture, None, EDGE);
+        set_borders(&mut cut, picture, None, EDGE, |at| body[at]);
         let neck: Vec<bool> = cut.solve().iter().zip(body).map(|(n, b)| *n && *b).collect();
         let seeds: Vec<bool> =
             (0..neck.len()).map(|at| near_jaw[at] && local(at)[0].abs() < 0.4 && neck[at]).collect();

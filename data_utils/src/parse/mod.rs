@@ -27,7 +27,7 @@ use regions::FaceFrame;
 /// Frames a clip is learned from, evenly spread; 64 frames of 512² take 50 MB.
 const SAMPLES: usize = 64;
 /// Rounds of dividing the samples and learning from the result; in each the background that is known grows.
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 12;
 /// What the usual place of a person says while the background is learned, and in the end.
 const PLACE: [f32; 2] = [0.6, 0.3];
 /// Pixels around the person that are not counted as free, in a picture of 512.
@@ -45,17 +45,36 @@ pub struct Clip<'a> {
 #[derive(Debug, Clone)]
 pub struct Parser {
     plate: Plate,
+    /// The background at half the size.
+    coarse: Plate,
     colors: PersonColors,
     body: BodyColors,
+}
+
+/// A frame as its models see it.
+struct View {
+    lab: Lab,
+    face: Landmarks,
+    frame: FaceFrame,
+    trimap: Trimap,
+}
+
+impl View {
+    /// None where the landmarks are no face.
+    fn of(picture: &RgbImage, face: &Landmarks) -> Option<View> {
+        let frame = FaceFrame::of(face)?;
+        let lab = Lab::of(picture);
+        let trimap = Trimap::of(face, &frame, lab.width, lab.height);
+        Some(View { lab, face: face.clone(), frame, trimap })
+    }
 }
 
 /// A frame that is learned from.
 struct Sample {
     picture: RgbImage,
-    lab: Lab,
-    face: Landmarks,
-    frame: FaceFrame,
-    trimap: Trimap,
+    /// The picture at half the size.
+    small: RgbImage,
+    view: View,
 }
 
 impl Parser {
@@ -78,7 +97,10 @@ impl Parser {
                 "make the frames again",
             ));
         }
-        let pictures: Vec<RgbImage> = samples.iter().map(|s| s.picture.clone()).collect();
+        let [small_width, small_height] = [width.div_ceil(2), height.div_ceil(2)];
+        let (pictures, samples): (Vec<RgbImage>, Vec<(RgbImage, View)>) =
+            samples.into_iter().map(|s| (s.picture, (s.small, s.view))).unzip();
+        let (smalls, samples): (Vec<RgbImage>, Vec<View>) = samples.into_iter().unzip();
         let mut inside: Vec<Vec<bool>> = samples.iter().map(seeds).collect();
         let mut outside: Vec<Vec<bool>> = samples.iter().map(|s| s.trimap.background.clone()).collect();
         let mut sure = Histogram::default();
@@ -87,10 +109,10 @@ impl Parser {
             person.for_each(|(color, _)| sure.add(*color, 1.0));
         }
         let sure = sure.costs();
-        let around = ((AROUND * width.max(height) as f32 / 512.0).round() as usize).max(1);
+        let around = ((AROUND * small_width.max(small_height) as f32 / 512.0).round() as usize).max(1);
         let mut round = 0;
-        let (plate, colors) = loop {
-            let plate = Plate::learn(&pictures, &outside, width, height);
+        let (coarse, colors) = loop {
+            let plate = Plate::learn(&smalls, &outside, small_width, small_height);
             let learned = samples.iter().zip(&inside).zip(&outside);
             let learned = learned.map(|((s, i), o)| (&s.lab, i.as_slice(), o.as_slice()));
             let colors = PersonColors::learn(learned, &sure);
@@ -99,11 +121,11 @@ impl Parser {
             }
             let masks: Vec<Vec<bool>> = samples
                 .par_iter()
-                .map(|s| person::divide(&s.lab, &plate, &colors, &s.trimap, PLACE[0]))
+                .map(|s| person::divide(&s.lab, &plate, &colors, &s.trimap, PLACE[0], None))
                 .collect();
             outside = masks
                 .par_iter()
-                .map(|m| grow(m, width as usize, around).iter().map(|v| !v).collect())
+                .map(|m| grow(m, small_width as usize, around).iter().map(|v| !v).collect())
                 .collect();
             inside = masks;
             round += 1;
@@ -112,7 +134,12 @@ impl Parser {
         for (sample, person) in samples.iter().zip(&inside) {
             gatherer.add(&sample.lab, person, &sample.face, &sample.frame);
         }
-        Ok(Parser { plate, colors, body: gatherer.finish() })
+        let outside: Vec<Vec<bool>> = outside
+            .par_iter()
+            .map(|m| shapes::doubled(m, small_width as usize, width as usize, height as usize))
+            .collect();
+        let plate = Plate::learn(&pictures, &outside, width, height);
+        Ok(Parser { plate, coarse, colors, body: gatherer.finish() })
     }
 
     /// The labels of one frame, bits of [`crate::dataset::Label`], `[height, width]`; none where the landmarks are
@@ -128,11 +155,14 @@ impl Parser {
                 picture.dimensions()
             )));
         }
-        let Some(frame) = FaceFrame::of(face) else { return Ok(None) };
-        let lab = Lab::of(picture);
-        let trimap = Trimap::of(face, &frame, lab.width, lab.height);
-        let person = person::divide(&lab, &self.plate, &self.colors, &trimap, PLACE[1]);
-        Ok(Some(self.body.divide(&lab, &person, face, &frame)))
+        // At half the size first, then along the border alone.
+        let small = View::of(&halved(picture), &half(face));
+        let (Some(view), Some(small)) = (View::of(picture, face), small) else { return Ok(None) };
+        let guess = person::divide(&small.lab, &self.coarse, &self.colors, &small.trimap, PLACE[1], None);
+        let guess = shapes::doubled(&guess, small.lab.width, view.lab.width, view.lab.height);
+        let person =
+            person::divide(&view.lab, &self.plate, &self.colors, &view.trimap, PLACE[1], Some(&guess));
+        Ok(Some(self.body.divide(&view.lab, &person, face, &view.frame)))
     }
 
     /// The clean background.
@@ -148,23 +178,42 @@ fn samples(clip: &Clip) -> Result<Vec<Sample>> {
     let chosen: Vec<usize> = (0..count).map(|k| with_face[k * with_face.len() / count]).collect();
     let read = |index: &usize| -> Result<Option<Sample>> {
         let Some(face) = &clip.faces[*index] else { return Ok(None) };
-        let Some(frame) = FaceFrame::of(face) else { return Ok(None) };
         let picture = (clip.read)(*index)?;
-        let lab = Lab::of(&picture);
-        let trimap = Trimap::of(face, &frame, lab.width, lab.height);
-        Ok(Some(Sample { picture, lab, face: face.clone(), frame, trimap }))
+        let small = halved(&picture);
+        Ok(View::of(&small, &half(face)).map(|view| Sample { picture, small, view }))
     };
     let samples: Vec<Option<Sample>> = chosen.par_iter().map(read).collect::<Result<_>>()?;
     Ok(samples.into_iter().flatten().collect())
 }
 
-/// What is the person before anything is learned: the trimap's sure part and the hair just above the forehead.
-fn seeds(sample: &Sample) -> Vec<bool> {
+/// What is the person before anything is learned: the trimap's sure part, the hair just above the forehead,
+/// and the chest.
+fn seeds(sample: &View) -> Vec<bool> {
     let width = sample.lab.width;
     (0..sample.trimap.person.len())
         .map(|at| {
             let [right, up] = sample.frame.local([(at % width) as f32 + 0.5, (at / width) as f32 + 0.5]);
-            sample.trimap.person[at] || ((0.5..0.62).contains(&up) && right.abs() < 0.3)
+            sample.trimap.person[at]
+                || ((0.5..0.62).contains(&up) && right.abs() < 0.3)
+                || (up < -0.73 && right.abs() < 0.9)
         })
         .collect()
+}
+
+/// The picture at half the size, each pixel the mean of four.
+fn halved(picture: &RgbImage) -> RgbImage {
+    let (width, height) = picture.dimensions();
+    RgbImage::from_fn(width.div_ceil(2), height.div_ceil(2), |x, y| {
+        let of =
+            |dx: u32, dy: u32| picture.get_pixel((2 * x + dx).min(width - 1), (2 * y + dy).min(height - 1)).0;
+        let four = [of(0, 0), of(1, 0), of(0, 1), of(1, 1)];
+        image::Rgb(std::array::from_fn(|k| {
+            (four.iter().map(|p| u32::from(p[k])).sum::<u32>().div_ceil(4)).min(255) as u8
+        }))
+    })
+}
+
+/// The landmarks in the picture at half the size.
+fn half(face: &Landmarks) -> Landmarks {
+    Landmarks { points: face.points.iter().map(|p| p.map(|v| v / 2.0)).collect(), score: face.score }
 }

@@ -5,6 +5,7 @@ use super::cut::{CERTAIN, Cut};
 use super::plate::Plate;
 use super::regions::{self, FaceFrame};
 use super::shapes;
+use crate::dataset::grow;
 use crate::face::Landmarks;
 
 /// Cost of a border between two pixels of one colour, and how much less it is over a strong edge.
@@ -21,6 +22,8 @@ const GUESS: f32 = 4.0;
 /// lies further is taken for the person.
 const REACH: f32 = 24.0;
 const FAR: f32 = 3.0;
+/// How far from the border of a guess it may move, pixels in a picture of 512.
+const BAND: f32 = 5.0;
 /// Largest say of the colours beside that of the plate.
 const COLORS: f32 = 3.0;
 /// Cost for the person of a colour that was never seen.
@@ -111,10 +114,16 @@ fn contrast(picture: &Lab) -> f32 {
 }
 
 /// Sets the costs of borders between neighbours by the picture's edges; edges that the empty background has too
-/// count less (Sun et al., "Background Cut", ECCV 2006).
-pub fn set_borders(cut: &mut Cut, picture: &Lab, plate: Option<&Plate>, edge: f32) {
+/// count less (Sun et al., "Background Cut", ECCV 2006). Only pixels that are `wanted` get borders.
+pub fn set_borders(
+    cut: &mut Cut,
+    picture: &Lab,
+    plate: Option<&Plate>,
+    edge: f32,
+    wanted: impl Fn(usize) -> bool,
+) {
     let scale = 1.0 / contrast(picture);
-    for at in 0..picture.pixels.len() {
+    for at in (0..picture.pixels.len()).filter(|at| wanted(*at)) {
         let color = picture.pixels[at];
         cut.neighbours(at, |other, length| {
             let mut difference = distance2(color, picture.pixels[other]);
@@ -128,14 +137,25 @@ pub fn set_borders(cut: &mut Cut, picture: &Lab, plate: Option<&Plate>, edge: f3
     }
 }
 
-/// Divides a frame into person (true) and background, `[height, width]`. `place` is how much
-/// the usual place of a person counts.
-pub fn divide(picture: &Lab, plate: &Plate, colors: &PersonColors, trimap: &Trimap, place: f32) -> Vec<bool> {
+/// Divides a frame into person (true) and background, `[height, width]`. `place` is how much the usual place of a
+/// person counts. With a `guess` only its border is looked at, some pixels to each side.
+pub fn divide(
+    picture: &Lab,
+    plate: &Plate,
+    colors: &PersonColors,
+    trimap: &Trimap,
+    place: f32,
+    guess: Option<&[bool]>,
+) -> Vec<bool> {
     let (width, height) = (picture.width, picture.height);
     let reach = REACH * width.max(height) as f32 / 512.0;
+    let near = guess.map(|g| border(g, width, ((BAND * width.max(height) as f32 / 512.0) as usize).max(2)));
+    let open = |at: usize| near.as_ref().is_none_or(|n| n[at]);
     let mut cut = Cut::new(width, height);
     for (at, &color) in picture.pixels.iter().enumerate() {
-        let energy = if trimap.person[at] {
+        let energy = if let Some(guess) = guess.filter(|_| !open(at)) {
+            if guess[at] { CERTAIN } else { -CERTAIN }
+        } else if trimap.person[at] {
             CERTAIN
         } else if trimap.background[at] && !(plate.known[at] && plate.distance2(at, color) >= FOREIGN) {
             -CERTAIN
@@ -151,7 +171,7 @@ pub fn divide(picture: &Lab, plate: &Plate, colors: &PersonColors, trimap: &Trim
                 let sure = colors.background.of(color) - colors.seeds.of(color).min(STRANGE);
                 let foreign = 0.5 * (off - GUESS);
                 let by_color = by_color.clamp(-COLORS, COLORS);
-                let above = foreign.min(4.0) + 0.6 * by_color;
+                let above = foreign.min(4.0) + 0.3 * by_color + 0.5 * sure.clamp(-COLORS, COLORS);
                 let below = foreign.min(3.0) + 0.3 * by_color + sure.clamp(-COLORS, COLORS);
                 above + trimap.low[at] * (below - above)
             } else {
@@ -161,8 +181,14 @@ pub fn divide(picture: &Lab, plate: &Plate, colors: &PersonColors, trimap: &Trim
         };
         cut.prefer_inside(at, energy);
     }
-    set_borders(&mut cut, picture, Some(plate), EDGE);
+    set_borders(&mut cut, picture, Some(plate), EDGE, open);
     let mut person = shapes::touching(&cut.solve(), &trimap.person, width);
     shapes::close_holes(&mut person, width, (HOLES * (width * height) as f32) as usize);
     person
+}
+
+/// Pixels within `radius` of the border of a mask.
+fn border(mask: &[bool], width: usize, radius: usize) -> Vec<bool> {
+    let (grown, shrunk) = (grow(mask, width, radius), shapes::shrink(mask, width, radius));
+    grown.iter().zip(shrunk).map(|(g, s)| *g && !s).collect()
 }

@@ -69,6 +69,13 @@ pub fn close_holes(mask: &mut [bool], width: usize, most: usize) {
     }
 }
 
+/// A mask of `width` columns at twice the size, `[new_height, new_width]`.
+pub fn doubled(mask: &[bool], width: usize, new_width: usize, new_height: usize) -> Vec<bool> {
+    (0..new_width * new_height)
+        .map(|at| mask.get(at / new_width / 2 * width + at % new_width / 2).copied().unwrap_or(false))
+        .collect()
+}
+
 /// Distance of each pixel to the nearest set one, in pixels, by two sweeps with steps of 1 and √2 (Borgefors
 /// 1986, within 8 % of the Euclidean); infinite where none is set.
 pub fn distances(mask: &[bool], width: usize) -> Vec<f32> {

@@ -155,6 +155,7 @@ pub fn square(look: &Look, scale: Option<f64>) -> [u32; 4] {
 pub fn run(context: &Context) -> Result<String> {
     let options = context.options;
     let look = look(context.tools, context.models()?, &options.video)?;
+    accept(options, &look)?;
     let window = square(&look, options.scale);
     let text: String = window.iter().map(|v| format!("{v}\n")).collect();
     files::write_bytes(&context.dir().join("anchor_box.txt"), text.as_bytes())?;

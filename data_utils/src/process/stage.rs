@@ -88,6 +88,7 @@ pub fn run(
     let cell = OnceLock::new();
     let _ = cell.set(models);
     let wanted = wanted(stages, options.tasks);
+    sweep(stages, &options.dir)?;
     let mut manifest = Manifest::open(&options.dir);
     let mut took = Vec::new();
     let mut digests = Digests { options, known: BTreeMap::new() };
@@ -137,6 +138,26 @@ pub fn run(
     }
 }
 
+/// Removes temporary files that killed runs left in the folders of the stages.
+fn sweep(stages: &[Stage], dir: &Path) -> Result<()> {
+    let folders =
+        stages.iter().flat_map(|s| s.outputs).filter_map(|o| o.split_once('/').map(|(folder, _)| folder));
+    let mut folders: Vec<PathBuf> = folders.chain([".", MARKS, "report"]).map(|f| dir.join(f)).collect();
+    folders.sort();
+    folders.dedup();
+    for folder in folders {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') && name.ends_with(".tmp") {
+                std::fs::remove_file(entry.path())
+                    .map_err(|e| Error::io(&entry.path(), "a file that may be removed", &e))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Which stages run: those asked for, and all that they read from.
 fn wanted(stages: &[Stage], tasks: [u8; 2]) -> Vec<bool> {
     let mut wanted: Vec<bool> =
@@ -172,7 +193,9 @@ fn begin(stage: &Stage, options: &Options, key: &str, ours: bool) -> Result<bool
         return Ok(true);
     }
     for pattern in stage.outputs {
-        let left = manifest::matching(&options.dir, pattern)?;
+        let mut left = manifest::matching(&options.dir, pattern)?;
+        // A crop may be the video itself.
+        left.retain(|path| *path != options.video);
         if let (false, Some(one), None) = (ours, left.first(), &begun) {
             return Err(Error::input(
                 one.display(),
