@@ -5,6 +5,7 @@
 //! ([`cut`]) between those models along the picture's edges ([`person`], [`body`]), held in place by the face's
 //! landmarks ([`regions`]).
 
+pub mod bisenet;
 pub mod body;
 pub mod color;
 pub mod cut;

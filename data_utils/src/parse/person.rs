@@ -95,7 +95,7 @@ impl Trimap {
             let hair = 1.0 - (right / 0.85).powi(2) - ((up - 0.1) / 0.85).powi(2);
             let shoulders = (-0.55 - up - 0.12 * aside) * 10.0;
             likely[at] = hair.max(shoulders).clamp(-1.0, 1.0) * 3.0;
-            low[at] = ((-0.3 - up) / 0.15).clamp(0.0, 1.0);
+            low[at] = ((-0.4 - up) / 0.12).clamp(0.0, 1.0);
         }
         Trimap { person, background, likely, low }
     }
@@ -172,7 +172,10 @@ pub fn divide(
                 let foreign = 0.5 * (off - GUESS);
                 let by_color = by_color.clamp(-COLORS, COLORS);
                 let above = foreign.min(4.0) + 0.3 * by_color + 0.5 * sure.clamp(-COLORS, COLORS);
-                let below = foreign.min(3.0) + 0.3 * by_color + sure.clamp(-COLORS, COLORS);
+                // What neither the chest nor the background has shown is left to its place and its edges.
+                let strange = if colors.seeds.of(color) > STRANGE { 0.3 } else { 1.0 };
+                let apart = colors.background.of(color) - colors.seeds.of(color);
+                let below = strange * foreign.min(3.0) + apart.clamp(-COLORS, COLORS);
                 above + trimap.low[at] * (below - above)
             } else {
                 FAR

@@ -9,6 +9,7 @@ use crate::dataset::{Label, grow, write::face_picture};
 use crate::error::{Error, Result};
 use crate::face::Landmarks;
 use crate::files;
+use crate::parse::bisenet::BiSeNet;
 use crate::parse::plate::Plate;
 use crate::parse::{Clip, Parser};
 use image::codecs::jpeg::JpegEncoder;
@@ -41,7 +42,17 @@ pub fn parsing(context: &Context) -> Result<String> {
     let dir = context.dir();
     let faces = landmarks::read(dir)?;
     let read = |index: usize| frames::read_frame(dir, index);
-    let parser = Parser::learn(&Clip { faces: &faces, read: &read })?;
+    // The network where its weights are given, otherwise what the clip itself shows.
+    let network = context.options.parsing.as_deref().map(BiSeNet::open).transpose()?;
+    let parser = match network {
+        Some(_) => None,
+        None => Some(Parser::learn(&Clip { faces: &faces, read: &read })?),
+    };
+    let label = |picture: &RgbImage, face: &Landmarks| match (&network, &parser) {
+        (Some(network), _) => network.labels(picture, face),
+        (None, Some(parser)) => parser.labels(picture, face),
+        (None, None) => Err(Error::Internal("neither a network nor a model of the clip".into())),
+    };
     let used = used(&faces);
     let mut progress = context.progress("parsing", used.len());
     let mut done = 0;
@@ -55,8 +66,7 @@ pub fn parsing(context: &Context) -> Result<String> {
                 return Ok(());
             }
             let picture = read(*index)?;
-            let labels = parser
-                .labels(&picture, face)?
+            let labels = label(&picture, face)?
                 .ok_or_else(|| Error::Internal(format!("frame {index} was judged good and has no face")))?;
             let shades = face_picture(&labels, picture.width() as usize);
             put_png(&portrait, &shades, picture.dimensions(), ExtendedColorType::Rgb8)?;
@@ -71,7 +81,8 @@ pub fn parsing(context: &Context) -> Result<String> {
         progress.update(done as u64, String::new);
     }
     progress.finish();
-    Ok(format!("{} label maps by clean plate, colours and graph cuts", used.len()))
+    let how = if network.is_some() { "the network" } else { "clean plate, colours and graph cuts" };
+    Ok(format!("{} label maps by {how}", used.len()))
 }
 
 /// The inside of the mouth as NumPy stores `bool[height, width]`.

@@ -24,6 +24,7 @@ pub mod transforms;
 use crate::cli::progress::duration;
 use crate::error::{Error, Result};
 use crate::face::FaceModels;
+use crate::parse::bisenet::BiSeNet;
 use crate::video::{self, Ffmpeg};
 use options::{Options, ProcessFlags};
 use stage::Stage;
@@ -140,13 +141,8 @@ pub fn run(flags: &ProcessFlags) -> Result<()> {
         print!("{}", doctor::examine(&options, &tools, &models)?);
         return Ok(());
     }
-    if options.parsing.is_some() {
-        return Err(Error::input(
-            "--parsing",
-            "nothing, the masks that need no network",
-            "weights of a face-parsing network",
-            "leave the flag out; this version does not run that network yet",
-        ));
+    if let Some(path) = &options.parsing {
+        BiSeNet::open(path)?;
     }
     if let Some(kind) = options.asr.filter(|k| !matches!(k.name(), "ave" | "mel")) {
         frames::given(&options.dir, kind)?;

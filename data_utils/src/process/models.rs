@@ -15,13 +15,20 @@ struct Model {
     source: &'static str,
 }
 
-const MODELS: [Model; 2] = [
+const MODELS: [Model; 3] = [
     Model {
         name: LANDMARKER,
         sha256: Some("64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"),
         purpose: "finds the face, 478 landmarks, 52 blendshapes, the default face model; needed",
         licence: "Apache-2.0 (Google, MediaPipe)",
         source: "https://ai.google.dev/edge/mediapipe/solutions/vision/face_landmarker",
+    },
+    Model {
+        name: "79999_iter.pth",
+        sha256: None,
+        purpose: "face parsing (BiSeNet) with --parsing; without it masks are made from the picture alone",
+        licence: "MIT for the code; trained on CelebAMask-HQ, which is for research only",
+        source: "https://github.com/zllrunning/face-parsing.PyTorch",
     },
     Model {
         name: "audio_visual_encoder.pth",
@@ -41,6 +48,7 @@ pub fn check(flags: &ProcessFlags) -> Result<String> {
     for model in &MODELS {
         let named = match model.name {
             LANDMARKER => flags.face_landmarker.clone(),
+            "79999_iter.pth" => flags.parsing.clone(),
             _ => flags.ave_weights.clone(),
         };
         let path: Option<PathBuf> = named.or_else(|| options::find(Path::new("."), model.name));

@@ -25,7 +25,7 @@ pub struct ProcessFlags {
     #[arg(long)]
     pub use_3dmm: bool,
     /// How much wider than the face the crop is: half its side is the face's larger side / 2 · (1 + scale)
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     pub scale: Option<f64>,
     /// Audio features: ave, deepspeech, hubert or mel; ave where its weights are there, otherwise mel
     #[arg(long)]
