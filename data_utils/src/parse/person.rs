@@ -178,7 +178,8 @@ pub fn divide(
                 let below = strange * foreign.min(3.0) + apart.clamp(-COLORS, COLORS);
                 above + trimap.low[at] * (below - above)
             } else {
-                FAR
+                let apart = colors.background.of(color) - colors.seeds.of(color);
+                FAR + trimap.low[at] * (apart.clamp(-COLORS, COLORS) - FAR)
             };
             evidence + place * trimap.likely[at]
         };

@@ -139,10 +139,11 @@ fn other_shots(seen: &[Seen]) -> Vec<bool> {
     let least = CUT[0].max(CUT[1] * median(changes.clone()));
     let (mut shot, mut shots) = (0, vec![0usize; seen.len()]);
     for k in 0..lit.len() {
-        // One torn frame is no cut: the next one is as the last one was.
+        // One torn frame is no cut: those around it are alike.
         let cut = k > 0
             && changes[k - 1] > least
-            && lit.get(k + 1).is_none_or(|next| change(lit[k - 1], *next) > least);
+            && lit.get(k + 1).is_none_or(|next| change(lit[k - 1], *next) > least)
+            && (k < 2 || change(lit[k - 2], lit[k]) > least);
         shot += usize::from(cut);
         let from = if k > 0 { lit[k - 1] + 1 } else { 0 };
         shots[from..=lit[k]].iter_mut().for_each(|s| *s = shot);

@@ -1,10 +1,11 @@
 //! The `process` program as a user runs it.
 //!
 //! The networks and the footage are not part of this repository: `SURFELTALK_DATA_DIR` names a folder with
-//! `models/face_landmarker.task` and `clips/`; without it `../shared/data` beside the workspace is tried. What is not
+//! `models/face_landmarker.task`, `clips/` and datasets made from them; without it `../shared/data` beside the workspace is tried. What is not
 //! there is skipped, with a line that says so; so is all that needs ffmpeg where it is not installed.
 
 mod bad_input;
+mod reference;
 mod whole;
 
 use std::path::{Path, PathBuf};
