@@ -6,12 +6,15 @@
 
 pub mod audio;
 pub mod camera;
+pub mod cli;
 pub mod dataset;
 pub mod error;
 pub mod face;
 pub mod files;
 pub mod formats;
 pub mod track;
+pub mod parse;
+pub mod process;
 pub mod video;
 
 pub use error::{Error, Problem, Result};

@@ -90,12 +90,48 @@ impl Ffmpeg {
         if size.is_some() {
             filters.push(format!("scale={width}:{height}:flags=area"));
         }
+        self.stream(path, [width, height], &filters, rate.is_none())
+    }
+
+    /// A part of a video's frames at `rate` frames a second from its very start: `window` is left, top, width and
+    /// height in pixels as shown, scaled to a square of `side` pixels unless it is one already.
+    ///
+    /// # Errors
+    /// As [`Ffmpeg::frames`].
+    pub fn window(&self, path: &Path, rate: f64, window: [u32; 4], side: u32) -> Result<Frames> {
+        if side == 0 || side > MAX_SIDE {
+            return Err(refuse(path, "a side of 1 to 8192 pixels", side.to_string()));
+        }
+        self.stream(path, [side, side], &window_filters(rate, window, side), false)
+    }
+
+    /// Writes the same window of a video with its sound as an mp4 that any player shows, the same bytes each time.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when ffmpeg cannot read the video or write the file.
+    pub fn write_window(&self, path: &Path, rate: f64, window: [u32; 4], side: u32, to: &Path) -> Result<()> {
+        let mut command = Command::new(&self.ffmpeg);
+        command
+            .args(["-nostdin", "-v", "error", "-y", "-protocol_whitelist", "file,pipe", "-i"])
+            .arg(file_url(path));
+        command.args(["-map", "0:v:0", "-map", "0:a:0?", "-map_metadata", "-1", "-map_chapters", "-1"]);
+        command.arg("-vf").arg(window_filters(rate, window, side).join(","));
+        // A fixed number of threads: the encoder's output depends on it.
+        command.args([
+            "-c:v", "libx264", "-preset", "veryfast", "-crf", "14", "-pix_fmt", "yuv420p", "-threads", "2",
+        ]);
+        command.args(["-c:a", "aac", "-b:a", "160k", "-fflags", "+bitexact", "-flags:v", "+bitexact"]);
+        command.args(["-flags:a", "+bitexact", "-f", "mp4"]).arg(file_url(to));
+        Running::start(&mut command, path)?.finish()
+    }
+
+    fn stream(&self, path: &Path, size: [u32; 2], filters: &[String], every_one: bool) -> Result<Frames> {
         let mut command = Command::new(&self.ffmpeg);
         command
             .args(["-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i"])
             .arg(file_url(path));
         command.args(["-map", "0:v:0", "-an"]);
-        if rate.is_none() {
+        if every_one {
             // Every decoded frame once; without this a variable rate is filled up with copies.
             command.args(["-fps_mode", "passthrough"]);
         }
@@ -106,11 +142,20 @@ impl Ffmpeg {
         Ok(Frames {
             running: Some(Running::start(&mut command, path)?),
             path: path.into(),
-            width,
-            height,
+            width: size[0],
+            height: size[1],
             read: 0,
         })
     }
+}
+
+fn window_filters(rate: f64, [left, top, width, height]: [u32; 4], side: u32) -> Vec<String> {
+    let mut filters =
+        vec![format!("fps={rate}:start_time=0"), format!("crop={width}:{height}:{left}:{top}:exact=1")];
+    if [width, height] != [side, side] {
+        filters.push(format!("scale={side}:{side}:flags=lanczos+accurate_rnd+full_chroma_int"));
+    }
+    filters
 }
 
 /// The frames of a video, one after the other; ffmpeg ends with it.

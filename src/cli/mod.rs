@@ -2,9 +2,9 @@
 
 pub mod demo;
 pub mod device;
-pub mod exit;
 pub mod interrupt;
-pub mod progress;
 pub mod render;
 pub mod train;
 pub mod watcher;
+
+pub use data_utils::cli::{exit, progress};

@@ -45,6 +45,33 @@ const ACTION_UNITS: [(&str, &[usize], f32, f32); 7] = [
     ("AU05_r", &[20, 21], 5.0, 10.0),
 ];
 
+/// Mark of an `au.csv` that was derived from blendshapes.
+const DERIVED: &str = " derived";
+
+/// OpenFace's action units as text (`au.csv`) from rows of MediaPipe's 52 blendshapes as `bs.npy` has them: the inverse
+/// of what reading them back does, left and right averaged, and AU25 (lips part) as five times jawOpen.
+pub fn units_of_blendshapes(rows: &[Vec<f32>]) -> String {
+    const JAW_OPEN: usize = 24;
+    let mut text = String::from("frame, timestamp, confidence, success");
+    ACTION_UNITS.iter().for_each(|(name, ..)| text.push_str(&format!(", {name}")));
+    text.push_str(&format!(", AU25_r,{DERIVED}\n"));
+    for (index, row) in rows.iter().enumerate() {
+        text.push_str(&format!("{}, {:.3}, 1, 1", index + 1, index as f64 / 25.0));
+        for (_, columns, most, divisor) in ACTION_UNITS {
+            let mean = columns.iter().filter_map(|c| row.get(*c)).sum::<f32>() / columns.len() as f32;
+            text.push_str(&format!(", {:.4}", (mean / 2.0 * divisor).clamp(0.0, most)));
+        }
+        let jaw = row.get(JAW_OPEN).copied().unwrap_or(0.0);
+        text.push_str(&format!(", {:.4}, 1\n", (5.0 * jaw).clamp(0.0, 5.0)));
+    }
+    text
+}
+
+/// Whether an `au.csv` was written by [`units_of_blendshapes`].
+pub fn is_derived(text: &str) -> bool {
+    text.lines().next().is_some_and(|l| l.ends_with(DERIVED))
+}
+
 /// Expressions of all rows and their source, for frames numbered up to `last`.
 pub(super) fn read(
     dir: &Path,

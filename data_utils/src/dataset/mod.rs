@@ -38,7 +38,10 @@ mod transforms;
 pub mod write;
 
 pub use audio::{AudioChoice, find_ave_weights};
-pub use expression::{COLUMNS as EXPRESSION_COLUMNS, ExpressionSource};
+pub use expression::{
+    COLUMNS as EXPRESSION_COLUMNS, ExpressionSource, is_derived as is_derived_units,
+    units_of_blendshapes as expression_units,
+};
 pub use landmarks::{Points68, Rect};
 pub use masks::{Label, Part, grow, part_mask};
 pub use pixels::FramePixels;

@@ -144,22 +144,9 @@ impl DatasetWriter {
     /// [`Error::Internal`] without any frame, [`Error::Input`] when the place cannot be written to.
     pub fn finish(self) -> Result<()> {
         let poses = self.poses.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let Some((_, (_, camera))) = poses.first_key_value() else {
-            return Err(Error::Internal("a dataset without frames".into()));
-        };
-        let entry = |(id, (row, camera)): (&u32, &(u32, Camera))| Entry {
-            img_id: *id,
-            aud_id: Some(*row),
-            transform_matrix: camera.to_opengl().iter().map(|r| r.to_vec()).collect(),
-        };
-        let mut entries: Vec<Entry> = poses.iter().map(entry).collect();
-        let held_out = entries.split_off((entries.len() * 10 / 11).max(1));
-        // The training file is what makes the folder a dataset, so it comes last.
-        for (name, frames) in [("transforms_val.json", held_out), ("transforms_train.json", entries)] {
-            let whole = Transforms { focal_len: camera.fx, cx: camera.cx + 0.5, cy: camera.cy + 0.5, frames };
-            transforms::write(&self.dir.join(name), &whole)?;
-        }
-        Ok(())
+        let poses: Vec<(u32, u32, Camera)> =
+            poses.iter().map(|(id, (row, camera))| (*id, *row, *camera)).collect();
+        write_transforms(&self.dir, &poses).map(drop)
     }
 
     fn pose(&self, frame: &FrameRecord) -> Result<()> {
@@ -214,8 +201,33 @@ impl DatasetWriter {
     }
 }
 
+/// Writes the poses of a dataset, frame number, row of the audio features and camera by rising number, all cameras
+/// with one focal length and centre: the first 10/11 for training, the rest held out. How many each are.
+///
+/// # Errors
+/// [`Error::Internal`] without any frame, [`Error::Input`] when the place cannot be written to.
+pub fn write_transforms(dir: &Path, poses: &[(u32, u32, Camera)]) -> Result<[usize; 2]> {
+    let Some((_, _, camera)) = poses.first() else {
+        return Err(Error::Internal("a dataset without frames".into()));
+    };
+    let entry = |(id, row, camera): &(u32, u32, Camera)| Entry {
+        img_id: *id,
+        aud_id: Some(*row),
+        transform_matrix: camera.to_opengl().iter().map(|r| r.to_vec()).collect(),
+    };
+    let mut entries: Vec<Entry> = poses.iter().map(entry).collect();
+    let held_out = entries.split_off((entries.len() * 10 / 11).max(1));
+    let counts = [entries.len(), held_out.len()];
+    // The training file is what makes the folder a dataset, so it comes last.
+    for (name, frames) in [("transforms_val.json", held_out), ("transforms_train.json", entries)] {
+        let whole = Transforms { focal_len: camera.fx, cx: camera.cx + 0.5, cy: camera.cy + 0.5, frames };
+        transforms::write(&dir.join(name), &whole)?;
+    }
+    Ok(counts)
+}
+
 /// The portrait mask: FACE blue on white, blurred 9×9, borders mirrored, `[height, width, 3]`.
-fn face_picture(labels: &[u8], width: usize) -> Vec<u8> {
+pub fn face_picture(labels: &[u8], width: usize) -> Vec<u8> {
     let (radius, deviation) = BLUR;
     let height = labels.len().checked_div(width).unwrap_or(0);
     let mut kernel: Vec<f32> =

@@ -18,6 +18,8 @@ const COORDINATES: usize = 16;
 const MIN_SCORE: f32 = 0.5;
 /// Boxes that share more than this (intersection over union) are one face.
 const MIN_OVERLAP: f32 = 0.5;
+/// Boxes that share less than this are two people.
+const SAME_FACE: f32 = 0.1;
 /// Beyond this a logit counts as this.
 const MAX_LOGIT: f32 = 100.0;
 
@@ -55,12 +57,40 @@ impl Detector {
     /// The region of the most certain face, wide enough for its landmarks.
     pub(super) fn find(&self, image: &RgbImage) -> Option<Roi> {
         let whole = Roi::around_image(image.width(), image.height());
-        let crop = Crop { side: SIDE, range: [-1.0, 1.0], border: Border::Zero };
-        let outputs = self.graph.run(|input| whole.cut(image, &crop, input));
-        let [boxes, logits] = outputs.as_slice() else { return None };
-        let face = merged(decoded(boxes, logits, &self.anchors))?;
+        let face = merged(self.detections(image, &whole))?;
         let roi = region(&face, &whole);
         roi.is_valid().then_some(roi)
+    }
+}
+
+impl Detector {
+    /// The boxes of all faces that do not overlap a surer one: left, top, right and bottom in pixels.
+    pub(super) fn boxes(&self, image: &RgbImage) -> Vec<[f32; 4]> {
+        let whole = Roi::around_image(image.width(), image.height());
+        let mut kept: Vec<Detection> = Vec::new();
+        for face in self.detections(image, &whole) {
+            if kept.iter().all(|k| overlap(&k.bounds, &face.bounds) <= SAME_FACE) {
+                kept.push(face);
+            }
+        }
+        let corner = |x, y| whole.point(x, y);
+        kept.iter()
+            .map(|d| {
+                let ([left, top], [right, bottom]) =
+                    (corner(d.bounds[0], d.bounds[1]), corner(d.bounds[2], d.bounds[3]));
+                [left, top, right, bottom]
+            })
+            .collect()
+    }
+
+    /// What is probably a face, most certain first.
+    fn detections(&self, image: &RgbImage, whole: &Roi) -> Vec<Detection> {
+        let crop = Crop { side: SIDE, range: [-1.0, 1.0], border: Border::Zero };
+        let outputs = self.graph.run(|input| whole.cut(image, &crop, input));
+        match outputs.as_slice() {
+            [boxes, logits] => decoded(boxes, logits, &self.anchors),
+            _ => Vec::new(),
+        }
     }
 }
 

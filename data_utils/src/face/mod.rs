@@ -69,6 +69,15 @@ impl FaceModels {
         Ok(self.detector.find(image).and_then(|roi| self.mesh.read(image, &roi)))
     }
 
+    /// The boxes of all faces of an image, the surest first: left, top, right and bottom in pixels.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for an image without pixels.
+    pub fn faces(&self, image: &RgbImage) -> Result<Vec<[f32; 4]>> {
+        check(image)?;
+        Ok(self.detector.boxes(image))
+    }
+
     /// The landmarks of a face near where it was before; none when it is no longer there.
     ///
     /// # Errors

@@ -14,8 +14,6 @@ mod register;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use patches::back;
-pub(crate) use pictures::sample;
 
 pub use jitter::Jitter;
 pub use pictures::Pictures;

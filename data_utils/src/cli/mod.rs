@@ -1,0 +1,4 @@
+//! What every program of the product shares: how it ends and how it shows its progress.
+
+pub mod exit;
+pub mod progress;

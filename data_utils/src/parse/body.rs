@@ -1,0 +1,208 @@
+//! The person divided into head (with hair and ears), neck, and torso: the jaw line of the landmarks, and below it
+//! the colours of skin, hair and clothes with a graph cut along the picture's edges.
+
+use super::color::{Costs, Histogram, Lab};
+use super::cut::{CERTAIN, Cut};
+use super::person::set_borders;
+use super::regions::{self, FaceFrame};
+use super::shapes;
+use crate::dataset::{Label, grow};
+use crate::face::Landmarks;
+
+/// Cost of an edge in these cuts.
+const EDGE: f32 = 4.0;
+/// Hair beside the jaw is wider than this share of the face on long-haired heads, both sides together.
+const LONG_HAIR: f32 = 0.16;
+/// The corners of the jaw, person's right and left.
+const JAW_CORNERS: [usize; 2] = [58, 288];
+
+/// What skin, hair and clothes look like over a clip, and whether hair reaches below the jaw.
+#[derive(Debug, Clone)]
+pub struct BodyColors {
+    skin: Costs,
+    hair: Costs,
+    clothes: Costs,
+    long_hair: bool,
+}
+
+/// Gathers [`BodyColors`] frame by frame.
+#[derive(Debug, Default)]
+pub struct BodyGatherer {
+    skin: Histogram,
+    hair: Histogram,
+    below: Vec<([f32; 3], f32)>,
+    beside_jaw: f64,
+    frames: usize,
+}
+
+/// Every how many pixels below the chin one is kept.
+const KEEP: usize = 7;
+
+impl BodyGatherer {
+    /// Adds a frame whose person is known.
+    pub fn add(&mut self, picture: &Lab, person: &[bool], face: &Landmarks, frame: &FaceFrame) {
+        let (width, height) = (picture.width, picture.height);
+        let oval = regions::filled(face, &regions::OVAL, width, height);
+        let inner = shapes::shrink(&oval, width, (0.05 * frame.width) as usize);
+        let outer = grow(&oval, width, (0.04 * frame.width) as usize);
+        let features = features(face, width, height);
+        let mut beside = 0usize;
+        for at in 0..oval.len() {
+            let [right, up] = frame.local([(at % width) as f32 + 0.5, (at / width) as f32 + 0.5]);
+            let color = picture.pixels[at];
+            // The forehead's upper part may be hair.
+            if inner[at] && !features[at] && up < 0.3 {
+                self.skin.add(color, 1.0);
+            }
+            if !person[at] {
+                continue;
+            }
+            if !outer[at] && up > -0.3 {
+                self.hair.add(color, 1.0);
+            }
+            if (-0.3..-0.1).contains(&up) && !outer[at] {
+                beside += 1;
+            }
+            if up < -0.62 && at % KEEP == 0 {
+                self.below.push((color, right.abs()));
+            }
+        }
+        self.beside_jaw += beside as f64 / f64::from(0.2 * frame.height * frame.width);
+        self.frames += 1;
+    }
+
+    /// What was learned.
+    pub fn finish(self) -> BodyColors {
+        let skin = self.skin.costs();
+        let mut clothes = Histogram::default();
+        for (color, aside) in &self.below {
+            // All that is no skin below the chin, and all at the shoulders whatever its colour.
+            let weight = if skin.of(*color) > 0.5 { 1.0 } else { f64::from(u8::from(*aside > 0.7)) };
+            clothes.add(*color, weight);
+        }
+        let beside = self.beside_jaw / self.frames.max(1) as f64;
+        let (hair, clothes) = (self.hair.costs(), clothes.costs());
+        BodyColors { skin, hair, clothes, long_hair: beside > f64::from(LONG_HAIR) }
+    }
+}
+
+/// Eyes, brows and lips, which have no skin's colour.
+fn features(face: &Landmarks, width: usize, height: usize) -> Vec<bool> {
+    let mut mask = vec![false; width * height];
+    regions::fill(&mut mask, width, &regions::outline(face, &regions::LIPS));
+    for ring in &regions::EYES {
+        regions::fill(&mut mask, width, &regions::outline(face, ring));
+    }
+    for ring in &regions::BROWS {
+        regions::fill(&mut mask, width, &regions::outline(face, ring));
+    }
+    grow(&mask, width, 3)
+}
+
+impl BodyColors {
+    /// Labels a person's pixels, bits of [`Label`], `[height, width]`: HEAD, NECK or TORSO, and within the head
+    /// FACE and MOUTH.
+    pub fn divide(&self, picture: &Lab, person: &[bool], face: &Landmarks, frame: &FaceFrame) -> Vec<u8> {
+        let (width, height) = (picture.width, picture.height);
+        let oval = regions::filled(face, &regions::OVAL, width, height);
+        let jaw = jaw_level(face, frame);
+        let local = |at: usize| frame.local([(at % width) as f32 + 0.5, (at / width) as f32 + 0.5]);
+        let mut head = self.head(picture, person, &oval, &jaw, &local);
+        head = shapes::touching(&head, &oval, width);
+        let body: Vec<bool> = person.iter().zip(&head).map(|(p, h)| *p && !h).collect();
+        let neck = self.neck(picture, &body, &grow(&oval, width, 3), &local);
+        let mouth = regions::filled(face, &regions::MOUTH, width, height);
+        (0..oval.len())
+            .map(|at| match (person[at] || oval[at], head[at], neck[at]) {
+                (false, ..) => 0,
+                (_, true, _) => {
+                    let face = if oval[at] { Label::FACE } else { 0 };
+                    Label::HEAD | face | if mouth[at] { Label::MOUTH } else { 0 }
+                }
+                (_, _, true) => Label::NECK,
+                _ => Label::TORSO,
+            })
+            .collect()
+    }
+
+    /// The head: face, all above the corners of the jaw, and hair below them.
+    fn head(
+        &self,
+        picture: &Lab,
+        person: &[bool],
+        oval: &[bool],
+        jaw: &impl Fn([f32; 2]) -> f32,
+        local: &impl Fn(usize) -> [f32; 2],
+    ) -> Vec<bool> {
+        let width = picture.width;
+        let mut cut = Cut::new(width, picture.height);
+        for (at, &color) in picture.pixels.iter().enumerate() {
+            let place @ [right, up] = local(at);
+            let above = jaw(place);
+            let energy = if oval[at] {
+                CERTAIN
+            } else if !person[at] {
+                0.0
+            } else if above > 0.0 {
+                // Above the corners of the jaw all is head; a high collar needs strong evidence.
+                if above > 0.12 { CERTAIN } else { 6.0 }
+            } else if !self.long_hair || right.abs() < 0.2 || up < -1.0 {
+                -CERTAIN
+            } else {
+                let body = self.skin.of(color).min(self.clothes.of(color));
+                body - self.hair.of(color) - 1.0 + 6.0 * above
+            };
+            cut.prefer_inside(at, energy);
+        }
+        set_borders(&mut cut, picture, None, EDGE, |at| person[at] && jaw(local(at)) < 0.15);
+        let head = cut.solve();
+        let mut head: Vec<bool> =
+            head.iter().zip(person).zip(oval).map(|((h, p), o)| *h && (*p || *o)).collect();
+        // Slivers of hair below the jaw are torn-off edges of clothes.
+        let solid = grow(&shapes::shrink(&head, width, 2), width, 2);
+        for at in 0..head.len() {
+            head[at] &= solid[at] || oval[at] || jaw(local(at)) > 0.0;
+        }
+        head
+    }
+
+    /// The neck: skin below the head that hangs together with the jaw.
+    fn neck(
+        &self,
+        picture: &Lab,
+        body: &[bool],
+        near_jaw: &[bool],
+        local: &impl Fn(usize) -> [f32; 2],
+    ) -> Vec<bool> {
+        let width = picture.width;
+        let mut cut = Cut::new(width, picture.height);
+        for (at, &color) in picture.pixels.iter().enumerate() {
+            let [right, up] = local(at);
+            let energy = if !body[at] {
+                0.0
+            } else {
+                let aside = (right.abs() - 0.4).max(0.0) * 30.0;
+                let deep = (-0.9 - up).max(0.0) * 4.0;
+                let jaw = if near_jaw[at] && right.abs() < 0.35 { 2.0 } else { 0.0 };
+                self.clothes.of(color) - self.skin.of(color) + jaw - aside - deep
+            };
+            cut.prefer_inside(at, energy);
+        }
+        set_borders(&mut cut, picture, None, EDGE, |at| body[at]);
+        let neck: Vec<bool> = cut.solve().iter().zip(body).map(|(n, b)| *n && *b).collect();
+        let seeds: Vec<bool> =
+            (0..neck.len()).map(|at| near_jaw[at] && local(at)[0].abs() < 0.4 && neck[at]).collect();
+        let mut neck = shapes::touching(&neck, &seeds, width);
+        shapes::close_holes(&mut neck, width, 200);
+        neck.iter_mut().zip(body).for_each(|(n, b)| *n &= *b);
+        neck
+    }
+}
+
+/// How far a place in the face lies above the line through the corners of the jaw, heights of the face.
+fn jaw_level(face: &Landmarks, frame: &FaceFrame) -> impl Fn([f32; 2]) -> f32 {
+    let corner = |i: usize| regions::point(face, i).map_or([0.0, -0.3], |p| frame.local(p));
+    let ([x0, y0], [x1, y1]) = (corner(JAW_CORNERS[0]), corner(JAW_CORNERS[1]));
+    let slope = if (x1 - x0).abs() > 1e-3 { ((y1 - y0) / (x1 - x0)).clamp(-1.0, 1.0) } else { 0.0 };
+    move |[right, up]| up - (y0 + slope * (right - x0))
+}

@@ -1,0 +1,220 @@
+//! Which pixels are head, neck, torso and background, without a network for it.
+//!
+//! [`Parser::learn`] looks at a clip once: the background as a clean [`plate`], the colours of the person, of
+//! skin, hair and clothes. [`Parser::labels`] then divides one frame, independently of all others, by graph cuts
+//! ([`cut`]) between those models along the picture's edges ([`person`], [`body`]), held in place by the face's
+//! landmarks ([`regions`]).
+
+pub mod bisenet;
+pub mod body;
+pub mod color;
+pub mod cut;
+pub mod person;
+pub mod plate;
+pub mod regions;
+pub mod shapes;
+
+use crate::dataset::grow;
+use crate::error::{Error, Result};
+use crate::face::Landmarks;
+use body::{BodyColors, BodyGatherer};
+use color::{Histogram, Lab};
+use image::RgbImage;
+use person::{PersonColors, Trimap};
+use plate::Plate;
+use rayon::prelude::*;
+use regions::FaceFrame;
+
+/// Frames a clip is learned from, evenly spread; 64 frames of 512² take 50 MB.
+const SAMPLES: usize = 64;
+/// Rounds of dividing the samples and learning from the result; in each the background that is known grows.
+const ROUNDS: usize = 12;
+/// What the usual place of a person says while the background is learned, and in the end.
+const PLACE: [f32; 2] = [0.6, 0.3];
+/// Pixels around the person that are not counted as free, in a picture of 512.
+const AROUND: f32 = 6.0;
+
+/// The frames of a clip as the parser sees them.
+pub struct Clip<'a> {
+    /// The face of each frame; none where the frame is not to be learned from.
+    pub faces: &'a [Option<Landmarks>],
+    /// Reads a frame; all have one size.
+    pub read: &'a (dyn Fn(usize) -> Result<RgbImage> + Sync),
+}
+
+/// What was learned about a clip.
+#[derive(Debug, Clone)]
+pub struct Parser {
+    plate: Plate,
+    /// The background at half the size.
+    coarse: Plate,
+    colors: PersonColors,
+    body: BodyColors,
+}
+
+/// A frame as its models see it.
+struct View {
+    lab: Lab,
+    face: Landmarks,
+    frame: FaceFrame,
+    trimap: Trimap,
+}
+
+impl View {
+    /// None where the landmarks are no face.
+    fn of(picture: &RgbImage, face: &Landmarks) -> Option<View> {
+        let frame = FaceFrame::of(face)?;
+        let lab = Lab::of(picture);
+        let trimap = Trimap::of(face, &frame, lab.width, lab.height);
+        Some(View { lab, face: face.clone(), frame, trimap })
+    }
+}
+
+/// A frame that is learned from.
+struct Sample {
+    picture: RgbImage,
+    /// The picture at half the size.
+    small: RgbImage,
+    view: View,
+}
+
+impl Parser {
+    /// Learns a clip.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when no frame has a face or sizes differ; what reading a frame fails with.
+    pub fn learn(clip: &Clip) -> Result<Parser> {
+        let samples = samples(clip)?;
+        let Some(first) = samples.first() else {
+            return Err(Error::input("the frames", "at least one with a face", "none", "use another video"));
+        };
+        let (width, height) = first.picture.dimensions();
+        if let Some(other) = samples.iter().find(|s| s.picture.dimensions() != (width, height)) {
+            let found = format!("{:?}", other.picture.dimensions());
+            return Err(Error::input(
+                "the frames",
+                format!("{width}×{height} pixels"),
+                found,
+                "make the frames again",
+            ));
+        }
+        let [small_width, small_height] = [width.div_ceil(2), height.div_ceil(2)];
+        let (pictures, samples): (Vec<RgbImage>, Vec<(RgbImage, View)>) =
+            samples.into_iter().map(|s| (s.picture, (s.small, s.view))).unzip();
+        let (smalls, samples): (Vec<RgbImage>, Vec<View>) = samples.into_iter().unzip();
+        let mut inside: Vec<Vec<bool>> = samples.iter().map(seeds).collect();
+        let mut outside: Vec<Vec<bool>> = samples.iter().map(|s| s.trimap.background.clone()).collect();
+        let mut sure = Histogram::default();
+        for (sample, inside) in samples.iter().zip(&inside) {
+            let person = sample.lab.pixels.iter().zip(inside).filter(|(_, inside)| **inside);
+            person.for_each(|(color, _)| sure.add(*color, 1.0));
+        }
+        let sure = sure.costs();
+        let around = ((AROUND * small_width.max(small_height) as f32 / 512.0).round() as usize).max(1);
+        let mut round = 0;
+        let (coarse, colors) = loop {
+            let plate = Plate::learn(&smalls, &outside, small_width, small_height);
+            let learned = samples.iter().zip(&inside).zip(&outside);
+            let learned = learned.map(|((s, i), o)| (&s.lab, i.as_slice(), o.as_slice()));
+            let colors = PersonColors::learn(learned, &sure);
+            if round == ROUNDS {
+                break (plate, colors);
+            }
+            let masks: Vec<Vec<bool>> = samples
+                .par_iter()
+                .map(|s| person::divide(&s.lab, &plate, &colors, &s.trimap, PLACE[0], None))
+                .collect();
+            outside = masks
+                .par_iter()
+                .map(|m| grow(m, small_width as usize, around).iter().map(|v| !v).collect())
+                .collect();
+            inside = masks;
+            round += 1;
+        };
+        let mut gatherer = BodyGatherer::default();
+        for (sample, person) in samples.iter().zip(&inside) {
+            gatherer.add(&sample.lab, person, &sample.face, &sample.frame);
+        }
+        let outside: Vec<Vec<bool>> = outside
+            .par_iter()
+            .map(|m| shapes::doubled(m, small_width as usize, width as usize, height as usize))
+            .collect();
+        let plate = Plate::learn(&pictures, &outside, width, height);
+        Ok(Parser { plate, coarse, colors, body: gatherer.finish() })
+    }
+
+    /// The labels of one frame, bits of [`crate::dataset::Label`], `[height, width]`; none where the landmarks are
+    /// no face.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for a frame of another size than those learned from.
+    pub fn labels(&self, picture: &RgbImage, face: &Landmarks) -> Result<Option<Vec<u8>>> {
+        let (width, height) = self.plate.picture.dimensions();
+        if picture.dimensions() != (width, height) {
+            return Err(Error::Internal(format!(
+                "a frame of {:?} for a plate of {width}×{height}",
+                picture.dimensions()
+            )));
+        }
+        // At half the size first, then along the border alone.
+        let small = View::of(&halved(picture), &half(face));
+        let (Some(view), Some(small)) = (View::of(picture, face), small) else { return Ok(None) };
+        let guess = person::divide(&small.lab, &self.coarse, &self.colors, &small.trimap, PLACE[1], None);
+        let guess = shapes::doubled(&guess, small.lab.width, view.lab.width, view.lab.height);
+        let person =
+            person::divide(&view.lab, &self.plate, &self.colors, &view.trimap, PLACE[1], Some(&guess));
+        Ok(Some(self.body.divide(&view.lab, &person, face, &view.frame)))
+    }
+
+    /// The clean background.
+    pub fn plate(&self) -> &Plate {
+        &self.plate
+    }
+}
+
+/// Frames evenly spread over those with a face.
+fn samples(clip: &Clip) -> Result<Vec<Sample>> {
+    let with_face: Vec<usize> = (0..clip.faces.len()).filter(|i| clip.faces[*i].is_some()).collect();
+    let count = with_face.len().min(SAMPLES);
+    let chosen: Vec<usize> = (0..count).map(|k| with_face[k * with_face.len() / count]).collect();
+    let read = |index: &usize| -> Result<Option<Sample>> {
+        let Some(face) = &clip.faces[*index] else { return Ok(None) };
+        let picture = (clip.read)(*index)?;
+        let small = halved(&picture);
+        Ok(View::of(&small, &half(face)).map(|view| Sample { picture, small, view }))
+    };
+    let samples: Vec<Option<Sample>> = chosen.par_iter().map(read).collect::<Result<_>>()?;
+    Ok(samples.into_iter().flatten().collect())
+}
+
+/// What is the person before anything is learned: the trimap's sure part, the hair just above the forehead,
+/// and the chest.
+fn seeds(sample: &View) -> Vec<bool> {
+    let width = sample.lab.width;
+    (0..sample.trimap.person.len())
+        .map(|at| {
+            let [right, up] = sample.frame.local([(at % width) as f32 + 0.5, (at / width) as f32 + 0.5]);
+            sample.trimap.person[at]
+                || ((0.5..0.62).contains(&up) && right.abs() < 0.3)
+                || (up < -0.73 && right.abs() < 0.9)
+        })
+        .collect()
+}
+
+/// The picture at half the size, each pixel the mean of four.
+fn halved(picture: &RgbImage) -> RgbImage {
+    let (width, height) = picture.dimensions();
+    RgbImage::from_fn(width.div_ceil(2), height.div_ceil(2), |x, y| {
+        let of =
+            |dx: u32, dy: u32| picture.get_pixel((2 * x + dx).min(width - 1), (2 * y + dy).min(height - 1)).0;
+        let four = [of(0, 0), of(1, 0), of(0, 1), of(1, 1)];
+        image::Rgb(std::array::from_fn(|k| {
+            (four.iter().map(|p| u32::from(p[k])).sum::<u32>().div_ceil(4)).min(255) as u8
+        }))
+    })
+}
+
+/// The landmarks in the picture at half the size.
+fn half(face: &Landmarks) -> Landmarks {
+    Landmarks { points: face.points.iter().map(|p| p.map(|v| v / 2.0)).collect(), score: face.score }
+}

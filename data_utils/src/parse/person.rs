@@ -1,0 +1,198 @@
+//! Person and background: a graph cut between the clean plate and what the person looks like.
+
+use super::color::{Costs, Histogram, Lab, distance2};
+use super::cut::{CERTAIN, Cut};
+use super::plate::Plate;
+use super::regions::{self, FaceFrame};
+use super::shapes;
+use crate::dataset::grow;
+use crate::face::Landmarks;
+
+/// Cost of a border between two pixels of one colour, and how much less it is over a strong edge.
+const BORDER: f32 = 0.6;
+const EDGE: f32 = 7.0;
+/// The least evidence of the plate: beyond this many squared standard deviations all is equally foreign.
+const FOREIGN: f32 = 40.0;
+/// How far (squared standard deviations, three channels) the background's own pixels are on the average from the
+/// plate, with a margin: what is nearer is background.
+const NEAR: f32 = 9.0;
+/// The same where the background is only guessed.
+const GUESS: f32 = 4.0;
+/// How far the background is continued beyond where it was seen, pixels in a picture of 512, and how much what
+/// lies further is taken for the person.
+const REACH: f32 = 24.0;
+const FAR: f32 = 3.0;
+/// How far from the border of a guess it may move, pixels in a picture of 512.
+const BAND: f32 = 5.0;
+/// Largest say of the colours beside that of the plate.
+const COLORS: f32 = 3.0;
+/// Cost for the person of a colour that was never seen.
+const STRANGE: f32 = 1.0;
+/// Holes in the person that are closed, share of the picture.
+const HOLES: f32 = 0.01;
+
+/// What the person and what the background look like, over a whole clip.
+#[derive(Debug, Clone)]
+pub struct PersonColors {
+    /// The person.
+    pub person: Costs,
+    /// What was surely the person before anything was learned.
+    pub seeds: Costs,
+    /// Everything else.
+    pub background: Costs,
+}
+
+impl PersonColors {
+    /// Learns them from pictures and masks, `[height, width]`.
+    pub fn learn<'a>(
+        pictures: impl Iterator<Item = (&'a Lab, &'a [bool], &'a [bool])>,
+        seeds: &Costs,
+    ) -> PersonColors {
+        let (mut person, mut background) = (Histogram::default(), Histogram::default());
+        for (picture, inside, outside) in pictures {
+            for ((color, inside), outside) in picture.pixels.iter().zip(inside).zip(outside) {
+                if *inside {
+                    person.add(*color, 1.0);
+                } else if *outside {
+                    background.add(*color, 1.0);
+                }
+            }
+        }
+        PersonColors { person: person.costs(), seeds: seeds.clone(), background: background.costs() }
+    }
+}
+
+/// What is certain about a frame before any colour is looked at.
+#[derive(Debug, Clone)]
+pub struct Trimap {
+    /// Surely the person: the face, and the middle of the chest.
+    pub person: Vec<bool>,
+    /// Surely not the person: far from head and shoulders.
+    pub background: Vec<bool>,
+    /// Preference for the person by place: above 0 where a head with hair and shoulders usually are.
+    pub likely: Vec<f32>,
+    /// 0 beside the face and above, 1 from the chin down.
+    pub low: Vec<f32>,
+}
+
+impl Trimap {
+    /// By the landmarks alone.
+    pub fn of(face: &Landmarks, frame: &FaceFrame, width: usize, height: usize) -> Trimap {
+        let mut person = regions::filled(face, &regions::OVAL, width, height);
+        let mut background = vec![false; width * height];
+        let mut likely = vec![0.0; width * height];
+        let mut low = vec![0.0; width * height];
+        for at in 0..person.len() {
+            let pixel = [(at % width) as f32 + 0.5, (at / width) as f32 + 0.5];
+            let [right, up] = frame.local(pixel);
+            let aside = right.abs();
+            // Half a width of chest below the neck, from a fifth of a face below the chin.
+            person[at] |= up < -0.75 && aside < 0.45 && aside < 0.2 + (-0.75 - up);
+            let head = (right / 1.15).powi(2) + ((up - 0.15) / 1.2).powi(2) < 1.0;
+            // Shoulders widen downwards from the height of the mouth.
+            let body = up < -0.25 && aside < 0.6 + 5.0 * (-0.25 - up);
+            background[at] = !(head || body);
+            let hair = 1.0 - (right / 0.85).powi(2) - ((up - 0.1) / 0.85).powi(2);
+            let shoulders = (-0.55 - up - 0.12 * aside) * 10.0;
+            likely[at] = hair.max(shoulders).clamp(-1.0, 1.0) * 3.0;
+            low[at] = ((-0.4 - up) / 0.12).clamp(0.0, 1.0);
+        }
+        Trimap { person, background, likely, low }
+    }
+}
+
+/// Strength of the edges of a picture: twice the mean squared difference of neighbours.
+fn contrast(picture: &Lab) -> f32 {
+    let (mut sum, mut count) = (0.0f64, 0usize);
+    for row in picture.pixels.chunks_exact(picture.width.max(1)) {
+        for pair in row.windows(2) {
+            sum += f64::from(distance2(pair[0], pair[1]));
+            count += 1;
+        }
+    }
+    (2.0 * sum / count.max(1) as f64).max(1.0) as f32
+}
+
+/// Sets the costs of borders between neighbours by the picture's edges; edges that the empty background has too
+/// count less (Sun et al., "Background Cut", ECCV 2006). Only pixels that are `wanted` get borders.
+pub fn set_borders(
+    cut: &mut Cut,
+    picture: &Lab,
+    plate: Option<&Plate>,
+    edge: f32,
+    wanted: impl Fn(usize) -> bool,
+) {
+    let scale = 1.0 / contrast(picture);
+    for at in (0..picture.pixels.len()).filter(|at| wanted(*at)) {
+        let color = picture.pixels[at];
+        cut.neighbours(at, |other, length| {
+            let mut difference = distance2(color, picture.pixels[other]);
+            if let Some(plate) = plate.filter(|p| p.known[at] && p.known[other]) {
+                let behind = distance2(plate.lab.pixels[at], plate.lab.pixels[other]);
+                let free = plate.distance2(at, color).max(plate.distance2(other, picture.pixels[other]));
+                difference /= 1.0 + behind / 16.0 * (-free / 20.0).exp();
+            }
+            (BORDER + edge * (-difference * scale).exp()) / length
+        });
+    }
+}
+
+/// Divides a frame into person (true) and background, `[height, width]`. `place` is how much the usual place of a
+/// person counts. With a `guess` only its border is looked at, some pixels to each side.
+pub fn divide(
+    picture: &Lab,
+    plate: &Plate,
+    colors: &PersonColors,
+    trimap: &Trimap,
+    place: f32,
+    guess: Option<&[bool]>,
+) -> Vec<bool> {
+    let (width, height) = (picture.width, picture.height);
+    let reach = REACH * width.max(height) as f32 / 512.0;
+    let near = guess.map(|g| border(g, width, ((BAND * width.max(height) as f32 / 512.0) as usize).max(2)));
+    let open = |at: usize| near.as_ref().is_none_or(|n| n[at]);
+    let mut cut = Cut::new(width, height);
+    for (at, &color) in picture.pixels.iter().enumerate() {
+        let energy = if let Some(guess) = guess.filter(|_| !open(at)) {
+            if guess[at] { CERTAIN } else { -CERTAIN }
+        } else if trimap.person[at] {
+            CERTAIN
+        } else if trimap.background[at] && !(plate.known[at] && plate.distance2(at, color) >= FOREIGN) {
+            -CERTAIN
+        } else {
+            // A colour that neither has shown is foreign to the background, so it is the person's.
+            let by_color = colors.background.of(color) - colors.person.of(color).min(STRANGE);
+            let off = plate.distance2(at, color).min(FOREIGN);
+            let evidence = if plate.known[at] {
+                0.5 * (off - NEAR).min(14.0) + by_color.clamp(-COLORS, COLORS) * 0.4
+            } else if plate.away[at] <= reach {
+                // The background is believed to go on near where it was seen. Beside the chest, where it may change,
+                // colours that it has elsewhere count as much.
+                let sure = colors.background.of(color) - colors.seeds.of(color).min(STRANGE);
+                let foreign = 0.5 * (off - GUESS);
+                let by_color = by_color.clamp(-COLORS, COLORS);
+                let above = foreign.min(4.0) + 0.3 * by_color + 0.5 * sure.clamp(-COLORS, COLORS);
+                // What neither the chest nor the background has shown is left to its place and its edges.
+                let strange = if colors.seeds.of(color) > STRANGE { 0.3 } else { 1.0 };
+                let apart = colors.background.of(color) - colors.seeds.of(color);
+                let below = strange * foreign.min(3.0) + apart.clamp(-COLORS, COLORS);
+                above + trimap.low[at] * (below - above)
+            } else {
+                let apart = colors.background.of(color) - colors.seeds.of(color);
+                FAR + trimap.low[at] * (apart.clamp(-COLORS, COLORS) - FAR)
+            };
+            evidence + place * trimap.likely[at]
+        };
+        cut.prefer_inside(at, energy);
+    }
+    set_borders(&mut cut, picture, Some(plate), EDGE, open);
+    let mut person = shapes::touching(&cut.solve(), &trimap.person, width);
+    shapes::close_holes(&mut person, width, (HOLES * (width * height) as f32) as usize);
+    person
+}
+
+/// Pixels within `radius` of the border of a mask.
+fn border(mask: &[bool], width: usize, radius: usize) -> Vec<bool> {
+    let (grown, shrunk) = (grow(mask, width, radius), shapes::shrink(mask, width, radius));
+    grown.iter().zip(shrunk).map(|(g, s)| *g && !s).collect()
+}

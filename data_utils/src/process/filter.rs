@@ -1,0 +1,279 @@
+//! Which frames no head can learn from: no face or a small one, a second person, black, a covered mouth, another
+//! shot.
+
+use super::landmarks::Verdicts;
+use crate::face::Landmarks;
+use crate::parse::color::Lab;
+use crate::parse::regions::FaceFrame;
+use image::RgbImage;
+use image::imageops::{self, FilterType};
+use serde::{Deserialize, Serialize};
+
+/// Side of the small picture by which shots are told apart.
+const THUMB: u32 = 24;
+/// Places at which the lower face is looked at, across and down.
+const GRID: [usize; 2] = [16, 12];
+/// Brightest mean level of a black frame.
+const BLACK: f32 = 14.0;
+/// The least width of a face in a frame, pixels.
+const LEAST_WIDTH: f32 = 80.0;
+/// A second face counts when it has at least this share of the first one's width.
+const SECOND: f32 = 0.4;
+/// Least change of the small picture at a cut, grey levels, and how many times the usual change it must be.
+const CUT: [f32; 2] = [14.0, 8.0];
+/// Least difference of a covered mouth from the usual one in L*a*b*, and how many deviations it must be.
+const COVERED: [f32; 2] = [11.0, 7.0];
+
+/// Why a frame is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The picture is black.
+    Black,
+    /// Nobody is seen.
+    NoFace,
+    /// The face is too small.
+    SmallFace,
+    /// Somebody else is there.
+    SecondPerson,
+    /// It belongs to a shorter shot before or after a cut.
+    OtherShot,
+    /// Something is before the mouth.
+    MouthCovered,
+}
+
+impl Fault {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Fault::Black => "black",
+            Fault::NoFace => "no face",
+            Fault::SmallFace => "face too small",
+            Fault::SecondPerson => "second person",
+            Fault::OtherShot => "another shot",
+            Fault::MouthCovered => "mouth covered",
+        }
+    }
+}
+
+/// What of a frame is kept to judge it by.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    mean: f32,
+    thumb: Vec<f32>,
+    width: Option<f32>,
+    second: bool,
+    lower_face: Option<Vec<[f32; 3]>>,
+}
+
+impl Seen {
+    /// Looks at a frame. `faces` are left, top, right and bottom of every face in it, the surest first.
+    pub fn of(picture: &RgbImage, face: Option<&Landmarks>, faces: &[[f32; 4]]) -> Seen {
+        let small = imageops::resize(picture, THUMB, THUMB, FilterType::Triangle);
+        let thumb: Vec<f32> =
+            small.pixels().map(|p| p.0.iter().map(|v| f32::from(*v)).sum::<f32>() / 3.0).collect();
+        let frame = face.and_then(FaceFrame::of);
+        let width = |b: &[f32; 4]| b[2] - b[0];
+        let first = faces.first().map_or(0.0, width);
+        Seen {
+            mean: thumb.iter().sum::<f32>() / thumb.len().max(1) as f32,
+            thumb,
+            width: frame.map(|f| f.width),
+            second: faces.iter().skip(1).any(|b| width(b) > SECOND * first),
+            lower_face: frame.map(|f| lower_face(picture, &f)),
+        }
+    }
+}
+
+/// Colours on a grid over lips and chin.
+fn lower_face(picture: &RgbImage, frame: &FaceFrame) -> Vec<[f32; 3]> {
+    let [across, down] = GRID;
+    let mut patch = RgbImage::new(across as u32, down as u32);
+    for (x, y, pixel) in patch.enumerate_pixels_mut() {
+        let right = (x as f32 + 0.5) / across as f32 * 0.7 - 0.35;
+        let up = -0.05 - (y as f32 + 0.5) / down as f32 * 0.4;
+        let [px, py] = frame.pixel([right, up]);
+        let at = |v: f32, size: u32| (v.max(0.0) as u32).min(size.saturating_sub(1));
+        if picture.width() > 0 && picture.height() > 0 {
+            *pixel = *picture.get_pixel(at(px, picture.width()), at(py, picture.height()));
+        }
+    }
+    Lab::of(&patch).pixels
+}
+
+/// Why each frame is left out; none for good ones.
+pub fn faults(seen: &[Seen]) -> Vec<Option<Fault>> {
+    let mut faults: Vec<Option<Fault>> = seen.iter().map(alone).collect();
+    for (fault, other) in faults.iter_mut().zip(other_shots(seen)) {
+        if other && *fault != Some(Fault::Black) {
+            *fault = Some(Fault::OtherShot);
+        }
+    }
+    for (index, off) in strange_mouths(seen, &faults) {
+        if off {
+            faults[index] = Some(Fault::MouthCovered);
+        }
+    }
+    faults
+}
+
+/// What a frame shows by itself.
+fn alone(seen: &Seen) -> Option<Fault> {
+    match seen.width {
+        _ if seen.mean < BLACK => Some(Fault::Black),
+        None => Some(Fault::NoFace),
+        Some(width) if width < LEAST_WIDTH => Some(Fault::SmallFace),
+        Some(_) if seen.second => Some(Fault::SecondPerson),
+        Some(_) => None,
+    }
+}
+
+/// Frames outside the longest shot.
+fn other_shots(seen: &[Seen]) -> Vec<bool> {
+    let lit: Vec<usize> = (0..seen.len()).filter(|i| seen[*i].mean >= BLACK).collect();
+    let change = |a: usize, b: usize| {
+        let pairs = seen[a].thumb.iter().zip(&seen[b].thumb);
+        pairs.map(|(a, b)| (a - b).abs()).sum::<f32>() / seen[a].thumb.len().max(1) as f32
+    };
+    let changes: Vec<f32> = lit.windows(2).map(|w| change(w[0], w[1])).collect();
+    let least = CUT[0].max(CUT[1] * median(changes.clone()));
+    let (mut shot, mut shots) = (0, vec![0usize; seen.len()]);
+    for k in 0..lit.len() {
+        // One torn frame is no cut: those around it are alike.
+        let cut = k > 0
+            && changes[k - 1] > least
+            && lit.get(k + 1).is_none_or(|next| change(lit[k - 1], *next) > least)
+            && (k < 2 || change(lit[k - 2], lit[k]) > least);
+        shot += usize::from(cut);
+        let from = if k > 0 { lit[k - 1] + 1 } else { 0 };
+        shots[from..=lit[k]].iter_mut().for_each(|s| *s = shot);
+    }
+    if let Some(last) = lit.last() {
+        shots[*last..].iter_mut().for_each(|s| *s = shot);
+    }
+    let longest = (0..=shot).rev().max_by_key(|s| shots.iter().filter(|o| *o == s).count()).unwrap_or(0);
+    shots.iter().map(|s| *s != longest).collect()
+}
+
+/// Of the frames that are good so far, whether the lower face looks unlike what it usually does.
+fn strange_mouths(seen: &[Seen], faults: &[Option<Fault>]) -> Vec<(usize, bool)> {
+    let good: Vec<(usize, &Vec<[f32; 3]>)> = (0..seen.len())
+        .filter(|i| faults[*i].is_none())
+        .filter_map(|i| seen[i].lower_face.as_ref().map(|p| (i, p)))
+        .collect();
+    let cells = GRID[0] * GRID[1];
+    let usual: Vec<[f32; 3]> = (0..cells)
+        .map(|cell| std::array::from_fn(|k| median(good.iter().map(|(_, p)| p[cell][k]).collect())))
+        .collect();
+    // Light counts for less than colour: an open mouth is dark, a hand is not.
+    let off: Vec<f32> = good
+        .iter()
+        .map(|(_, patch)| {
+            let differences = patch.iter().zip(&usual);
+            let sum: f32 =
+                differences.map(|(a, b)| 0.4 * (a[0] - b[0]).abs() + (a[1] - b[1]).hypot(a[2] - b[2])).sum();
+            sum / cells as f32
+        })
+        .collect();
+    let middle = median(off.clone());
+    let spread = median(off.iter().map(|v| (v - middle).abs()).collect());
+    let most = COVERED[0].max(middle + COVERED[1] * 1.4826 * spread);
+    good.iter().zip(off).map(|((index, _), off)| (*index, off > most)).collect()
+}
+
+fn median(mut values: Vec<f32>) -> f32 {
+    values.sort_by(f32::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// The faults of a clip in a line: `3 no face (12-14), 1 black (40)`.
+pub fn summary(verdicts: &Verdicts) -> String {
+    let mut kinds: Vec<Fault> = verdicts.left_out.iter().map(|l| l.reason).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let parts: Vec<String> = kinds
+        .into_iter()
+        .map(|kind| {
+            let ids: Vec<usize> =
+                verdicts.left_out.iter().filter(|l| l.reason == kind).map(|l| l.frame).collect();
+            format!("{} {} ({})", ids.len(), kind.words(), ranges(&ids))
+        })
+        .collect();
+    parts.join(", ")
+}
+
+/// `3-7,9` of sorted numbers.
+fn ranges(ids: &[usize]) -> String {
+    let runs: Vec<String> = ids
+        .chunk_by(|a, b| a + 1 == *b)
+        .map(|run| match run {
+            [one] => one.to_string(),
+            _ => format!("{}-{}", run[0], run[run.len() - 1]),
+        })
+        .collect();
+    runs.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::face::LANDMARKS;
+
+    /// A frame with a face of `width` before a wall of `grey`; `lips` is the colour of the lower face.
+    fn frame(grey: u8, width: f32, lips: [u8; 3]) -> Seen {
+        let picture = RgbImage::from_fn(512, 512, |_, y| image::Rgb(if y > 256 { lips } else { [grey; 3] }));
+        let mut face = Landmarks { points: vec![[256.0, 256.0, 0.0]; LANDMARKS], score: 1.0 };
+        for (index, x, y) in [(10, 0.0, -0.6), (152, 0.0, 0.6), (234, -0.5, 0.0), (454, 0.5, 0.0)] {
+            face.points[index] = [256.0 + x * width, 256.0 + y * width, 0.0];
+        }
+        Seen::of(&picture, Some(&face), &[])
+    }
+
+    const LIPS: [u8; 3] = [190, 120, 110];
+
+    #[test]
+    fn a_quiet_clip_has_no_faults() {
+        assert_eq!(faults(&vec![frame(120, 200.0, LIPS); 30]), vec![None; 30]);
+        assert!(faults(&[]).is_empty());
+    }
+
+    #[test]
+    fn each_fault_is_named_where_it_is() {
+        let mut seen = vec![frame(120, 200.0, LIPS); 40];
+        seen[3] = Seen::of(&RgbImage::new(512, 512), None, &[]);
+        seen[5] = Seen::of(&RgbImage::from_pixel(512, 512, image::Rgb([130; 3])), None, &[]);
+        seen[7] = frame(120, 40.0, LIPS);
+        seen[9].second = true;
+        seen[11] = frame(120, 200.0, [60, 110, 190]);
+        let found = faults(&seen);
+        let expected = [
+            (3, Fault::Black),
+            (5, Fault::NoFace),
+            (7, Fault::SmallFace),
+            (9, Fault::SecondPerson),
+            (11, Fault::MouthCovered),
+        ];
+        for (index, fault) in found.iter().enumerate() {
+            let named = expected.iter().find(|(i, _)| *i == index).map(|(_, f)| *f);
+            assert_eq!(*fault, named, "frame {index}");
+        }
+    }
+
+    #[test]
+    fn after_a_cut_the_longer_shot_stays() {
+        let mut seen = vec![frame(60, 200.0, LIPS); 12];
+        seen.extend(vec![frame(200, 200.0, LIPS); 20]);
+        let found = faults(&seen);
+        assert!(
+            found[..12].iter().all(|f| *f == Some(Fault::OtherShot))
+                && found[12..].iter().all(Option::is_none)
+        );
+    }
+
+    #[test]
+    fn one_torn_frame_is_no_cut() {
+        let mut seen = vec![frame(60, 200.0, LIPS); 12];
+        seen[6].thumb = vec![200.0; seen[6].thumb.len()];
+        assert!(faults(&seen).iter().all(Option::is_none));
+    }
+}

@@ -1,0 +1,204 @@
+//! Stage 3: labels of every frame. Stage 4: the background plate. Stage 5: torso, face masks, and the frames on the
+//! plate.
+
+use super::frames::{self, AT_ONCE, put, put_jpeg};
+use super::landmarks;
+use super::stage::Context;
+use super::torso::torso;
+use crate::dataset::{Label, grow, write::face_picture};
+use crate::error::{Error, Result};
+use crate::face::Landmarks;
+use crate::files;
+use crate::parse::bisenet::BiSeNet;
+use crate::parse::plate::Plate;
+use crate::parse::{Clip, Parser};
+use image::codecs::jpeg::JpegEncoder;
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder, RgbImage};
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+
+/// Frames the plate is made from.
+const SAMPLES: usize = 96;
+/// Pixels around the person that do not count as free: hair traces would streak into the plate.
+const AROUND: usize = 4;
+/// JPEG quality of the plate.
+const QUALITY: u8 = 98;
+
+/// Frames that are used, with their faces.
+fn used(faces: &[Option<Landmarks>]) -> Vec<(usize, &Landmarks)> {
+    faces.iter().enumerate().filter_map(|(i, f)| f.as_ref().map(|f| (i, f))).collect()
+}
+
+fn parsing_path(dir: &Path, index: usize) -> PathBuf {
+    dir.join("parsing").join(format!("{index}.png"))
+}
+
+/// Writes `parsing/{i}.png` and `parsing/{i}_face.png`, and `teeth_mask/{i}.npy` where asked for.
+///
+/// # Errors
+/// What reading frames and landmarks fails with.
+pub fn parsing(context: &Context) -> Result<String> {
+    let dir = context.dir();
+    let faces = landmarks::read(dir)?;
+    let read = |index: usize| frames::read_frame(dir, index);
+    // The network where its weights are given, otherwise what the clip itself shows.
+    let network = context.options.parsing.as_deref().map(BiSeNet::open).transpose()?;
+    let parser = match network {
+        Some(_) => None,
+        None => Some(Parser::learn(&Clip { faces: &faces, read: &read })?),
+    };
+    let label = |picture: &RgbImage, face: &Landmarks| match (&network, &parser) {
+        (Some(network), _) => network.labels(picture, face),
+        (None, Some(parser)) => parser.labels(picture, face),
+        (None, None) => Err(Error::Internal("neither a network nor a model of the clip".into())),
+    };
+    let used = used(&faces);
+    let mut progress = context.progress("parsing", used.len());
+    let mut done = 0;
+    for batch in used.chunks(AT_ONCE) {
+        batch.par_iter().try_for_each(|(index, face)| {
+            let (colors, portrait) =
+                (parsing_path(dir, *index), dir.join("parsing").join(format!("{index}_face.png")));
+            let teeth = dir.join("teeth_mask").join(format!("{index}.npy"));
+            let wants_teeth = context.options.teeth_mask;
+            if context.has(&colors) && context.has(&portrait) && (!wants_teeth || context.has(&teeth)) {
+                return Ok(());
+            }
+            let picture = read(*index)?;
+            let labels = label(&picture, face)?
+                .ok_or_else(|| Error::Internal(format!("frame {index} was judged good and has no face")))?;
+            let shades = face_picture(&labels, picture.width() as usize);
+            put_png(&portrait, &shades, picture.dimensions(), ExtendedColorType::Rgb8)?;
+            if wants_teeth {
+                put(&teeth, &mouth_file(&labels, picture.dimensions()))?;
+            }
+            let plain = Label::HEAD | Label::NECK | Label::TORSO;
+            let pixels: Vec<u8> = labels.iter().flat_map(|l| Label::to_color(l & plain)).collect();
+            put_png(&colors, &pixels, picture.dimensions(), ExtendedColorType::Rgb8)
+        })?;
+        done += batch.len();
+        progress.update(done as u64, String::new);
+    }
+    progress.finish();
+    let how = if network.is_some() { "the network" } else { "clean plate, colours and graph cuts" };
+    Ok(format!("{} label maps by {how}", used.len()))
+}
+
+/// The inside of the mouth as NumPy stores `bool[height, width]`.
+fn mouth_file(labels: &[u8], (width, height): (u32, u32)) -> Vec<u8> {
+    let mut header = format!("{{'descr': '|b1', 'fortran_order': False, 'shape': ({height}, {width}), }}");
+    let unpadded = 10 + header.len() + 1;
+    header.push_str(&" ".repeat(unpadded.next_multiple_of(64) - unpadded));
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(labels.iter().map(|l| u8::from(l & Label::MOUTH != 0)));
+    bytes
+}
+
+/// Labels of a frame as stage 3 wrote them.
+pub fn read_labels(dir: &Path, index: usize) -> Result<Vec<u8>> {
+    let path = parsing_path(dir, index);
+    let refuse = |found: String| {
+        Error::input(path.display(), "a label map", found, "run the same command again with --task 3")
+    };
+    let picture = image::open(&path).map_err(|e| refuse(e.to_string()))?.to_rgb8();
+    let labels: Option<Vec<u8>> = picture.pixels().map(|p| Label::of_color(p.0)).collect();
+    labels.ok_or_else(|| refuse("colours without meaning".into()))
+}
+
+/// Writes `bc.jpg`: each pixel's median over the frames in which it is free, smoothly continued elsewhere.
+///
+/// # Errors
+/// What reading frames and labels fails with.
+pub fn background(context: &Context) -> Result<String> {
+    let dir = context.dir();
+    let faces = landmarks::read(dir)?;
+    let used = used(&faces);
+    let count = used.len().min(SAMPLES);
+    let chosen: Vec<usize> = (0..count).map(|k| used[k * used.len() / count].0).collect();
+    let samples: Vec<(RgbImage, Vec<bool>)> = chosen
+        .par_iter()
+        .map(|index| {
+            let picture = frames::read_frame(dir, *index)?;
+            let person: Vec<bool> = read_labels(dir, *index)?.iter().map(|l| *l != 0).collect();
+            let free = grow(&person, picture.width() as usize, AROUND).iter().map(|p| !p).collect();
+            Ok((picture, free))
+        })
+        .collect::<Result<_>>()?;
+    let Some((width, height)) = samples.first().map(|s| s.0.dimensions()) else {
+        return Err(Error::Internal("no frame is used".into()));
+    };
+    let (pictures, free): (Vec<RgbImage>, Vec<Vec<bool>>) = samples.into_iter().unzip();
+    let plate = Plate::learn(&pictures, &free, width, height);
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, QUALITY)
+        .write_image(&plate.picture, width, height, ExtendedColorType::Rgb8)
+        .map_err(|e| Error::Internal(format!("bc.jpg: {e}")))?;
+    files::write_bytes(&dir.join("bc.jpg"), &bytes)?;
+    let seen = plate.known.iter().filter(|k| **k).count() as f64 / plate.known.len().max(1) as f64;
+    Ok(format!("{:.0} % of the background is seen in some frame", 100.0 * seen))
+}
+
+/// Writes `gt_imgs/{i}.jpg`, `torso_imgs/{i}.png` and `face_mask/{i}.png`.
+///
+/// # Errors
+/// What reading frames and labels fails with.
+pub fn torsos(context: &Context) -> Result<String> {
+    let dir = context.dir();
+    let faces = landmarks::read(dir)?;
+    let path = dir.join("bc.jpg");
+    let plate = image::open(&path)
+        .map_err(|e| Error::input(path.display(), "a picture", e.to_string(), "run again with --task 4"))?
+        .to_rgb8();
+    let used = used(&faces);
+    let mut progress = context.progress("torso", used.len());
+    let mut done = 0;
+    for batch in used.chunks(AT_ONCE) {
+        batch.par_iter().try_for_each(|(index, _)| {
+            let name = |folder: &str, kind: &str| dir.join(folder).join(format!("{index}.{kind}"));
+            let (gt, body, mask) =
+                (name("gt_imgs", "jpg"), name("torso_imgs", "png"), name("face_mask", "png"));
+            if context.has(&gt) && context.has(&body) && context.has(&mask) {
+                return Ok(());
+            }
+            let mut picture = frames::read_frame(dir, *index)?;
+            let labels = read_labels(dir, *index)?;
+            if plate.dimensions() != picture.dimensions() {
+                let found = format!("{:?}", plate.dimensions());
+                return Err(Error::input(
+                    path.display(),
+                    "the frames' size",
+                    found,
+                    "run again with --task 4",
+                ));
+            }
+            for ((pixel, behind), label) in picture.pixels_mut().zip(plate.pixels()).zip(&labels) {
+                if *label == 0 {
+                    *pixel = *behind;
+                }
+            }
+            put_jpeg(&gt, &picture)?;
+            let rgba = torso(&picture, &plate, &labels);
+            put_png(&body, rgba.as_raw(), rgba.dimensions(), ExtendedColorType::Rgba8)?;
+            let head: Vec<u8> =
+                labels.iter().flat_map(|l| [if l & Label::HEAD != 0 { 255 } else { 0 }; 3]).collect();
+            put_png(&mask, &head, picture.dimensions(), ExtendedColorType::Rgb8)
+        })?;
+        done += batch.len();
+        progress.update(done as u64, String::new);
+    }
+    progress.finish();
+    Ok(format!("{} frames", used.len()))
+}
+
+/// Writes a picture as PNG.
+fn put_png(path: &Path, pixels: &[u8], (width, height): (u32, u32), color: ExtendedColorType) -> Result<()> {
+    let mut bytes = Vec::new();
+    PngEncoder::new(&mut bytes)
+        .write_image(pixels, width, height, color)
+        .map_err(|e| Error::Internal(format!("{}: {e}", path.display())))?;
+    put(path, &bytes)
+}

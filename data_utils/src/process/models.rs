@@ -1,0 +1,73 @@
+//! Which model files there are: `process --check`.
+
+use super::manifest::digest_file;
+use super::options::{self, LANDMARKER, ProcessFlags};
+use crate::error::Result;
+use std::path::{Path, PathBuf};
+
+/// A model file the program can use.
+struct Model {
+    name: &'static str,
+    /// SHA-256 of the published file, where it is known.
+    sha256: Option<&'static str>,
+    purpose: &'static str,
+    licence: &'static str,
+    source: &'static str,
+}
+
+const MODELS: [Model; 3] = [
+    Model {
+        name: LANDMARKER,
+        sha256: Some("64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"),
+        purpose: "finds the face, 478 landmarks, 52 blendshapes, the default face model; needed",
+        licence: "Apache-2.0 (Google, MediaPipe)",
+        source: "https://ai.google.dev/edge/mediapipe/solutions/vision/face_landmarker",
+    },
+    Model {
+        name: "79999_iter.pth",
+        sha256: None,
+        purpose: "face parsing (BiSeNet) with --parsing; without it masks are made from the picture alone",
+        licence: "MIT for the code; trained on CelebAMask-HQ, which is for research only",
+        source: "https://github.com/zllrunning/face-parsing.PyTorch",
+    },
+    Model {
+        name: "audio_visual_encoder.pth",
+        sha256: None,
+        purpose: "audio features `ave`; without it mel features are used",
+        licence: "that of SyncTalk's repository",
+        source: "https://github.com/ZiqiaoPeng/SyncTalk",
+    },
+];
+
+/// What is there, in lines.
+///
+/// # Errors
+/// [`crate::Error::Input`] when a file that is there cannot be read.
+pub fn check(flags: &ProcessFlags) -> Result<String> {
+    let mut text = String::new();
+    for model in &MODELS {
+        let named = match model.name {
+            LANDMARKER => flags.face_landmarker.clone(),
+            "79999_iter.pth" => flags.parsing.clone(),
+            _ => flags.ave_weights.clone(),
+        };
+        let path: Option<PathBuf> = named.or_else(|| options::find(Path::new("."), model.name));
+        let state = match path {
+            None => "not found".to_owned(),
+            Some(path) => {
+                let (_, found) = digest_file(&path)?;
+                let verdict = match model.sha256 {
+                    Some(known) if known == found => "the published file",
+                    Some(_) => "NOT the published file",
+                    None => "no published hash to hold it against",
+                };
+                format!("{} ({verdict}, sha256 {found})", path.display())
+            }
+        };
+        text.push_str(&format!(
+            "{}: {state}\n  for      {}\n  licence  {}\n  from     {}\n",
+            model.name, model.purpose, model.licence, model.source
+        ));
+    }
+    Ok(text)
+}

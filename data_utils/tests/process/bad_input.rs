@@ -1,0 +1,154 @@
+//! What no head can be made of: exit code 2, one message, nothing written.
+
+use super::{ffmpeg, landmarker, names, present, process};
+use std::path::Path;
+
+/// The drawn face of the fixtures as a still video; ffmpeg's options for the picture.
+fn face_input(seconds: f32) -> String {
+    let face = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/face.png");
+    format!("-loop 1 -framerate 25 -t {seconds} -i {face}")
+}
+
+const SOUND: &str =
+    "-f lavfi -i sine=frequency=200:duration=4 -shortest -c:v libx264 -pix_fmt yuv420p -c:a aac";
+
+/// Runs on a video that `make` leaves at the path it is given and holds the refusal against `word`.
+fn refused(make: impl FnOnce(&Path), arguments: &[&str], word: &str) {
+    let Some(landmarker) = landmarker() else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let video = dir.path().join("clip.mp4");
+    make(&video);
+    let before = names(dir.path());
+    let outcome = process(&video, &landmarker, arguments);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.said);
+    assert!(outcome.said.contains(word), "expected {word:?} in {}", outcome.said);
+    assert_eq!(outcome.said.matches("error:").count(), 1, "{}", outcome.said);
+    assert_eq!(outcome.said.trim().lines().count(), 1, "{}", outcome.said);
+    assert_eq!(names(dir.path()), before, "something was written");
+}
+
+#[test]
+fn no_such_file() {
+    refused(|_| (), &[], "clip.mp4");
+}
+
+#[test]
+fn not_a_video() {
+    refused(|path| std::fs::write(path, "not a video at all").expect("written"), &[], "video");
+}
+
+#[test]
+fn a_file_that_ends_before_its_index() {
+    refused(
+        |path| {
+            ffmpeg(&format!("{} {SOUND}", face_input(4.0)), path);
+            let bytes = std::fs::read(path).expect("read");
+            std::fs::write(path, &bytes[..bytes.len() / 2]).expect("written");
+        },
+        &[],
+        "video",
+    );
+}
+
+#[test]
+fn sound_alone() {
+    refused(|path| ffmpeg("-f lavfi -i sine=duration=4 -c:a aac", path), &[], "no video stream");
+}
+
+#[test]
+fn no_sound_unless_silence_is_accepted() {
+    let make = |path: &Path| {
+        ffmpeg(&format!("{} -vf scale=512:512 -c:v libx264 -pix_fmt yuv420p", face_input(4.0)), path)
+    };
+    refused(make, &[], "--silent");
+}
+
+#[test]
+fn half_a_second() {
+    refused(|path| ffmpeg(&format!("{} {SOUND} -t 0.5", face_input(0.5)), path), &["--silent"], "seconds");
+}
+
+#[test]
+fn a_picture_too_small() {
+    let make = |path: &Path| ffmpeg(&format!("{} {SOUND} -vf scale=426:240", face_input(4.0)), path);
+    refused(make, &[], "426×240");
+}
+
+#[test]
+fn no_face_at_all() {
+    let make =
+        |path: &Path| ffmpeg(&format!("-f lavfi -i testsrc2=size=640x480:rate=25:duration=4 {SOUND}"), path);
+    refused(make, &[], "a face");
+}
+
+#[test]
+fn black_frames_alone() {
+    let make = |path: &Path| {
+        ffmpeg(&format!("-f lavfi -i color=black:size=640x480:rate=25:duration=4 {SOUND}"), path)
+    };
+    refused(make, &[], "a face");
+}
+
+#[test]
+fn a_face_in_half_of_the_frames() {
+    let filter = "-vf drawbox=color=gray:t=fill:enable='gt(t\\,2)'";
+    refused(
+        |path| ffmpeg(&format!("{} {SOUND} {filter}", face_input(4.0)), path),
+        &[],
+        "nearly all the time",
+    );
+}
+
+#[test]
+fn two_faces() {
+    let make = |path: &Path| {
+        let filter = "-filter_complex [0:v]scale=480:480,split[a][b];[a][b]hstack";
+        ffmpeg(&format!("{} {SOUND} {filter}", face_input(4.0)), path);
+    };
+    refused(make, &[], "one person");
+}
+
+#[test]
+fn flags_without_meaning() {
+    let make = |path: &Path| ffmpeg(&format!("{} {SOUND} -vf scale=512:512", face_input(4.0)), path);
+    refused(make, &["--task", "12"], "a task from 0 to 10");
+    refused(make, &["--task", "4", "--end-task", "2"], "not before");
+    refused(make, &["--scale", "-3"], "--scale");
+    refused(make, &["--asr", "telepathy"], "--asr");
+    refused(make, &["--asr", "hubert"], "hubert features");
+    refused(make, &["--ave_weights", "nowhere.pth"], "nowhere.pth");
+}
+
+#[test]
+fn a_bundle_of_networks_that_is_none() {
+    let Some(landmarker) = landmarker() else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let video = dir.path().join("clip.mp4");
+    ffmpeg(&format!("{} {SOUND} -vf scale=512:512", face_input(4.0)), &video);
+    let whole = std::fs::read(&landmarker).expect("read");
+    let bundle = dir.path().join("face_landmarker.task");
+    for bytes in [&whole[..whole.len() / 2], b"PK nothing".as_slice(), b"".as_slice()] {
+        std::fs::write(&bundle, bytes).expect("written");
+        let before = names(dir.path());
+        let outcome = process(&video, &bundle, &[]);
+        assert_eq!(outcome.code, Some(2), "{}", outcome.said);
+        assert!(outcome.said.contains("face_landmarker.task"), "{}", outcome.said);
+        assert_eq!(names(dir.path()), before);
+    }
+}
+
+#[test]
+fn a_folder_with_frames_of_another_program() {
+    let Some(landmarker) = landmarker() else { return };
+    let Some(clip) = present("clips/may13s.mp4") else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let video = dir.path().join("clip.mp4");
+    std::fs::copy(clip, &video).expect("copied");
+    let theirs = dir.path().join("ori_imgs/0.jpg");
+    std::fs::create_dir(dir.path().join("ori_imgs")).expect("made");
+    std::fs::write(&theirs, "somebody's frame").expect("written");
+    let outcome = process(&video, &landmarker, &["--task", "2"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.said);
+    assert!(outcome.said.contains("another program"), "{}", outcome.said);
+    assert_eq!(std::fs::read(&theirs).expect("still there"), b"somebody's frame");
+}
