@@ -12,9 +12,9 @@ pub mod error;
 pub mod face;
 pub mod files;
 pub mod formats;
-pub mod track;
 pub mod parse;
 pub mod process;
+pub mod track;
 pub mod video;
 
 pub use error::{Error, Problem, Result};

@@ -25,7 +25,7 @@ pub struct TrainFlags {
     /// What is learned [default: head]
     #[arg(long)]
     part: Option<Part>,
-    /// Frames a step looks at [default: 1]
+    /// Frames a step of the fine stage looks at [default: 4]
     #[arg(long)]
     batch_size: Option<usize>,
     /// Most surfels the cloud may grow to [default: 50000]

@@ -42,12 +42,15 @@ impl Jitter {
             let mean = [0, 1].map(|k| found.iter().map(|v| v[k]).sum::<f64>() / found.len() as f64);
             paths.push((p, mean, deviation(&found).iter().map(|v| v * v).sum::<f64>().sqrt()));
         }
-        if let Ok(f) = std::env::var("DUMP") { // DEBUG
+        if let Ok(f) = std::env::var("DUMP") {
+            // DEBUG
             let mut t = String::new(); // DEBUG
-            for (p, _, sd) in &paths { // DEBUG
+            for (p, _, sd) in &paths {
+                // DEBUG
                 let at = lens.project(poses[150].to_camera(patches[*p].center())); // DEBUG
                 let w = shifts.iter().find_map(|r| r[*p]).map(|s| s.worth).unwrap_or_default(); // DEBUG
-                let dv: Vec<[f64; 2]> = frames.iter().filter_map(|i| shifts[*i][*p].map(|s| s.by)).collect(); let d = deviation(&dv); // DEBUG
+                let dv: Vec<[f64; 2]> = frames.iter().filter_map(|i| shifts[*i][*p].map(|s| s.by)).collect();
+                let d = deviation(&dv); // DEBUG
                 t += &format!("{} {} {} {} {} {} {}\n", at[0], at[1], sd, d[0], d[1], w[0], w[2]); // DEBUG
             } // DEBUG
             std::fs::write(f, t).expect("x"); // DEBUG

@@ -14,7 +14,6 @@ mod register;
 #[cfg(test)]
 mod tests;
 
-
 pub use jitter::Jitter;
 pub use pictures::Pictures;
 

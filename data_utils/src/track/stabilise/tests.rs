@@ -1,3 +1,4 @@
+use super::patches::back;
 use super::*;
 use crate::track::math::{add, rotation};
 use image::{GrayImage, Luma};
