@@ -175,6 +175,16 @@ impl Gpu {
         outcome.map(drop).map_err(|e| Error::DeviceLost(e.to_string()))
     }
 
+    /// Learns what is done by now, without waiting.
+    ///
+    /// # Errors
+    /// As [`Gpu::check`].
+    pub(crate) fn look(&self) -> Result<()> {
+        let outcome = self.device.poll(wgpu::PollType::Poll);
+        self.check()?;
+        outcome.map(drop).map_err(|e| Error::DeviceLost(e.to_string()))
+    }
+
     /// Gives the device up, as if it had been unplugged; for tests.
     pub fn destroy(&self) {
         self.device.destroy();

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! forward:  project → prefix_sum → emit_pairs → sort_tiles → blend
+//! scored:   show_room → score → ssim → ssim_backward → room_backward
 //! backward: blend_backward → sum_pairs → project_backward
 //! ```
 //!
@@ -19,10 +20,12 @@
 
 mod backward;
 mod forward;
+mod gather;
 mod inputs;
 mod layout;
 mod plan;
 pub mod resident;
+mod score;
 #[cfg(test)]
 mod tests;
 
@@ -125,6 +128,10 @@ impl Rasterizer<f32> for GpuRasterizer {
         }
         checks::check_gradients(gradients, &settings.outputs, cameras.len(), size)?;
         backward::backward(self, batch, &state.groups, settings, gradients)
+    }
+
+    fn scorer(&self) -> Option<&dyn super::score::Scorer> {
+        Some(self)
     }
 
     fn name(&self) -> String {

@@ -1,6 +1,6 @@
 //! What host and device share agrees: constants and layouts.
 
-use super::layout::{CameraWords, Params};
+use super::layout::{CameraWords, GoalWords, Params};
 use crate::gpu::shaders::{Reduce, source};
 use crate::raster::constants;
 
@@ -47,8 +47,8 @@ fn members(module: &naga::Module, name: &str) -> (Vec<(String, u32)>, u32) {
     (members.iter().map(|m| (m.name.clone().unwrap_or_default(), m.offset)).collect(), *span)
 }
 
-fn assert_layout(name: &str, host: &[&str], words: usize) {
-    let (device, span) = members(&module("project"), name);
+fn assert_layout(stage: &str, name: &str, host: &[&str], words: usize) {
+    let (device, span) = members(&module(stage), name);
     let expected: Vec<(String, u32)> =
         host.iter().enumerate().map(|(i, m)| (m.to_string(), 4 * i as u32)).collect();
     assert_eq!(device, expected, "{name}");
@@ -57,6 +57,7 @@ fn assert_layout(name: &str, host: &[&str], words: usize) {
 
 #[test]
 fn structs_are_laid_out_the_same_on_the_host() {
-    assert_layout("Params", Params::MEMBERS, Params::default().words().len());
-    assert_layout("Camera", CameraWords::MEMBERS, CameraWords::default().words().len());
+    assert_layout("project", "Params", Params::MEMBERS, Params::default().words().len());
+    assert_layout("project", "Camera", CameraWords::MEMBERS, CameraWords::default().words().len());
+    assert_layout("score", "Goal", GoalWords::MEMBERS, GoalWords::default().words().len());
 }
