@@ -11,7 +11,7 @@ use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append};
 use crate::gpu::kernels::Recorder;
 use crate::gpu::shaders::Reduce;
-use crate::metrics::ssim::{C1, C2, WINDOW, kernel};
+use crate::metrics::ssim::{C1, C2, kernel};
 use crate::raster::score::{Crop, Goal, Room, Score, ScoreWeights, Scored, Scorer, check_goals};
 use crate::raster::{Outputs, RasterSettings, SurfelBatch};
 use crate::{Camera, Result};
@@ -35,8 +35,7 @@ impl Scorer for GpuRasterizer {
         let (_, size) = checks::check(batch, cameras, &settings)?;
         check_goals(goals, cameras.len(), size)?;
         let together = forward::frames_together(self, batch, cameras.len(), size, &outputs, true)?;
-        let scales: Vec<Scale> =
-            goals.par_iter().map(|g| Scale::of(g, weights, size, goals.len())).collect();
+        let scales: Vec<Scale> = goals.par_iter().map(|g| Scale::of(g, weights, size, goals.len())).collect();
         let mut scored = Scored::default();
         let mut gathered = Gathered::new(batch, outputs.attention);
         for first in (0..cameras.len()).step_by(together) {
@@ -170,9 +169,8 @@ fn marks(goal: &Goal<'_>) -> Vec<u8> {
 /// The known room of frame `frame`, as `shaders/shared/behind.wgsl` lays it out.
 fn rooms(frame: usize, goal: &Goal<'_>) -> Vec<u32> {
     let first = frame * goal.mask.len();
-    let words = |Room { at, color: [r, g, b] }: &Room| {
-        [(first + at) as u32, r.to_bits(), g.to_bits(), b.to_bits()]
-    };
+    let words =
+        |Room { at, color: [r, g, b] }: &Room| [(first + at) as u32, r.to_bits(), g.to_bits(), b.to_bits()];
     goal.room.iter().flat_map(words).collect()
 }
 
@@ -216,8 +214,7 @@ fn attempt(
     let drawn = forward::record(&mut recorder, rasterizer, inputs, outputs, room)?;
     let recorded = record(&mut recorder, gpu, inputs, outputs, wanted, &drawn.images)?;
     let (kept, upstream) = (&drawn.kept, &recorded.upstream);
-    let returned =
-        backward::record(&mut recorder, rasterizer, inputs, kept, outputs, upstream, room as u32)?;
+    let returned = backward::record(&mut recorder, rasterizer, inputs, kept, outputs, upstream, room as u32)?;
     let [surfels, colors, screen] = gathered.sources(inputs, &returned);
     let sources = [
         (&*drawn.work, WORK_BYTES),

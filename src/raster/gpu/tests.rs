@@ -40,6 +40,18 @@ fn constants_are_the_same_on_the_host() {
     assert_eq!(constant(&module, "NO_SUCH"), None);
 }
 
+#[test]
+fn the_window_is_as_wide_on_the_host() {
+    let module = module("ssim");
+    let [window, reach, wide, tile] =
+        ["WINDOW", "REACH", "WIDE", "TILE"].map(|name| constant(&module, name).expect("a number"));
+    assert_eq!(window, crate::metrics::ssim::WINDOW as f64);
+    assert_eq!(2.0 * reach + 1.0, window);
+    assert_eq!(2.0 * reach + tile, wide);
+    assert_eq!(constant(&module, "WIDE_AREA"), Some(wide * wide));
+    assert_eq!(constant(&module, "ROWS_AREA"), Some(wide * tile));
+}
+
 /// Members of a struct with their offsets, and its size.
 fn members(module: &naga::Module, name: &str) -> (Vec<(String, u32)>, u32) {
     let (_, found) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some(name)).expect("the struct");
