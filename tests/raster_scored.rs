@@ -4,9 +4,9 @@
 mod common;
 
 use common::compare::gradient_difference;
-use common::scene::{Random, Scene};
+use common::goals::random_targets;
+use common::scene::Scene;
 use common::twins::{gpu, gradients, open, scene, seen_from, with_copies};
-use data_utils::dataset::Rect;
 use surfeltalk::gpu::context::Restrictions;
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
@@ -25,30 +25,8 @@ const WEIGHTS: Weights = Weights {
     attention_expression: 0.7,
 };
 
-/// Numbers that have nothing to do with the drawing.
 fn targets(scene: &Scene<f32>) -> Vec<Target> {
-    let mut random = Random(99);
-    let camera = scene.cameras[0];
-    let (w, h) = (camera.width as usize, camera.height as usize);
-    let n = w * h;
-    let frame = |index: usize| {
-        let mut numbers =
-            |count: usize| -> Vec<f32> { (0..count).map(|_| random.uniform(0.0, 1.0) as f32).collect() };
-        let (color, trust, place) = (numbers(3 * n), numbers(n), numbers(n));
-        let room = |at: usize| Room { at, color: [0.3, 0.9, at as f32 / n as f32] };
-        Target {
-            color,
-            mask: place.iter().map(|v| f32::from(u8::from(*v > 0.3))).collect(),
-            trust,
-            room: (0..n).step_by(3 + index).map(room).collect(),
-            face_or_neck: place.iter().map(|v| *v > 0.5).collect(),
-            face: place.iter().map(|v| *v > 0.7).collect(),
-            lips: Some(Rect { row0: h / 3, row1: h, col0: 2, col1: w / 2 }),
-            // Some frames have no eyes, and some eyes reach over the edge.
-            eyes: (index != 1).then_some(Rect { row0: 0, row1: h / 3, col0: w / 2, col1: w + 9 }),
-        }
-    };
-    (0..scene.cameras.len()).map(frame).collect()
+    random_targets(scene, 3)
 }
 
 /// The terms, each frame's error, what came back.
@@ -261,7 +239,7 @@ fn goals_that_do_not_fit_the_frames_are_refused() {
     let known = WEIGHTS.for_scorer().expect("it knows these weights");
     let refused = |goals: &[Goal<'_>]| {
         let outcome = scorer.score(&scene.batch(), &scene.cameras, [0.0; 7], goals, &known);
-        assert_eq!(outcome.err().expect("a refusal").exit_code(), 1);
+        assert_eq!(outcome.expect_err("a refusal").exit_code(), 1);
     };
     let good: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
     refused(&good[..1]);

@@ -275,17 +275,20 @@ fn frame_loss(
         let a = &rendered.attention[frame * 4 * n..][..4 * n];
         d_attention = vec![0.0; 4 * n];
         let each = 1.0 / n as f32;
+        let (mut audio, mut expression) = (0.0f64, 0.0f64);
         for at in (0..n).filter(|at| target.mask[*at] > 0.0) {
             if !target.face_or_neck[at] {
-                terms.attention_audio += each * (a[at] - a[3 * n + at]);
+                audio += f64::from(a[at] - a[3 * n + at]);
                 d_attention[at] += weights.attention_audio * each;
                 d_attention[3 * n + at] -= weights.attention_audio * each;
             }
             if !target.face[at] {
-                terms.attention_expression += each * a[n + at];
+                expression += f64::from(a[n + at]);
                 d_attention[n + at] += weights.attention_expression * each;
             }
         }
+        terms.attention_audio = audio as f32 * each;
+        terms.attention_expression = expression as f32 * each;
     }
     Ok(FrameLoss {
         terms,

@@ -9,13 +9,14 @@ use super::plan::channels;
 use super::{GpuRasterizer, checks};
 use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append};
-use crate::gpu::kernels::Recorder;
+use crate::gpu::kernels::{Recorder, Timing};
 use crate::gpu::shaders::Reduce;
 use crate::metrics::ssim::{C1, C2, kernel};
 use crate::raster::score::{Crop, Goal, Room, Score, ScoreWeights, Scored, Scorer, check_goals};
 use crate::raster::{Outputs, RasterSettings, SurfelBatch};
 use crate::{Camera, Result};
 use rayon::prelude::*;
+use std::time::Instant;
 
 /// Pixels that a workgroup of stage `score` sums up, and sums it leaves.
 const PIXELS: u64 = 256;
@@ -40,8 +41,12 @@ impl Scorer for GpuRasterizer {
         let mut gathered = Gathered::new(batch, outputs.attention);
         for first in (0..cameras.len()).step_by(together) {
             let range = first..(first + together).min(cameras.len());
+            let start = Instant::now();
             let inputs = Inputs::upload(self, batch, cameras, &settings, size, range.clone())?;
             let wanted = Wanted::upload(&self.gpu, &goals[range.clone()], &scales[range.clone()], weights)?;
+            if self.timing != Timing::Off {
+                self.note_times(vec![("host: uploads", start.elapsed().as_secs_f64() * 1e3)]);
+            }
             let mut room = forward::first_room(self, &inputs);
             loop {
                 let (work, sums) =
