@@ -161,9 +161,11 @@ fn pairs_that_do_not_fit_are_scored_once() {
 
 #[test]
 fn frames_that_do_not_fit_together_are_scored_one_group_after_another() {
-    let lesser = GpuRasterizer::new(open(Restrictions { without_subgroups: true, default_limits: true }));
+    // Derivatives of windows of two frames and not of three.
+    let binding_bytes = Some(36 * 130 * 97 * 5 / 2);
+    let lesser = GpuRasterizer::new(open(Restrictions { binding_bytes, ..Restrictions::default() }));
     for copies in [false, true] {
-        let shared = seen_from(scene(6, 40, 1100, 1100), 4);
+        let shared = seen_from(scene(6, 200, 130, 97), 5);
         let scene = if copies { with_copies(shared) } else { shared };
         assert_scored(&lesser, &scene, &WEIGHTS);
     }

@@ -5,6 +5,7 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,6 +41,7 @@ type Shelf = BTreeMap<(Use, u64), Vec<wgpu::Buffer>>;
 pub(crate) struct Pool {
     device: wgpu::Device,
     shelf: Arc<Mutex<Shelf>>,
+    made: Arc<AtomicU64>,
 }
 
 /// A buffer on loan; dropping it puts it back. Its content is whatever its last user left.
@@ -52,7 +54,7 @@ pub(crate) struct Loan {
 
 impl Pool {
     pub(crate) fn new(device: wgpu::Device) -> Self {
-        Pool { device, shelf: Arc::default() }
+        Pool { device, shelf: Arc::default(), made: Arc::default() }
     }
 
     /// A buffer of at least `bytes`.
@@ -61,6 +63,7 @@ impl Pool {
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         let found = shelf.get_mut(&key).and_then(Vec::pop);
         let buffer = found.unwrap_or_else(|| {
+            self.made.fetch_add(1, Ordering::Relaxed);
             self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: None,
                 size: key.1,
@@ -70,6 +73,11 @@ impl Pool {
         });
         drop(shelf);
         Loan { buffer: Some(buffer), key, shelf: self.shelf.clone() }
+    }
+
+    /// Buffers made so far.
+    pub(crate) fn made(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
     }
 
     /// Forgets buffers that nobody uses.

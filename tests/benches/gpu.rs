@@ -11,7 +11,8 @@
 //! so runs follow each other without a pause.
 //!
 //! `cargo bench --bench gpu -- compare FOLDER` draws one frame on the CPU and on the adapter instead, writes the pictures
-//! into the folder and says how far they lie apart.
+//! into the folder and says how far they lie apart. `cargo bench --bench gpu -- steps 10000` scores a tiny batch that often
+//! and says what memory it takes.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -19,6 +20,8 @@ mod common;
 mod compare;
 #[path = "gpu/step.rs"]
 mod step;
+#[path = "gpu/steps.rs"]
+mod steps;
 
 use common::scene::{Scene, random_gradients, random_scene};
 use data_utils::formats::npz;
@@ -49,6 +52,11 @@ fn main() -> Result<()> {
         && word == "compare"
     {
         return compare::compare(std::path::Path::new(folder));
+    }
+    if let [.., word, steps] = words.as_slice()
+        && word == "steps"
+    {
+        return steps::steps(steps.parse().unwrap_or(10_000));
     }
     let numbers: Vec<usize> = words.iter().filter_map(|a| a.parse().ok()).collect();
     let Some(gpu) = Gpu::open(Choice::Any)? else {
