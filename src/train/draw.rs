@@ -55,7 +55,7 @@ impl Trainer<'_> {
         // The patches' network runs on the host, so their pictures have to be there.
         let patches = view.perceptual && self.perceptual.is_some();
         let known = view.weights.for_scorer().filter(|_| !patches);
-        let (loss, perceptual, gradients, radii) = match (self.rasterizer.scorer(), known) {
+        let (loss, perceptual, mut gradients, radii) = match (self.rasterizer.scorer(), known) {
             (Some(scorer), Some(known)) => {
                 let weights = (&view.weights, &known);
                 let (loss, scored) =
@@ -66,6 +66,8 @@ impl Trainer<'_> {
             _ => self.draw_on_the_host(view, &batch, &settings, clock)?,
         };
         let raw = activate_vjp(&self.head.cloud, deltas.as_ref(), &activated, &gradients)?;
+        let screen = std::mem::take(&mut gradients.screen);
+        self.rasterizer.recycle_gradients(gradients);
         clock.lap(|t| &mut t.activate);
         Ok(Drawn {
             finite: loss.terms.total.is_finite() && finite(&raw),
@@ -74,7 +76,7 @@ impl Trainer<'_> {
             errors: loss.errors,
             raw,
             radii,
-            screen: gradients.screen,
+            screen,
         })
     }
 
@@ -86,7 +88,7 @@ impl Trainer<'_> {
         settings: &RasterSettings,
         clock: &mut Clock,
     ) -> Result<Outcome> {
-        let rendered = self.rasterizer.forward(batch, &view.cameras, settings)?;
+        let mut rendered = self.rasterizer.forward(batch, &view.cameras, settings)?;
         clock.lap(|t| &mut t.raster_forward);
         let shown = Shown::of(&rendered, view.background, &view.targets);
         let mut loss = image_loss(&rendered, &shown, &view.cameras, &view.targets, &view.weights)?;
@@ -104,8 +106,10 @@ impl Trainer<'_> {
         clock.lap(|t| &mut t.loss);
         let gradients =
             self.rasterizer.backward(batch, &view.cameras, settings, &rendered, &loss.gradients)?;
+        let radii = std::mem::take(&mut rendered.radii);
+        self.rasterizer.recycle(rendered);
         clock.lap(|t| &mut t.raster_backward);
-        Ok((loss, perceptual, gradients, rendered.radii))
+        Ok((loss, perceptual, gradients, radii))
     }
 }
 

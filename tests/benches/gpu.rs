@@ -212,8 +212,10 @@ fn measure(gpu: &Gpu, surfels: usize, side: u32, frames: usize) -> Result<()> {
         let rendered = plain.forward(&batch, cameras, settings)?;
         walls[0].push(start.elapsed().as_secs_f64() * 1e3);
         let start = Instant::now();
-        plain.backward(&batch, cameras, settings, &rendered, &upstream)?;
+        let gradients = plain.backward(&batch, cameras, settings, &rendered, &upstream)?;
         walls[1].push(start.elapsed().as_secs_f64() * 1e3);
+        plain.recycle(rendered);
+        plain.recycle_gradients(gradients);
     }
     let [forward, backward] = walls.map(median);
     line("forward with copies, wall", forward);

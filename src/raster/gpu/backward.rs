@@ -62,7 +62,7 @@ pub(super) fn backward(
     settings: &RasterSettings<f32>,
     gradients: &ImageGradients<f32>,
 ) -> Result<SurfelGradients<f32>> {
-    let mut gathered = Gathered::new(batch, settings.outputs.attention);
+    let mut gathered = Gathered::new(rasterizer, batch, settings.outputs.attention);
     if batch.surfels > 0 {
         for group in groups {
             go_back(rasterizer, group, settings, gradients, &mut gathered)?;

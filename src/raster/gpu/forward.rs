@@ -93,22 +93,8 @@ pub(super) fn forward(
     settings: &RasterSettings<f32>,
     size: [usize; 2],
 ) -> Result<(Rendered<f32>, Vec<Group>)> {
-    let [width, height] = size;
-    let (frames, pixels) = (cameras.len(), width * height);
-    let mut rendered = Rendered {
-        frames,
-        width,
-        height,
-        color: Vec::new(),
-        attention: Vec::new(),
-        alpha: Vec::new(),
-        depth: Vec::new(),
-        median: Vec::new(),
-        normal: Vec::new(),
-        distortion: Vec::new(),
-        radii: Vec::new(),
-        state: Box::new(()),
-    };
+    let (frames, pixels) = (cameras.len(), size[0] * size[1]);
+    let mut rendered = rasterizer.spare.rendered(frames, size);
     let mut groups = Vec::new();
     if pixels == 0 || frames == 0 {
         rendered.radii = vec![0; frames * batch.surfels];

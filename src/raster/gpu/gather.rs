@@ -1,5 +1,6 @@
 //! Gradients as they come back from the device, group of frames after group.
 
+use super::GpuRasterizer;
 use super::backward::Returned;
 use super::inputs::Inputs;
 use crate::gpu::buffers::{add, append};
@@ -21,9 +22,9 @@ pub(super) const SOURCES: usize = 3;
 
 impl Gathered {
     /// Nothing yet.
-    pub(super) fn new(batch: &SurfelBatch<'_, f32>, attention: bool) -> Self {
+    pub(super) fn new(rasterizer: &GpuRasterizer, batch: &SurfelBatch<'_, f32>, attention: bool) -> Self {
         Gathered {
-            out: SurfelGradients::default(),
+            out: rasterizer.spare.gradients(),
             widths: [3, 4, 2, 1, if attention { 4 } else { 0 }, batch.colors.width()],
             surfels: batch.copies * batch.surfels,
             own_copies: batch.copies > 1,

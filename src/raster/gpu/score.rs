@@ -38,7 +38,7 @@ impl Scorer for GpuRasterizer {
         let together = forward::frames_together(self, batch, cameras.len(), size, &outputs, true)?;
         let scales: Vec<Scale> = goals.par_iter().map(|g| Scale::of(g, weights, size, goals.len())).collect();
         let mut scored = Scored::default();
-        let mut gathered = Gathered::new(batch, outputs.attention);
+        let mut gathered = Gathered::new(self, batch, outputs.attention);
         for first in (0..cameras.len()).step_by(together) {
             let range = first..(first + together).min(cameras.len());
             let start = Instant::now();

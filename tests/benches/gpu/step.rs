@@ -45,8 +45,10 @@ pub(super) fn measure(gpu: &Gpu, scene: &Scene<f32>, runs: usize, warm_up: usize
         for run in 0..runs {
             let start = Instant::now();
             let weights = (&WEIGHTS, known);
-            score(scorer, &scene.batch(), &scene.cameras, &scene.settings, &targets, weights)?;
+            let (_, scored) =
+                score(scorer, &scene.batch(), &scene.cameras, &scene.settings, &targets, weights)?;
             walls.push(start.elapsed().as_secs_f64() * 1e3);
+            rasterizer.recycle_gradients(scored.gradients);
             for (order, (part, time)) in rasterizer.take_times().into_iter().enumerate() {
                 parts.entry(part).or_insert((order, Vec::new())).1.push(time);
             }
@@ -85,8 +87,10 @@ fn one_after_another(
         let upstream = &mut loss.gradients;
         shown.add_alpha_gradient(targets, &upstream.color, &mut upstream.alpha);
         let after_loss = Instant::now();
-        rasterizer.backward(&batch, cameras, &scene.settings, &drawn, upstream)?;
+        let gradients = rasterizer.backward(&batch, cameras, &scene.settings, &drawn, upstream)?;
         let times = [after_drawing - start, after_loss - after_drawing, after_loss.elapsed()];
+        rasterizer.recycle(drawn);
+        rasterizer.recycle_gradients(gradients);
         parts.iter_mut().zip(times).for_each(|(p, t)| p.push(t.as_secs_f64() * 1e3));
     }
     let [forward, loss, backward] = parts.map(|p| median(p) / targets.len() as f64);
