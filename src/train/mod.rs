@@ -27,6 +27,6 @@ pub use checkpoint::has_any as has_checkpoint;
 pub use config::{TrainBackground, TrainConfig, merge};
 pub use evaluate::{Evaluation, evaluate};
 pub use loss::LossTerms;
-pub use session::{Session, SessionOptions, Summary, Watcher};
+pub use session::{CONFIG_FILE, Session, SessionOptions, Summary, Watcher};
 pub use step::{Stage, StepReport, StepTimes};
 pub use trainer::Trainer;
