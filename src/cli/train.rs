@@ -182,7 +182,8 @@ mod tests {
     fn a_run_that_goes_on_keeps_the_settings_that_the_command_line_does_not_name() {
         let dir = tempfile::tempdir().expect("a folder");
         let model = dir.path().to_string_lossy().into_owned();
-        let started = ["train", "-s", "x", "-m", &model, "--coarse_iterations", "7", "--set", "hard_frames=0.25"];
+        let started =
+            ["train", "-s", "x", "-m", &model, "--coarse_iterations", "7", "--set", "hard_frames=0.25"];
         let started = TrainFlags::try_parse_from(started).expect("flags").config().expect("a configuration");
         std::fs::write(dir.path().join(CONFIG_FILE), started.to_toml().expect("TOML")).expect("written");
         let resumed = ["train", "-s", "x", "-m", &model, "--resume", "--fine_iterations", "11"];
