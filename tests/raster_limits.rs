@@ -19,22 +19,54 @@ fn poison_hides_its_surfel_and_no_other() {
         scene.opacities[0] = 0.0;
         run(&gpu(), &scene, None).expect("the GPU draws")
     };
+    let rasterizer = gpu();
     for poison in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 3e38] {
-        for slot in 0..6 {
-            let mut scene = clean.clone();
-            let values = match slot {
-                0 => &mut scene.positions,
-                1 => &mut scene.rotations,
-                2 => &mut scene.scales,
-                3 => &mut scene.opacities,
-                4 => &mut scene.colors,
-                _ => scene.attention.get_or_insert_default(),
-            };
-            values[0] = poison;
-            let found = run(&gpu(), &scene, None).expect("the GPU draws");
-            for ((name, a), (_, b)) in images(&found.0).into_iter().zip(images(&without_first.0)) {
-                assert_eq!(a, b, "{name} with {poison} in slot {slot}");
+        for (slot, width) in [3, 4, 2, 1, 3, 4].into_iter().enumerate() {
+            for component in 0..width {
+                let mut scene = clean.clone();
+                let values = match slot {
+                    0 => &mut scene.positions,
+                    1 => &mut scene.rotations,
+                    2 => &mut scene.scales,
+                    3 => &mut scene.opacities,
+                    4 => &mut scene.colors,
+                    _ => scene.attention.get_or_insert_default(),
+                };
+                values[component] = poison;
+                let what = format!("{poison} in slot {slot}, {component}");
+                let found = run(&rasterizer, &scene, None).expect("the GPU draws");
+                for ((name, a), (_, b)) in images(&found.0).into_iter().zip(images(&without_first.0)) {
+                    assert_eq!(a, b, "{name} with {what}");
+                }
+                for ((name, a), (_, b)) in gradients(&found.1).into_iter().zip(gradients(&without_first.1)) {
+                    let width = a.len() / if name == "screen" { found.0.radii.len() } else { clean.surfels };
+                    assert!(a[..width].iter().all(|v| v.is_finite()), "{name} with {what}");
+                    same_bits(&format!("{name} with {what}"), &a[width..], &b[width..]);
+                }
             }
+        }
+    }
+}
+
+#[test]
+fn a_poisoned_camera_sees_the_background() {
+    for poison in [f64::NAN, f64::INFINITY] {
+        let clean = seen_from(scene(12, 50, 48, 48), 2);
+        let expected = run(&gpu(), &clean, None).expect("the GPU draws");
+        for slot in 0..5 {
+            let mut scene = clean.clone();
+            let camera = &mut scene.cameras[0];
+            match slot {
+                0 => camera.fx = poison,
+                1 => camera.fy = poison,
+                2 => camera.cx = poison,
+                3 => camera.camera_from_world[0][0] = poison,
+                _ => camera.camera_from_world[2][3] = poison,
+            }
+            let found = run(&gpu(), &scene, None).expect("the GPU draws");
+            let (first, second) = found.0.alpha.split_at(48 * 48);
+            assert!(first.iter().all(|&a| a == 0.0), "{poison} in slot {slot}");
+            assert_eq!(second, &expected.0.alpha[48 * 48..], "{poison} in slot {slot}");
             for (name, values) in gradients(&found.1) {
                 assert!(values.iter().all(|v| v.is_finite()), "{name} with {poison} in slot {slot}");
             }
@@ -85,7 +117,11 @@ fn a_tile_with_fifty_thousand_surfels_is_drawn() {
 
 #[test]
 fn an_adapter_without_subgroups_and_with_the_least_limits_draws_the_same() {
-    let lesser = GpuRasterizer::new(open(Restrictions { without_subgroups: true, default_limits: true }));
+    let lesser = GpuRasterizer::new(open(Restrictions {
+        without_subgroups: true,
+        default_limits: true,
+        ..Restrictions::default()
+    }));
     let scene = seen_from(scene(16, 200, 70, 50), 2);
     let (_, faults) = compared(&lesser, &scene);
     assert!(faults.is_empty(), "{}", faults.join("\n"));
@@ -105,7 +141,7 @@ fn a_software_adapter_refuses_a_tile_it_would_cut_short() {
 
 #[test]
 fn more_surfels_than_the_device_holds_are_refused_with_a_number_that_fits() {
-    let lesser = GpuRasterizer::new(open(Restrictions { without_subgroups: false, default_limits: true }));
+    let lesser = GpuRasterizer::new(open(Restrictions { default_limits: true, ..Restrictions::default() }));
     let mut scene = scene(17, 1, 8, 8);
     let n = 2_500_000;
     scene.surfels = n;
@@ -118,6 +154,59 @@ fn more_surfels_than_the_device_holds_are_refused_with_a_number_that_fits() {
     let error = lesser.forward(&scene.batch(), &scene.cameras, &scene.settings).err().expect("a refusal");
     assert_eq!(error.exit_code(), 2);
     assert!(error.to_string().contains("--max_points"), "{error}");
+}
+
+#[test]
+fn two_million_surfels_are_drawn_where_they_fit_and_refused_where_not() {
+    // Most lie beside what the camera sees; what it sees lies at the end.
+    let n = 2_000_000;
+    let seen = scene(21, 2000, 64, 48);
+    let mut scene = seen.clone();
+    scene.surfels = n;
+    let far = |values: &[f32], width: usize, other: f32| {
+        let mut all = vec![other; (n - seen.surfels) * width];
+        all.extend_from_slice(values);
+        all
+    };
+    scene.positions = far(&seen.positions, 3, -50.0);
+    scene.rotations = far(&seen.rotations, 4, 0.5);
+    scene.scales = far(&seen.scales, 2, 0.01);
+    scene.opacities = far(&seen.opacities, 1, 0.9);
+    scene.colors = far(&seen.colors, 3, 0.1);
+    scene.attention = seen.attention.as_deref().map(|a| far(a, 4, 0.2));
+    scene.settings.outputs = Outputs { attention: true, ..Outputs::default() };
+    match gpu().forward(&scene.batch(), &scene.cameras, &scene.settings) {
+        Ok(_) => {
+            let (found, gradients) = assert_twins(&scene);
+            let mut alone = seen;
+            alone.settings = scene.settings;
+            let expected = run(&gpu(), &alone, None).expect("the GPU draws");
+            same_bits("color", &found.color, &expected.0.color);
+            assert_eq!(gradients.positions.len(), 3 * n);
+            assert!(gradients.positions.iter().rev().take(6000).any(|&g| g != 0.0));
+        }
+        Err(error) => {
+            eprintln!("this adapter's buffers are too small for two million surfels");
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains("--max_points"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn in_the_steady_state_no_buffer_is_made() {
+    let gpu = open(Restrictions::default());
+    let rasterizer = GpuRasterizer::new(gpu.clone());
+    let mut scene = scene(22, 30, 20, 20);
+    let mut made = Vec::new();
+    for step in 0..60 {
+        // Surfels come and go a little, as in training.
+        scene.opacities[0] = 0.001 * (step % 10) as f32;
+        run(&rasterizer, &scene, None).expect("the GPU draws");
+        made.push(gpu.buffers_made());
+    }
+    assert!(made[0] > 0);
+    assert_eq!(made.last(), made.get(20), "{made:?}");
 }
 
 #[test]

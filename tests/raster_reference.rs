@@ -8,12 +8,14 @@
 mod common;
 
 use common::compare::{gradient_difference, image_difference};
+use common::head::read_head;
 use common::reference::{Reference, SCENES, folder};
+use data_utils::formats::npz;
 use std::sync::LazyLock;
 use surfeltalk::gpu::{Choice, Gpu};
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
-use surfeltalk::raster::{Rasterizer, Rendered, SurfelGradients};
+use surfeltalk::raster::{Outputs, Rasterizer, Rendered, SurfelGradients};
 
 /// Largest difference of an image, and that of 99.9 % of its pixels.
 type ImageBound = (f64, f64);
@@ -322,6 +324,43 @@ fn each_image_alone_gives_the_oracle_s_gradients() {
         }
     }
     assert!(faults.is_empty(), "out of bounds:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn the_golden_image_of_a_head_is_met() {
+    let Some(folder) = folder("the golden image") else { return };
+    let path = folder.join("golden_50000.npz");
+    if !path.is_file() {
+        eprintln!("skipped: no {}", path.display());
+        return;
+    }
+    let mut scene = read_head(&path);
+    scene.settings.background = [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0];
+    scene.settings.outputs = Outputs { attention: true, ..Outputs::default() };
+    let golden = &npz::read(&path).expect("a golden image")["golden"].data;
+    let (color, attention) = golden.split_at(3 * 512 * 512);
+    for (backend, rasterizer) in BACKENDS.iter() {
+        let drawn =
+            rasterizer.forward(&scene.batch(), &scene.cameras, &scene.settings).expect("a forward pass");
+        for (name, found, expected, least) in
+            [("color", &drawn.color, color, 65.0), ("attention", &drawn.attention, attention, 70.0)]
+        {
+            let found = decibels(found, expected);
+            eprintln!("{backend} golden {name}: {found:.1} dB, at least {least}");
+            assert!(found >= least, "{backend} {name}: {found} dB");
+        }
+        assert!(
+            decibels(&drawn.color, &drawn.attention[..color.len()]) < 30.0,
+            "other pictures are told apart"
+        );
+    }
+}
+
+/// Peak signal to noise of numbers in 0..1.
+fn decibels(found: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let square = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
+    -10.0 * (found.iter().zip(expected).map(square).sum::<f64>() / found.len() as f64).log10()
 }
 
 #[test]

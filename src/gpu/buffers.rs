@@ -5,6 +5,7 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,6 +41,7 @@ type Shelf = BTreeMap<(Use, u64), Vec<wgpu::Buffer>>;
 pub(crate) struct Pool {
     device: wgpu::Device,
     shelf: Arc<Mutex<Shelf>>,
+    made: Arc<AtomicU64>,
 }
 
 /// A buffer on loan; dropping it puts it back. Its content is whatever its last user left.
@@ -52,7 +54,7 @@ pub(crate) struct Loan {
 
 impl Pool {
     pub(crate) fn new(device: wgpu::Device) -> Self {
-        Pool { device, shelf: Arc::default() }
+        Pool { device, shelf: Arc::default(), made: Arc::default() }
     }
 
     /// A buffer of at least `bytes`.
@@ -61,6 +63,7 @@ impl Pool {
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         let found = shelf.get_mut(&key).and_then(Vec::pop);
         let buffer = found.unwrap_or_else(|| {
+            self.made.fetch_add(1, Ordering::Relaxed);
             self.device.create_buffer(&wgpu::BufferDescriptor {
                 label: None,
                 size: key.1,
@@ -70,6 +73,11 @@ impl Pool {
         });
         drop(shelf);
         Loan { buffer: Some(buffer), key, shelf: self.shelf.clone() }
+    }
+
+    /// Buffers made so far.
+    pub(crate) fn made(&self) -> u64 {
+        self.made.load(Ordering::Relaxed)
     }
 
     /// Forgets buffers that nobody uses.
@@ -119,12 +127,14 @@ impl Gpu {
     ///
     /// # Errors
     /// As [`Gpu::submit_and_read`].
-    pub(crate) fn upload(&self, parts: &[&[f32]]) -> Result<Loan> {
-        let bytes = 4 * parts.iter().map(|p| p.len() as u64).sum::<u64>();
+    pub(crate) fn upload<T: bytemuck::NoUninit>(&self, parts: &[&[T]]) -> Result<Loan> {
+        let bytes = parts.iter().map(|p| size_of_val(*p) as u64).sum::<u64>();
         let loan = self.storage(bytes);
         if bytes == 0 {
             return Ok(loan);
         }
+        // Copies on the device come in words.
+        let bytes = bytes.next_multiple_of(4);
         let staging = self.pool.take(Use::Upload, bytes);
         self.map(&staging, wgpu::MapMode::Write, bytes)?;
         {
@@ -133,8 +143,9 @@ impl Gpu {
                 .map_err(|e| Error::DeviceLost(format!("writing to the device: {e}")))?;
             let mut rest = view.slice(..);
             for part in parts {
-                let (here, after) = rest.split_at(4 * part.len());
-                write(here, bytemuck::cast_slice(part));
+                let part: &[u8] = bytemuck::cast_slice(part);
+                let (here, after) = rest.split_at(part.len());
+                write(here, part);
                 rest = after;
             }
         }
@@ -183,21 +194,27 @@ impl Gpu {
         Ok(())
     }
 
-    /// Waits until the host can use the first `bytes` of a buffer.
+    /// Waits until the host can use the first `bytes` of a buffer, and not for work that does not touch it.
     fn map(&self, buffer: &wgpu::Buffer, mode: wgpu::MapMode, bytes: u64) -> Result<()> {
         let (sender, receiver) = mpsc::channel();
         buffer.map_async(mode, 0..bytes, move |outcome| {
             // Nobody listens any more only where an error has been returned already.
             let _ = sender.send(outcome);
         });
-        self.finish()?;
-        let outcome = receiver.recv().map_err(|e| Error::DeviceLost(e.to_string()))?;
+        self.look()?;
+        let outcome = match receiver.try_recv() {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                self.finish()?;
+                receiver.recv().map_err(|e| Error::DeviceLost(e.to_string()))?
+            }
+        };
         outcome.map_err(|e| Error::DeviceLost(e.to_string()))
     }
 }
 
 /// Bytes that one thread copies at a time.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 1 << 17;
 
 /// Copies to the device's memory with all threads: first touches of fresh pages cost more than the copying.
 fn write(to: wgpu::WriteOnly<'_, [u8]>, source: &[u8]) {
@@ -209,9 +226,40 @@ fn write(to: wgpu::WriteOnly<'_, [u8]>, source: &[u8]) {
     });
 }
 
-/// Copies what was read back, as [`write`] does. The lengths are equal.
-pub(crate) fn read(to: &mut [u8], source: &[u8]) {
-    to.par_chunks_mut(PIECE).zip(source.par_chunks(PIECE)).for_each(|(to, part)| to.copy_from_slice(part));
+/// Numbers of four bytes, little-endian, that one thread copies at a time.
+const WORDS: usize = PIECE / 4;
+
+/// Adds what was read back to the end of `to`, with all threads and without writing zeros first.
+pub(crate) fn append<T: Word>(to: &mut Vec<T>, data: &[u8]) {
+    let (words, _) = data.as_chunks::<4>();
+    to.par_extend(words.par_iter().with_min_len(WORDS).map(|b| T::of_le(*b)));
+}
+
+/// Adds what was read back, number by number.
+pub(crate) fn add(to: &mut [f32], data: &[u8]) {
+    let (words, _) = data.as_chunks::<4>();
+    to.par_iter_mut()
+        .with_min_len(WORDS)
+        .zip(words.par_iter())
+        .for_each(|(to, b)| *to += f32::from_le_bytes(*b));
+}
+
+/// What four bytes can stand for.
+pub(crate) trait Word: Send {
+    /// From bytes, the lowest first.
+    fn of_le(bytes: [u8; 4]) -> Self;
+}
+
+impl Word for f32 {
+    fn of_le(bytes: [u8; 4]) -> Self {
+        f32::from_le_bytes(bytes)
+    }
+}
+
+impl Word for u32 {
+    fn of_le(bytes: [u8; 4]) -> Self {
+        u32::from_le_bytes(bytes)
+    }
 }
 
 #[cfg(test)]
@@ -221,12 +269,24 @@ mod tests {
     #[test]
     fn pieces_are_copied_to_their_places() {
         let source: Vec<u8> = (0..5 * super::PIECE / 2).map(|i| (i % 251) as u8).collect();
-        let mut read = vec![0; source.len()];
-        super::read(&mut read, &source);
-        assert_eq!(read, source);
         let mut written = vec![0; source.len()];
         super::write(wgpu::WriteOnly::from(written.as_mut_slice()), &source);
         assert_eq!(written, source);
+    }
+
+    #[test]
+    fn what_was_read_is_appended_and_added_in_its_order() {
+        let numbers: Vec<f32> = (0..3 * super::WORDS + 7).map(|i| i as f32).collect();
+        let bytes: &[u8] = bytemuck::cast_slice(&numbers);
+        let mut read = vec![-1.0];
+        super::append(&mut read, bytes);
+        assert_eq!(read[0], -1.0);
+        assert_eq!(read[1..], numbers);
+        super::add(&mut read[1..], bytes);
+        assert!(read[1..].iter().zip(&numbers).all(|(a, b)| *a == 2.0 * b));
+        let mut words: Vec<u32> = Vec::new();
+        super::append(&mut words, bytes);
+        assert!(words.iter().zip(&numbers).all(|(a, b)| *a == b.to_bits()) && words.len() == numbers.len());
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Restrictions {
     pub without_subgroups: bool,
     /// The limits that every WebGPU implementation has.
     pub default_limits: bool,
+    /// Bytes of the largest buffer that a kernel uses whole.
+    pub binding_bytes: Option<u64>,
 }
 
 /// What went wrong, the first fault kept.
@@ -105,7 +107,10 @@ impl Gpu {
             wanted |= wgpu::Features::SUBGROUP;
         }
         let required_features = adapter.features() & wanted;
-        let limits = if restrictions.default_limits { wgpu::Limits::default() } else { adapter.limits() };
+        let mut limits = if restrictions.default_limits { wgpu::Limits::default() } else { adapter.limits() };
+        if let Some(bytes) = restrictions.binding_bytes {
+            limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(bytes);
+        }
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("surfeltalk"),
             required_features,
@@ -152,6 +157,11 @@ impl Gpu {
         rank(self.info.device_type) >= SOFTWARE
     }
 
+    /// Buffers made so far; in the steady state of a run none is.
+    pub fn buffers_made(&self) -> u64 {
+        self.pool.made()
+    }
+
     /// What went wrong since the device was made.
     ///
     /// # Errors
@@ -171,6 +181,16 @@ impl Gpu {
     /// As [`Gpu::check`].
     pub(crate) fn finish(&self) -> Result<()> {
         let outcome = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.check()?;
+        outcome.map(drop).map_err(|e| Error::DeviceLost(e.to_string()))
+    }
+
+    /// Learns what is done by now, without waiting.
+    ///
+    /// # Errors
+    /// As [`Gpu::check`].
+    pub(crate) fn look(&self) -> Result<()> {
+        let outcome = self.device.poll(wgpu::PollType::Poll);
         self.check()?;
         outcome.map(drop).map_err(|e| Error::DeviceLost(e.to_string()))
     }

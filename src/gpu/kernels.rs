@@ -5,6 +5,7 @@ use super::shaders::{Reduce, source};
 use crate::Result;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// Constants of a permutation, by the name they are declared with.
 pub(crate) type Constants = Vec<(&'static str, u32)>;
@@ -61,6 +62,9 @@ impl Kernels {
 
 /// Time of a stage, milliseconds.
 pub type StageTime = (&'static str, f64);
+
+/// How names of what the host does begin, where that is timed too.
+pub const HOST: &str = "host: ";
 
 /// What is timed, where the device can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -175,7 +179,8 @@ impl<'g> Recorder<'g> {
         self.gpu.check()
     }
 
-    /// Submits and reads back as [`Gpu::submit_and_read`] does; the times where they were asked for.
+    /// Submits and reads back as [`Gpu::submit_and_read`] does; the times where they were asked for, those of the device
+    /// before those of the host.
     pub(crate) fn submit(
         mut self,
         sources: &[(&wgpu::Buffer, u64)],
@@ -198,18 +203,26 @@ impl<'g> Recorder<'g> {
         let mut all = vec![(&resolved, bytes)];
         all.extend_from_slice(sources);
         let mut ticks = Vec::new();
+        let start = Instant::now();
+        let mut waited = None;
         self.gpu.submit_and_read(self.encoder, &all, |i, data| match i {
             0 => {
+                waited = Some(Instant::now());
                 ticks =
                     data.chunks_exact(8).map(|b| u64::from_le_bytes(std::array::from_fn(|k| b[k]))).collect()
             }
             _ => take(i - 1, data),
         })?;
+        let waited = waited.unwrap_or(start);
+        let host = [("host: submits and waits", waited - start), ("host: reads back", waited.elapsed())]
+            .map(|(what, time)| (what, time.as_secs_f64() * 1e3));
         let period = f64::from(self.gpu.queue.get_timestamp_period()) * 1e-6;
         let span = |from: u64, to: u64| to.saturating_sub(from) as f64 * period;
-        Ok(match (self.timing, ticks.first(), ticks.last()) {
+        let mut times: Vec<StageTime> = match (self.timing, ticks.first(), ticks.last()) {
             (Timing::Whole, Some(&first), Some(&last)) => vec![("all stages", span(first, last))],
             _ => self.timed.into_iter().zip(ticks.chunks_exact(2).map(|p| span(p[0], p[1]))).collect(),
-        })
+        };
+        times.extend(host);
+        Ok(times)
     }
 }

@@ -6,7 +6,7 @@
 use crate::{Error, Result};
 
 /// Stages, by the name of their file and of their entry point.
-pub const STAGES: [&str; 8] = [
+pub const STAGES: [&str; 13] = [
     "project",
     "prefix_sum",
     "emit_pairs",
@@ -15,6 +15,11 @@ pub const STAGES: [&str; 8] = [
     "blend_backward",
     "sum_pairs",
     "project_backward",
+    "show_room",
+    "score",
+    "ssim",
+    "ssim_backward",
+    "room_backward",
 ];
 
 /// How sums over the pixels of a tile are taken.
@@ -32,7 +37,7 @@ macro_rules! file {
     };
 }
 
-const FILES: [(&str, &str); 29] = [
+const FILES: [(&str, &str); 37] = [
     file!("project"),
     file!("prefix_sum"),
     file!("emit_pairs"),
@@ -41,6 +46,11 @@ const FILES: [(&str, &str); 29] = [
     file!("blend_backward"),
     file!("sum_pairs"),
     file!("project_backward"),
+    file!("show_room"),
+    file!("score"),
+    file!("ssim"),
+    file!("ssim_backward"),
+    file!("room_backward"),
     file!("shared/constants"),
     file!("shared/params"),
     file!("shared/surfels"),
@@ -60,6 +70,9 @@ const FILES: [(&str, &str); 29] = [
     file!("shared/range"),
     file!("shared/block_pairs"),
     file!("shared/saved"),
+    file!("shared/goal"),
+    file!("shared/behind"),
+    file!("shared/window"),
     file!("shared/slot"),
     file!("shared/reduce_subgroups"),
 ];

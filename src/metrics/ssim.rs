@@ -15,8 +15,8 @@ use rayon::prelude::*;
 pub const WINDOW: usize = 11;
 const REACH: usize = WINDOW / 2;
 const SIGMA: f64 = 1.5;
-const C1: f64 = 0.01 * 0.01;
-const C2: f64 = 0.03 * 0.03;
+pub(crate) const C1: f64 = 0.01 * 0.01;
+pub(crate) const C2: f64 = 0.03 * 0.03;
 
 /// SSIM of two planar pictures `[channels, height, width]`; under a `mask` `[height, width]` each window counts by
 /// the weight at its centre, and an empty mask gives `None`.
@@ -90,7 +90,8 @@ fn similarity([mx, my, xx, yy, xy]: [f64; 5]) -> f64 {
     (2.0 * mx * my + C1) * (2.0 * v + C2) / ((mx * mx + my * my + C1) * (vx + vy + C2))
 }
 
-fn kernel() -> [f64; WINDOW] {
+/// The Gaussian window, whose weights add up to 1.
+pub(crate) fn kernel() -> [f64; WINDOW] {
     let raw: [f64; WINDOW] = std::array::from_fn(|t| {
         let d = t as f64 - REACH as f64;
         (-d * d / (2.0 * SIGMA * SIGMA)).exp()

@@ -8,6 +8,7 @@ pub mod constants;
 pub mod cpu;
 pub mod gpu;
 mod real;
+pub mod score;
 
 pub use real::Real;
 
@@ -181,6 +182,17 @@ pub trait Rasterizer<R: Real = f32>: Send + Sync {
         rendered: &Rendered<R>,
         gradients: &ImageGradients<R>,
     ) -> Result<SurfelGradients<R>>;
+
+    /// Takes images that nobody needs any more; a backend may use their memory for the next ones.
+    fn recycle(&self, _rendered: Rendered<R>) {}
+
+    /// Takes gradients that nobody needs any more, as [`Rasterizer::recycle`] does.
+    fn recycle_gradients(&self, _gradients: SurfelGradients<R>) {}
+
+    /// The same backend where it scores what it draws without bringing the images to the host.
+    fn scorer(&self) -> Option<&dyn score::Scorer> {
+        None
+    }
 
     /// What draws: "CPU, 2 threads", or the adapter's name.
     fn name(&self) -> String;

@@ -5,6 +5,7 @@ use super::config::TrainConfig;
 use super::shown::Shown;
 use super::surface::normal_consistency;
 use crate::metrics::ssim::SsimLoss;
+pub use crate::raster::score::Room;
 use crate::raster::{ImageGradients, Rendered};
 use crate::{Camera, Result};
 use data_utils::dataset::Rect;
@@ -29,15 +30,6 @@ pub struct Target {
     pub lips: Option<Rect>,
     /// The crop of eyes and brows, when landmarks are known.
     pub eyes: Option<Rect>,
-}
-
-/// What stands behind the head in a pixel.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Room {
-    /// The pixel, row·columns + column.
-    pub at: usize,
-    /// The colour, 0..1.
-    pub color: [f32; 3],
 }
 
 /// Which terms count in this step.
@@ -167,12 +159,29 @@ pub fn image_loss(
         .map(|(frame, target)| frame_loss(rendered, shown, frame, &cameras[frame], target, weights))
         .collect::<Result<_>>()?;
     let mut gradients = ImageGradients::default();
-    let mut terms = LossTerms::default();
     let share = 1.0 / targets.len() as f32;
-    let mut errors = Vec::with_capacity(frames.len());
     for frame in &frames {
-        let t = &frame.terms;
-        errors.push(t.lips + t.eyes);
+        for (all, one) in [
+            (&mut gradients.color, &frame.color),
+            (&mut gradients.alpha, &frame.alpha),
+            (&mut gradients.attention, &frame.attention),
+            (&mut gradients.normal, &frame.normal),
+            (&mut gradients.depth, &frame.depth),
+            (&mut gradients.distortion, &frame.distortion),
+        ] {
+            all.extend(one.iter().map(|g| g * share));
+        }
+    }
+    let frames: Vec<LossTerms> = frames.iter().map(|f| f.terms).collect();
+    let (terms, errors) = batch_terms(&frames, weights);
+    Ok(Loss { terms, gradients, errors })
+}
+
+/// The terms of a batch from those of its frames, and how hard each frame was.
+pub(super) fn batch_terms(frames: &[LossTerms], weights: &Weights) -> (LossTerms, Vec<f32>) {
+    let mut terms = LossTerms::default();
+    let share = 1.0 / frames.len().max(1) as f32;
+    for t in frames {
         for (sum, value) in [
             (&mut terms.l1, t.l1),
             (&mut terms.dssim, t.dssim),
@@ -186,16 +195,6 @@ pub fn image_loss(
         ] {
             *sum += share * value;
         }
-        for (all, one) in [
-            (&mut gradients.color, &frame.color),
-            (&mut gradients.alpha, &frame.alpha),
-            (&mut gradients.attention, &frame.attention),
-            (&mut gradients.normal, &frame.normal),
-            (&mut gradients.depth, &frame.depth),
-            (&mut gradients.distortion, &frame.distortion),
-        ] {
-            all.extend(one.iter().map(|g| g * share));
-        }
     }
     terms.total = (1.0 - weights.dssim) * terms.l1
         + weights.dssim * terms.dssim
@@ -206,7 +205,7 @@ pub fn image_loss(
         + weights.distortion * terms.distortion
         + weights.attention_audio * terms.attention_audio
         + weights.attention_expression * terms.attention_expression;
-    Ok(Loss { terms, gradients, errors })
+    (terms, frames.iter().map(|t| t.lips + t.eyes).collect())
 }
 
 fn frame_loss(
@@ -276,17 +275,20 @@ fn frame_loss(
         let a = &rendered.attention[frame * 4 * n..][..4 * n];
         d_attention = vec![0.0; 4 * n];
         let each = 1.0 / n as f32;
+        let (mut audio, mut expression) = (0.0f64, 0.0f64);
         for at in (0..n).filter(|at| target.mask[*at] > 0.0) {
             if !target.face_or_neck[at] {
-                terms.attention_audio += each * (a[at] - a[3 * n + at]);
+                audio += f64::from(a[at] - a[3 * n + at]);
                 d_attention[at] += weights.attention_audio * each;
                 d_attention[3 * n + at] -= weights.attention_audio * each;
             }
             if !target.face[at] {
-                terms.attention_expression += each * a[n + at];
+                expression += f64::from(a[n + at]);
                 d_attention[n + at] += weights.attention_expression * each;
             }
         }
+        terms.attention_audio = audio as f32 * each;
+        terms.attention_expression = expression as f32 * each;
     }
     Ok(FrameLoss {
         terms,

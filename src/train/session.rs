@@ -256,6 +256,7 @@ fn log(events: &mut Events, step: u64, report: &StepReport) -> Result<()> {
         ("ms_load", ms(times.load)),
         ("ms_field_forward", ms(times.field_forward)),
         ("ms_activate", ms(times.activate)),
+        ("ms_scored", ms(times.scored)),
         ("ms_raster_forward", ms(times.raster_forward)),
         ("ms_loss", ms(times.loss)),
         ("ms_raster_backward", ms(times.raster_backward)),

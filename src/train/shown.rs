@@ -22,9 +22,9 @@ impl Shown {
             let alpha = &rendered.alpha[frame * n..][..n];
             for room in &target.room {
                 let through = 1.0 - alpha[room.at];
-                for channel in 0..3 {
+                for (channel, (behind, over)) in room.color.iter().zip(drawn_over).enumerate() {
                     let at = (frame * 3 + channel) * n + room.at;
-                    shown.color[at] += through * (room.color[channel] - drawn_over[channel]);
+                    shown.color[at] += through * (behind - over);
                 }
             }
         }

@@ -29,6 +29,8 @@ pub struct StepTimes {
     pub field_forward: Duration,
     /// Parameters to drawn surfels, and gradients back.
     pub activate: Duration,
+    /// Drawing, scoring and going back in one go, where the rasterizer does that; copies included.
+    pub scored: Duration,
     /// Drawing.
     pub raster_forward: Duration,
     /// Scoring.

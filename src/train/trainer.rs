@@ -3,22 +3,21 @@
 
 use super::config::TrainConfig;
 use super::disturb::ConditionNoise;
+use super::draw::{Drawn, View};
 use super::field_moments::FieldMoments;
-use super::loss::{LossTerms, Target, Weights, image_loss};
+use super::loss::Weights;
 use super::moments::{CloudMoments, CloudRates};
 use super::perceptual::Perceptual;
 use super::sampler::Sampler;
 use super::schedule::{active_degree, log_linear};
-use super::shown::Shown;
 use super::step::{Clock, Stage, StepReport};
 use super::targets::{self, RoomEdge};
 use crate::field::{Conditions, FieldGradients};
 use crate::head::{Head, HeadSettings};
-use crate::raster::{ImageGradients, RasterSettings, Rasterizer};
-use crate::surfel::activate::{RawGradients, activate, activate_vjp};
+use crate::raster::Rasterizer;
 use crate::surfel::density::{self, DensityOptions, DensityStats};
 use crate::surfel::init;
-use crate::{Camera, Error, Result};
+use crate::{Error, Result};
 use data_utils::dataset::Dataset;
 use rayon::prelude::*;
 
@@ -46,7 +45,7 @@ pub struct Trainer<'a> {
     pub(super) sampler: Sampler,
     pub(super) done: u64,
     pub(super) skipped: u64,
-    perceptual: Option<Perceptual>,
+    pub(super) perceptual: Option<Perceptual>,
     noise: ConditionNoise,
     pub(super) room: RoomEdge,
     bad_in_a_row: u32,
@@ -255,50 +254,6 @@ impl<'a> Trainer<'a> {
         Ok(View { picks, background, dice, targets, conditions, cameras, weights, perceptual })
     }
 
-    /// Draws a step's frames, scores them, and takes the gradients back to the cloud's parameters and the deltas.
-    fn draw(&self, view: &View, degree: usize, packed: Option<&[f32]>, clock: &mut Clock) -> Result<Drawn> {
-        let deltas = packed.map(|packed| self.head.deltas(packed, view.cameras.len()));
-        let activated = activate(&self.head.cloud, degree, deltas.as_ref())?;
-        clock.lap(|t| &mut t.activate);
-        let mut settings = RasterSettings { outputs: view.weights.outputs(), ..RasterSettings::default() };
-        settings.background[..3].copy_from_slice(&view.background);
-        let rendered = self.rasterizer.forward(&activated.batch(), &view.cameras, &settings)?;
-        clock.lap(|t| &mut t.raster_forward);
-        let shown = Shown::of(&rendered, view.background, &view.targets);
-        let mut loss = image_loss(&rendered, &shown, &view.cameras, &view.targets, &view.weights)?;
-        let perceptual = match &self.perceptual {
-            Some(p) if view.perceptual => {
-                let weight = self.config.lambda_perceptual;
-                let size = [rendered.width, rendered.height];
-                p.add(&shown, size, &view.targets, &view.dice, weight, &mut loss.gradients.color)?
-            }
-            _ => 0.0,
-        };
-        let ImageGradients { color, alpha, .. } = &mut loss.gradients;
-        alpha.resize(rendered.alpha.len(), 0.0);
-        shown.add_alpha_gradient(&view.targets, color, alpha);
-        clock.lap(|t| &mut t.loss);
-        let gradients = self.rasterizer.backward(
-            &activated.batch(),
-            &view.cameras,
-            &settings,
-            &rendered,
-            &loss.gradients,
-        )?;
-        clock.lap(|t| &mut t.raster_backward);
-        let raw = activate_vjp(&self.head.cloud, deltas.as_ref(), &activated, &gradients)?;
-        clock.lap(|t| &mut t.activate);
-        Ok(Drawn {
-            finite: loss.terms.total.is_finite() && finite(&raw),
-            terms: loss.terms,
-            perceptual,
-            errors: loss.errors,
-            raw,
-            radii: rendered.radii,
-            screen: gradients.screen,
-        })
-    }
-
     /// Takes Adam's steps and controls the density.
     fn learn(&mut self, step: u64, steps: u64, drawn: &Drawn, field: Option<&FieldGradients>) -> Result<()> {
         let extent = self.head.settings.extent;
@@ -351,33 +306,4 @@ impl<'a> Trainer<'a> {
         self.statistics = DensityStats::new(self.head.cloud.len());
         Ok(())
     }
-}
-
-/// What a step looks at.
-struct View {
-    picks: Vec<usize>,
-    background: [f32; 3],
-    dice: Vec<[f64; 2]>,
-    targets: Vec<Target>,
-    conditions: Vec<Conditions>,
-    cameras: Vec<Camera>,
-    weights: Weights,
-    perceptual: bool,
-}
-
-/// What a step's pictures gave.
-struct Drawn {
-    finite: bool,
-    terms: LossTerms,
-    perceptual: f32,
-    errors: Vec<f32>,
-    raw: RawGradients,
-    radii: Vec<u32>,
-    screen: Vec<f32>,
-}
-
-fn finite(raw: &RawGradients) -> bool {
-    [&raw.positions, &raw.rotations, &raw.log_scales, &raw.opacity_logits, &raw.harmonics]
-        .iter()
-        .all(|values| values.iter().all(|v| v.is_finite()))
 }

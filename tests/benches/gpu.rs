@@ -6,19 +6,29 @@
 //!
 //! The table has milliseconds a frame, medians: of each stage timed for itself; of all stages as they run together, by
 //! the device's clock; by the wall clock from submission to the end, with everything on the device; and by the wall
-//! clock of whole calls with their copies to and from the host. Devices slow down while they idle, so runs follow each
-//! other without a pause.
+//! clock of whole calls with their copies to and from the host. Below are the pictures of a training step, drawn, scored
+//! and gone back through on the device, or with the images on the host, or on the CPU. Devices slow down while they idle,
+//! so runs follow each other without a pause.
+//!
+//! `cargo bench --bench gpu -- compare FOLDER` draws one frame on the CPU and on the adapter instead, writes the pictures
+//! into the folder and says how far they lie apart. `cargo bench --bench gpu -- steps 10000` scores a tiny batch that often
+//! and says what memory it takes.
 
-#[path = "../common/scene.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
-mod scene;
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "gpu/compare.rs"]
+mod compare;
+#[path = "gpu/step.rs"]
+mod step;
+#[path = "gpu/steps.rs"]
+mod steps;
 
+use common::scene::{Scene, random_gradients, random_scene};
 use data_utils::formats::npz;
-use scene::{Scene, random_gradients, random_scene};
 use std::collections::BTreeMap;
 use std::time::Instant;
 use surfeltalk::Result;
-use surfeltalk::gpu::kernels::Timing;
+use surfeltalk::gpu::kernels::{HOST, Timing};
 use surfeltalk::gpu::{Choice, Gpu};
 use surfeltalk::raster::gpu::GpuRasterizer;
 use surfeltalk::raster::gpu::resident::Resident;
@@ -37,7 +47,18 @@ const IN_A_ROW: usize = 8;
 const HOST_RUNS: usize = 10;
 
 fn main() -> Result<()> {
-    let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [.., word, folder] = words.as_slice()
+        && word == "compare"
+    {
+        return compare::compare(std::path::Path::new(folder));
+    }
+    if let [.., word, steps] = words.as_slice()
+        && word == "steps"
+    {
+        return steps::steps(steps.parse().unwrap_or(10_000));
+    }
+    let numbers: Vec<usize> = words.iter().filter_map(|a| a.parse().ok()).collect();
     let Some(gpu) = Gpu::open(Choice::Any)? else {
         println!("no adapter");
         return Ok(());
@@ -137,7 +158,8 @@ fn measure(gpu: &Gpu, surfels: usize, side: u32, frames: usize) -> Result<()> {
     let mut stages: BTreeMap<&str, (usize, Vec<f64>)> = BTreeMap::new();
     for run in 0..runs {
         resident.run(true)?;
-        for (order, (stage, time)) in timed.take_times().into_iter().enumerate().filter(|_| run >= warm_up) {
+        let times = timed.take_times().into_iter().filter(|t| !t.0.starts_with(HOST));
+        for (order, (stage, time)) in times.enumerate().filter(|_| run >= warm_up) {
             stages.entry(stage).or_insert((order, Vec::new())).1.push(time);
         }
     }
@@ -190,12 +212,15 @@ fn measure(gpu: &Gpu, surfels: usize, side: u32, frames: usize) -> Result<()> {
         let rendered = plain.forward(&batch, cameras, settings)?;
         walls[0].push(start.elapsed().as_secs_f64() * 1e3);
         let start = Instant::now();
-        plain.backward(&batch, cameras, settings, &rendered, &upstream)?;
+        let gradients = plain.backward(&batch, cameras, settings, &rendered, &upstream)?;
         walls[1].push(start.elapsed().as_secs_f64() * 1e3);
+        plain.recycle(rendered);
+        plain.recycle_gradients(gradients);
     }
     let [forward, backward] = walls.map(median);
     line("forward with copies, wall", forward);
     line("backward with copies, wall", backward);
+    step::measure(gpu, &scene, runs, warm_up)?;
     println!("  {:34} {:9.1} %", "covered", 100.0 * covered);
     Ok(())
 }

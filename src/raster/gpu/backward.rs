@@ -2,6 +2,7 @@
 
 use super::GpuRasterizer;
 use super::forward::{Group, Kept};
+use super::gather::Gathered;
 use super::inputs::Inputs;
 use super::layout::{Images, Params};
 use super::plan::binding_limit;
@@ -11,7 +12,6 @@ use crate::gpu::buffers::Loan;
 use crate::gpu::kernels::{Constants, Recorder};
 use crate::gpu::shaders::Reduce;
 use crate::raster::{ImageGradients, Outputs, RasterSettings, SurfelBatch, SurfelGradients};
-use rayon::prelude::*;
 
 /// Bytes of workgroup memory beside those that grow with the batch of splats.
 const BESIDE_BATCH: u32 = 1024;
@@ -62,33 +62,21 @@ pub(super) fn backward(
     settings: &RasterSettings<f32>,
     gradients: &ImageGradients<f32>,
 ) -> Result<SurfelGradients<f32>> {
-    let surfels = batch.copies * batch.surfels;
-    let frames: usize = groups.iter().map(|g| g.inputs.frames.len()).sum();
-    let zeros = |width: usize| vec![0.0; surfels * width];
-    let mut out = SurfelGradients {
-        positions: zeros(3),
-        rotations: zeros(4),
-        scales: zeros(2),
-        opacities: zeros(1),
-        colors: zeros(batch.colors.width()),
-        attention: zeros(if settings.outputs.attention { 4 } else { 0 }),
-        screen: vec![0.0; frames * batch.surfels * 2],
-    };
-    if surfels > 0 {
+    let mut gathered = Gathered::new(rasterizer, batch, settings.outputs.attention);
+    if batch.surfels > 0 {
         for group in groups {
-            go_back(rasterizer, batch, group, settings, gradients, &mut out)?;
+            go_back(rasterizer, group, settings, gradients, &mut gathered)?;
         }
     }
-    Ok(out)
+    Ok(gathered.finish())
 }
 
 fn go_back(
     rasterizer: &GpuRasterizer,
-    batch: &SurfelBatch<'_, f32>,
     group: &Group,
     settings: &RasterSettings<f32>,
     gradients: &ImageGradients<f32>,
-    out: &mut SurfelGradients<f32>,
+    gathered: &mut Gathered,
 ) -> Result<()> {
     let gpu = &rasterizer.gpu;
     let inputs = &group.inputs;
@@ -115,40 +103,8 @@ fn go_back(
     let mut recorder = Recorder::new(gpu, rasterizer.timing);
     let returned =
         record(&mut recorder, rasterizer, inputs, &group.kept, &settings.outputs, &upstream, group.pairs)?;
-    let count = u64::from(inputs.params.copies * inputs.params.surfels);
-    let instances = inputs.instances();
-    let sources: [(&wgpu::Buffer, u64); 3] = [
-        (&returned.surfels, 4 * 14 * count),
-        (&returned.colors, 4 * batch.colors.width() as u64 * count),
-        (&returned.screen, 8 * instances),
-    ];
-    // The first copy that this group draws; one copy is shared by all groups.
-    let first_copy = if batch.copies > 1 { inputs.frames.start } else { 0 } * batch.surfels;
-    let count = count as usize;
-    let times = recorder.submit(&sources, |i, data| match i {
-        0 => {
-            let mut rest = data;
-            for (target, width) in [
-                (&mut out.positions, 3),
-                (&mut out.rotations, 4),
-                (&mut out.scales, 2),
-                (&mut out.opacities, 1),
-                (&mut out.attention, if settings.outputs.attention { 4 } else { 0 }),
-            ] {
-                let (here, after) = rest.split_at(4 * width * count);
-                add(&mut target[first_copy * width..(first_copy + count) * width], here);
-                rest = after;
-            }
-        }
-        1 => {
-            let width = batch.colors.width();
-            add(&mut out.colors[first_copy * width..(first_copy + count) * width], data);
-        }
-        _ => {
-            let at = 2 * inputs.frames.start * batch.surfels;
-            add(&mut out.screen[at..at + 2 * instances as usize], data);
-        }
-    })?;
+    let sources = gathered.sources(inputs, &returned);
+    let times = recorder.submit(&sources, |i, data| gathered.take(i, data))?;
     rasterizer.note_times(times);
     Ok(())
 }
@@ -238,16 +194,6 @@ pub(super) fn record(
     )?;
     keep.extend([constants, slots, sums]);
     Ok(Returned { surfels, colors, screen, _scratch: keep })
-}
-
-/// Adds little-endian numbers to `to`.
-fn add(to: &mut [f32], data: &[u8]) {
-    const PIECE: usize = 1 << 18;
-    to.par_chunks_mut(PIECE).zip(data.par_chunks(4 * PIECE)).for_each(|(to, data)| {
-        for (to, bytes) in to.iter_mut().zip(data.chunks_exact(4)) {
-            *to += f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-        }
-    });
 }
 
 /// Subgroups of a tile, and splats of one batch.

@@ -6,7 +6,7 @@ use super::inputs::Inputs;
 use super::layout::{Images, Params};
 use super::plan::{Counts, SIDE_MAX, binding_limit, channels};
 use crate::gpu::Gpu;
-use crate::gpu::buffers::{Loan, read, size_class};
+use crate::gpu::buffers::{Loan, append, size_class};
 use crate::gpu::kernels::{Constants, Recorder};
 use crate::gpu::shaders::Reduce;
 use crate::raster::{Outputs, RasterSettings, Rendered, SurfelBatch};
@@ -49,10 +49,41 @@ const SEEN_BYTES: u64 = 16;
 const RANGE_BYTES: u64 = 12;
 /// Instances of a block, for which one workgroup counts.
 const BLOCK: u64 = 256;
-/// Words of the device's `Work`: pairs wanted, pairs, those of the longest list.
-const WORK_WORDS: usize = 3;
-/// Bytes of it.
-pub(super) const WORK_BYTES: u64 = 4 * WORK_WORDS as u64;
+/// Bytes of the device's `Work`.
+pub(super) const WORK_BYTES: u64 = 12;
+
+/// How many frames go through the stages together.
+///
+/// # Errors
+/// [`Error::Input`] when the images are too large, or not even one frame fits.
+pub(super) fn frames_together(
+    rasterizer: &GpuRasterizer,
+    batch: &SurfelBatch<'_, f32>,
+    frames: usize,
+    [width, height]: [usize; 2],
+    outputs: &Outputs,
+    scored: bool,
+) -> Result<usize> {
+    if width > SIDE_MAX || height > SIDE_MAX {
+        return Err(Error::input(
+            "the size of the images",
+            format!("at most {SIDE_MAX} pixels a side on a GPU"),
+            format!("{width} × {height}"),
+            "use smaller images, or --device cpu",
+        ));
+    }
+    let counts = Counts {
+        surfels: batch.surfels as u64,
+        frames: frames as u64,
+        own_copies: batch.copies > 1,
+        pixels: (width * height) as u64,
+        color_width: batch.colors.width() as u64,
+        surfel_width: 14,
+        channels: channels(&Images::drawn(outputs)),
+        scored,
+    };
+    counts.frames_together(&rasterizer.gpu)
+}
 
 /// Draws every camera, some frames at a time.
 pub(super) fn forward(
@@ -62,47 +93,14 @@ pub(super) fn forward(
     settings: &RasterSettings<f32>,
     size: [usize; 2],
 ) -> Result<(Rendered<f32>, Vec<Group>)> {
-    let [width, height] = size;
-    if width > SIDE_MAX || height > SIDE_MAX {
-        return Err(Error::input(
-            "the size of the images",
-            format!("at most {SIDE_MAX} pixels a side on a GPU"),
-            format!("{width} × {height}"),
-            "use smaller images, or --device cpu",
-        ));
-    }
-    let images = Images::drawn(&settings.outputs);
-    let (frames, pixels) = (cameras.len(), width * height);
-    let image = |channels: u32| vec![0.0; frames * channels as usize * pixels];
-    let [color, attention, alpha, depth, median, normal, distortion] = images.channels.map(image);
-    let mut rendered = Rendered {
-        frames,
-        width,
-        height,
-        color,
-        attention,
-        alpha,
-        depth,
-        median,
-        normal,
-        distortion,
-        radii: vec![0; frames * batch.surfels],
-        state: Box::new(()),
-    };
+    let (frames, pixels) = (cameras.len(), size[0] * size[1]);
+    let mut rendered = rasterizer.spare.rendered(frames, size);
     let mut groups = Vec::new();
     if pixels == 0 || frames == 0 {
+        rendered.radii = vec![0; frames * batch.surfels];
         return Ok((rendered, groups));
     }
-    let counts = Counts {
-        surfels: batch.surfels as u64,
-        frames: frames as u64,
-        own_copies: batch.copies > 1,
-        pixels: pixels as u64,
-        color_width: batch.colors.width() as u64,
-        surfel_width: 14,
-        channels: channels(&images),
-    };
-    let together = counts.frames_together(&rasterizer.gpu)?;
+    let together = frames_together(rasterizer, batch, frames, size, &settings.outputs, false)?;
     for first in (0..frames).step_by(together) {
         let range = first..(first + together).min(frames);
         groups.push(draw(rasterizer, batch, cameras, settings, range, &mut rendered)?);
@@ -119,68 +117,107 @@ fn draw(
     range: Range<usize>,
     rendered: &mut Rendered<f32>,
 ) -> Result<Group> {
-    let gpu = &rasterizer.gpu;
     let size = [rendered.width, rendered.height];
-    let inputs = Inputs::upload(rasterizer, batch, cameras, settings, size, range.clone())?;
-    let instances = inputs.instances();
-    let limit = binding_limit(gpu) / 8;
-    let mut room = rasterizer.expected_pairs(instances).min(limit / 8 * 7);
+    let inputs = Inputs::upload(rasterizer, batch, cameras, settings, size, range)?;
+    let mut room = first_room(rasterizer, &inputs);
     loop {
-        let (kept, [wanted, pairs, longest]) = attempt(rasterizer, &inputs, settings, room, rendered)?;
-        rasterizer.note_pairs(instances, u64::from(wanted));
-        if u64::from(wanted) <= room {
-            let allowed = if gpu.is_software() { software_list_max(gpu) } else { u32::MAX };
-            if longest > allowed {
-                return Err(Error::input(
-                    gpu.name(),
-                    format!("at most {allowed} surfels on one tile, more than which it would leave out"),
-                    longest.to_string(),
-                    "use --device cpu",
-                ));
-            }
-            return Ok(Group { inputs, kept, pairs });
-        }
-        room = u64::from(wanted) + u64::from(wanted) / 8;
-        if size_class(8 * room) > 8 * limit {
-            return Err(Error::input(
-                format!("the memory of {}", gpu.name()),
-                format!("at most {limit} pairs of a surfel and a tile"),
-                format!("{wanted} in {} frames together", range.len()),
-                "use fewer surfels (--max_points), a smaller --batch_size or smaller images",
-            ));
+        let (kept, work) = attempt(rasterizer, &inputs, settings, room, rendered)?;
+        match more_room(rasterizer, &inputs, room, &work)? {
+            None => return Ok(Group { inputs, kept, pairs: work.pairs }),
+            Some(more) => room = more,
         }
         drop(kept);
-        gpu.pool.trim();
+        rasterizer.gpu.pool.trim();
     }
 }
 
-/// Runs the stages once, with room for `room` pairs, and reads the images back; also the device's `Work`.
+/// The device's `Work`: pairs wanted, pairs, those of the longest list.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Work {
+    wanted: u32,
+    pub(super) pairs: u32,
+    pub(super) longest: u32,
+}
+
+impl Work {
+    /// From the bytes that were read back.
+    pub(super) fn of(data: &[u8]) -> Self {
+        let (words, _) = data.as_chunks::<4>();
+        let word = |i: usize| words.get(i).map_or(0, |b| u32::from_le_bytes(*b));
+        Work { wanted: word(0), pairs: word(1), longest: word(2) }
+    }
+
+    /// Whether there was room for all pairs.
+    pub(super) fn fits(&self, room: u64) -> bool {
+        u64::from(self.wanted) <= room
+    }
+}
+
+/// Room for pairs that a first attempt makes.
+pub(super) fn first_room(rasterizer: &GpuRasterizer, inputs: &Inputs) -> u64 {
+    rasterizer.expected_pairs(inputs.instances()).min(binding_limit(&rasterizer.gpu) / 64 * 7)
+}
+
+/// Room for the next attempt, or nothing where `room` was enough.
+///
+/// # Errors
+/// [`Error::Input`] when the adapter has no such room, or a software adapter would cut a tile short.
+pub(super) fn more_room(
+    rasterizer: &GpuRasterizer,
+    inputs: &Inputs,
+    room: u64,
+    work: &Work,
+) -> Result<Option<u64>> {
+    let gpu = &rasterizer.gpu;
+    let wanted = u64::from(work.wanted);
+    rasterizer.note_pairs(inputs.instances(), wanted);
+    if work.fits(room) {
+        let allowed = if gpu.is_software() { software_list_max(gpu) } else { u32::MAX };
+        if work.longest > allowed {
+            return Err(Error::input(
+                gpu.name(),
+                format!("at most {allowed} surfels on one tile, more than which it would leave out"),
+                work.longest.to_string(),
+                "use --device cpu",
+            ));
+        }
+        return Ok(None);
+    }
+    let more = wanted + wanted / 8;
+    let limit = binding_limit(gpu) / 8;
+    if size_class(8 * more) > 8 * limit {
+        return Err(Error::input(
+            format!("the memory of {}", gpu.name()),
+            format!("at most {limit} pairs of a surfel and a tile"),
+            format!("{wanted} in {} frames together", inputs.frames.len()),
+            "use fewer surfels (--max_points), a smaller --batch_size or smaller images",
+        ));
+    }
+    Ok(Some(more))
+}
+
+/// Runs the stages once, with room for `room` pairs, and reads the images back where that was enough; also the device's `Work`.
 fn attempt(
     rasterizer: &GpuRasterizer,
     inputs: &Inputs,
     settings: &RasterSettings<f32>,
     room: u64,
     rendered: &mut Rendered<f32>,
-) -> Result<(Kept, [u32; WORK_WORDS])> {
+) -> Result<(Kept, Work)> {
     let images = Images::drawn(&settings.outputs);
     let mut recorder = Recorder::new(&rasterizer.gpu, rasterizer.timing);
     let drawn = record(&mut recorder, rasterizer, inputs, &settings.outputs, room)?;
-    let instances = inputs.instances();
-    let mut work = [0_u32; WORK_WORDS];
+    let mut work = Work::default();
     let sources: [(&wgpu::Buffer, u64); 3] = [
         (&drawn.work, WORK_BYTES),
-        (&drawn.radii, 4 * instances),
+        (&drawn.radii, 4 * inputs.instances()),
         (&drawn.images, 4 * channels(&images) * inputs.pixels()),
     ];
-    let range = &inputs.frames;
     let times = recorder.submit(&sources, |i, data| match i {
-        0 => bytemuck::cast_slice_mut(&mut work).copy_from_slice(data),
-        1 => {
-            let at = range.start * inputs.params.surfels as usize;
-            let to = &mut rendered.radii[at..at + instances as usize];
-            read(bytemuck::cast_slice_mut(to), data);
-        }
-        _ => write_images(rendered, &images, range, data),
+        0 => work = Work::of(data),
+        _ if !work.fits(room) => {}
+        1 => append(&mut rendered.radii, data),
+        _ => append_images(rendered, &images, inputs.frames.len(), data),
     })?;
     rasterizer.note_times(times);
     Ok((drawn.kept, work))
@@ -275,9 +312,9 @@ fn permutation(outputs: &Outputs) -> Constants {
     ]
 }
 
-/// Copies what was read back to where the frames `range` belong.
-fn write_images(rendered: &mut Rendered<f32>, images: &Images, range: &Range<usize>, data: &[u8]) {
-    let pixels = rendered.width * rendered.height;
+/// Adds the images of `frames` frames to those of the frames before them.
+fn append_images(rendered: &mut Rendered<f32>, images: &Images, frames: usize, data: &[u8]) {
+    let plane = 4 * rendered.width * rendered.height * frames;
     let targets = [
         &mut rendered.color,
         &mut rendered.attention,
@@ -289,9 +326,8 @@ fn write_images(rendered: &mut Rendered<f32>, images: &Images, range: &Range<usi
     ];
     let mut rest = data;
     for (target, channels) in targets.into_iter().zip(images.channels) {
-        let plane = channels as usize * pixels;
-        let (here, after) = rest.split_at(4 * plane * range.len());
-        read(bytemuck::cast_slice_mut(&mut target[plane * range.start..plane * range.end]), here);
+        let (here, after) = rest.split_at(channels as usize * plane);
+        append(target, here);
         rest = after;
     }
 }

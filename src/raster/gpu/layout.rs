@@ -64,6 +64,7 @@ words! {
         slot_first: u32,
         slot_count: u32,
         slot_width: u32,
+        rooms: u32,
         background_0: f32,
         background_1: f32,
         background_2: f32,
@@ -97,6 +98,28 @@ words! {
         cx: f32,
         cy: f32,
         padding: f32,
+    }
+}
+
+words! {
+    /// See `shaders/shared/goal.wgsl`.
+    GoalWords {
+        l1: f32,
+        similarity: f32,
+        mask: f32,
+        audio: f32,
+        expression: f32,
+        lips: f32,
+        lips_row0: u32,
+        lips_row1: u32,
+        lips_col0: u32,
+        lips_col1: u32,
+        eyes: f32,
+        eyes_row0: u32,
+        eyes_row1: u32,
+        eyes_col0: u32,
+        eyes_col1: u32,
+        padding: u32,
     }
 }
 

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! forward:  project → prefix_sum → emit_pairs → sort_tiles → blend
+//! scored:   show_room → score → ssim → ssim_backward → room_backward
 //! backward: blend_backward → sum_pairs → project_backward
 //! ```
 //!
@@ -19,10 +20,13 @@
 
 mod backward;
 mod forward;
+mod gather;
 mod inputs;
 mod layout;
 mod plan;
 pub mod resident;
+mod score;
+mod spare;
 #[cfg(test)]
 mod tests;
 
@@ -33,6 +37,7 @@ use crate::gpu::kernels::{StageTime, Timing};
 use crate::gpu::shaders::Reduce;
 use crate::{Camera, Error, Result};
 use forward::Group;
+use spare::Spare;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -45,6 +50,7 @@ pub struct GpuRasterizer {
     timing: Timing,
     /// Times of the stages since they were last taken.
     times: Mutex<Vec<StageTime>>,
+    spare: Spare,
 }
 
 /// What [`Rendered::state`] holds for this backend.
@@ -63,7 +69,13 @@ impl GpuRasterizer {
 
     /// One that measures, where the device can.
     pub fn timed(gpu: Gpu, timing: Timing) -> Self {
-        GpuRasterizer { gpu, pairs_per_instance: AtomicU64::new(600), timing, times: Mutex::default() }
+        GpuRasterizer {
+            gpu,
+            pairs_per_instance: AtomicU64::new(600),
+            timing,
+            times: Mutex::default(),
+            spare: Spare::default(),
+        }
     }
 
     /// Milliseconds of every stage since the last call, in the order they ran.
@@ -125,6 +137,18 @@ impl Rasterizer<f32> for GpuRasterizer {
         }
         checks::check_gradients(gradients, &settings.outputs, cameras.len(), size)?;
         backward::backward(self, batch, &state.groups, settings, gradients)
+    }
+
+    fn recycle(&self, rendered: Rendered<f32>) {
+        self.spare.keep_rendered(rendered);
+    }
+
+    fn recycle_gradients(&self, gradients: SurfelGradients<f32>) {
+        self.spare.keep_gradients(gradients);
+    }
+
+    fn scorer(&self) -> Option<&dyn super::score::Scorer> {
+        Some(self)
     }
 
     fn name(&self) -> String {

@@ -31,11 +31,13 @@ pub(super) struct Counts {
     pub(super) surfel_width: u64,
     /// Channels drawn.
     pub(super) channels: u64,
+    /// Whether the images are scored on the device.
+    pub(super) scored: bool,
 }
 
 impl Counts {
     /// Bytes of the largest buffers when `frames` frames of `surfels` surfels go together, with what each is.
-    fn buffers(&self, surfels: u64, frames: u64) -> [(&'static str, u64); 6] {
+    fn buffers(&self, surfels: u64, frames: u64) -> [(&'static str, u64); 7] {
         let instances = surfels * frames;
         let copies = if self.own_copies { instances } else { surfels };
         [
@@ -45,6 +47,7 @@ impl Counts {
             ("colours", 4 * self.color_width * copies),
             ("images", 4 * self.channels * self.pixels * frames),
             ("pixel states", 4 * 6 * self.pixels * frames),
+            ("derivatives of windows", if self.scored { 4 * 9 * self.pixels * frames } else { 0 }),
         ]
     }
 

@@ -1,7 +1,7 @@
 //! A batch that stays on the device: drawn and gone back through without copies to or from the host.
 
 use super::backward::{self, Returned, Upstream};
-use super::forward::{self, Drawn, WORK_BYTES};
+use super::forward::{self, Drawn, WORK_BYTES, Work};
 use super::inputs::Inputs;
 use super::layout::Images;
 use super::{GpuRasterizer, checks};
@@ -89,8 +89,8 @@ impl<'r> Resident<'r> {
         let (recorder, drawn) = self.record(back)?;
         let mut load = Load { pairs: 0, longest: 0 };
         let times = recorder.submit(&[(&drawn.work, WORK_BYTES)], |_, data| {
-            let word = |i: usize| data.get(4 * i..4 * i + 4).map_or(0, bytemuck::pod_read_unaligned);
-            load = Load { pairs: word(1), longest: word(2) };
+            let work = Work::of(data);
+            load = Load { pairs: work.pairs, longest: work.longest };
         })?;
         self.rasterizer.note_times(times);
         self.drawn = Some(drawn);

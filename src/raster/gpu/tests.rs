@@ -1,6 +1,6 @@
 //! What host and device share agrees: constants and layouts.
 
-use super::layout::{CameraWords, Params};
+use super::layout::{CameraWords, GoalWords, Params};
 use crate::gpu::shaders::{Reduce, source};
 use crate::raster::constants;
 
@@ -40,6 +40,18 @@ fn constants_are_the_same_on_the_host() {
     assert_eq!(constant(&module, "NO_SUCH"), None);
 }
 
+#[test]
+fn the_window_is_as_wide_on_the_host() {
+    let module = module("ssim");
+    let [window, reach, wide, tile] =
+        ["WINDOW", "REACH", "WIDE", "TILE"].map(|name| constant(&module, name).expect("a number"));
+    assert_eq!(window, crate::metrics::ssim::WINDOW as f64);
+    assert_eq!(2.0 * reach + 1.0, window);
+    assert_eq!(2.0 * reach + tile, wide);
+    assert_eq!(constant(&module, "WIDE_AREA"), Some(wide * wide));
+    assert_eq!(constant(&module, "ROWS_AREA"), Some(wide * tile));
+}
+
 /// Members of a struct with their offsets, and its size.
 fn members(module: &naga::Module, name: &str) -> (Vec<(String, u32)>, u32) {
     let (_, found) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some(name)).expect("the struct");
@@ -47,8 +59,8 @@ fn members(module: &naga::Module, name: &str) -> (Vec<(String, u32)>, u32) {
     (members.iter().map(|m| (m.name.clone().unwrap_or_default(), m.offset)).collect(), *span)
 }
 
-fn assert_layout(name: &str, host: &[&str], words: usize) {
-    let (device, span) = members(&module("project"), name);
+fn assert_layout(stage: &str, name: &str, host: &[&str], words: usize) {
+    let (device, span) = members(&module(stage), name);
     let expected: Vec<(String, u32)> =
         host.iter().enumerate().map(|(i, m)| (m.to_string(), 4 * i as u32)).collect();
     assert_eq!(device, expected, "{name}");
@@ -57,6 +69,7 @@ fn assert_layout(name: &str, host: &[&str], words: usize) {
 
 #[test]
 fn structs_are_laid_out_the_same_on_the_host() {
-    assert_layout("Params", Params::MEMBERS, Params::default().words().len());
-    assert_layout("Camera", CameraWords::MEMBERS, CameraWords::default().words().len());
+    assert_layout("project", "Params", Params::MEMBERS, Params::default().words().len());
+    assert_layout("project", "Camera", CameraWords::MEMBERS, CameraWords::default().words().len());
+    assert_layout("score", "Goal", GoalWords::MEMBERS, GoalWords::default().words().len());
 }

@@ -1,0 +1,93 @@
+//! Host memory that callers are done with, kept for the next batch: pages of fresh memory cost more than what is copied
+//! into them.
+
+use crate::raster::{Rendered, SurfelGradients};
+use std::sync::{Mutex, PoisonError};
+
+/// Images and gradients of one batch each, at most.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    images: Mutex<Option<Images>>,
+    gradients: Mutex<Option<SurfelGradients<f32>>>,
+}
+
+/// Those of [`Rendered`], and the radii.
+#[derive(Debug, Default)]
+struct Images {
+    images: [Vec<f32>; 7],
+    radii: Vec<u32>,
+}
+
+impl Spare {
+    /// A batch without images yet; their memory is what was kept.
+    pub(super) fn rendered(&self, frames: usize, [width, height]: [usize; 2]) -> Rendered<f32> {
+        let kept = self.images.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Images { images, mut radii } = kept.unwrap_or_default();
+        radii.clear();
+        let [color, attention, alpha, depth, median, normal, distortion] = images.map(cleared);
+        Rendered {
+            frames,
+            width,
+            height,
+            color,
+            attention,
+            alpha,
+            depth,
+            median,
+            normal,
+            distortion,
+            radii,
+            state: Box::new(()),
+        }
+    }
+
+    /// Keeps the memory of images that nobody needs any more.
+    pub(super) fn keep_rendered(&self, r: Rendered<f32>) {
+        let images = [r.color, r.attention, r.alpha, r.depth, r.median, r.normal, r.distortion];
+        let kept = Images { images, radii: r.radii };
+        *self.images.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+    }
+
+    /// No gradients yet; their memory is what was kept.
+    pub(super) fn gradients(&self) -> SurfelGradients<f32> {
+        let kept = self.gradients.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let g = kept.unwrap_or_default();
+        let arrays = [g.positions, g.rotations, g.scales, g.opacities, g.colors, g.attention, g.screen];
+        let [positions, rotations, scales, opacities, colors, attention, screen] = arrays.map(cleared);
+        SurfelGradients { positions, rotations, scales, opacities, colors, attention, screen }
+    }
+
+    /// Keeps the memory of gradients that nobody needs any more.
+    pub(super) fn keep_gradients(&self, gradients: SurfelGradients<f32>) {
+        *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = Some(gradients);
+    }
+}
+
+fn cleared(mut values: Vec<f32>) -> Vec<f32> {
+    values.clear();
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_kept_comes_back_empty_and_with_its_memory() {
+        let spare = Spare::default();
+        let mut rendered = spare.rendered(2, [4, 3]);
+        rendered.color = vec![1.0; 1000];
+        rendered.radii = vec![7; 10];
+        let place = rendered.color.as_ptr();
+        spare.keep_rendered(rendered);
+        let again = spare.rendered(1, [5, 2]);
+        assert!(again.color.is_empty() && again.radii.is_empty() && again.color.as_ptr() == place);
+        assert_eq!((again.frames, again.width, again.height), (1, 5, 2));
+        let gradients = SurfelGradients { scales: vec![1.0; 100], ..spare.gradients() };
+        let place = gradients.scales.as_ptr();
+        spare.keep_gradients(gradients);
+        let again = spare.gradients();
+        assert!(again.scales.is_empty() && again.scales.as_ptr() == place);
+        assert_ne!(spare.gradients().scales.as_ptr(), place, "it is lent once");
+    }
+}

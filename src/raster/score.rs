@@ -1,0 +1,154 @@
+//! Drawing, scoring and going back in one go, for backends whose images are far from the host.
+//!
+//! What is scored, and how it is weighed, is [`crate::train`]'s choice; here are only the plain types. A backend that
+//! scores leaves the images where it draws them: the surfels go there, sums and gradients come back.
+
+use super::{SurfelBatch, SurfelGradients};
+use crate::{Camera, Error, Result};
+
+/// What stands behind the head in a pixel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Room {
+    /// The pixel, row·columns + column.
+    pub at: usize,
+    /// The colour, 0..1.
+    pub color: [f32; 3],
+}
+
+/// Some rows and columns of an image, each from the first to the one after the last; what lies outside is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Crop {
+    /// Rows.
+    pub rows: [usize; 2],
+    /// Columns.
+    pub columns: [usize; 2],
+}
+
+impl Crop {
+    /// The part inside an image of `width` columns and `height` rows; never less than no rows and no columns.
+    pub fn inside(&self, width: usize, height: usize) -> Crop {
+        let cut = |[first, end]: [usize; 2], most: usize| [first.min(end.min(most)), end.min(most)];
+        Crop { rows: cut(self.rows, height), columns: cut(self.columns, width) }
+    }
+
+    /// Pixels of a crop that lies inside its image, at least one so that means of nothing are 0.
+    pub fn area(&self) -> usize {
+        ((self.rows[1] - self.rows[0]).max(1)) * ((self.columns[1] - self.columns[0]).max(1))
+    }
+}
+
+/// What one frame should look like.
+#[derive(Debug, Clone, Copy)]
+pub struct Goal<'a> {
+    /// RGB, 0..1, `[3, rows, columns]`.
+    pub color: &'a [f32],
+    /// 1 inside the part, 0 outside, `[rows, columns]`.
+    pub mask: &'a [f32],
+    /// How much the mask is trusted, 0..1, `[rows, columns]`.
+    pub trust: &'a [f32],
+    /// Where audio may be listened to, `[rows, columns]`.
+    pub may_hear: &'a [bool],
+    /// Where expression may be listened to, `[rows, columns]`.
+    pub may_express: &'a [bool],
+    /// Pixels in which the room behind the head is known; the drawing is laid over it there. None twice.
+    pub room: &'a [Room],
+    /// The lips, when they are known.
+    pub lips: Option<Crop>,
+    /// Eyes and brows, when they are known.
+    pub eyes: Option<Crop>,
+}
+
+/// How much each term counts. The loss is the mean over the frames of
+/// `(1 − dssim)·L1 + dssim·(1 − SSIM) + lips·L1 + eyes·L1 + mask·CE + audio·… + expression·…`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct ScoreWeights {
+    /// 1 − SSIM; L1 gets the rest.
+    pub dssim: f32,
+    /// L1 over the lips.
+    pub lips: f32,
+    /// L1 over eyes and brows.
+    pub eyes: f32,
+    /// Cross-entropy of alpha and mask.
+    pub mask: f32,
+    /// Audio attention where it may not be, less frame attention there.
+    pub audio: f32,
+    /// Expression attention where it may not be.
+    pub expression: f32,
+}
+
+impl ScoreWeights {
+    /// Whether attention is drawn and scored.
+    pub fn attention(&self) -> bool {
+        self.audio > 0.0 || self.expression > 0.0
+    }
+}
+
+/// The terms of one frame, before their weights.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Score {
+    /// Mean |Δ| per pixel of the mask and channel.
+    pub l1: f32,
+    /// 1 − SSIM, 0 where it does not count.
+    pub dssim: f32,
+    /// Mean |Δ| over the lips.
+    pub lips: f32,
+    /// Mean |Δ| over eyes and brows.
+    pub eyes: f32,
+    /// Mean cross-entropy of alpha and mask, 0 where it does not count.
+    pub mask: f32,
+    /// Audio attention less frame attention outside face and neck, over all pixels.
+    pub audio: f32,
+    /// Expression attention outside the face, over all pixels.
+    pub expression: f32,
+}
+
+/// What a scored batch gives back.
+#[derive(Debug, Clone, Default)]
+pub struct Scored {
+    /// Terms of each frame.
+    pub scores: Vec<Score>,
+    /// Gradients of the loss with respect to the surfels.
+    pub gradients: SurfelGradients,
+    /// Screen radius of each surfel in pixels, 0 where it is not drawn, `[frames, surfels]`.
+    pub radii: Vec<u32>,
+}
+
+/// A backend that scores what it draws.
+pub trait Scorer: Send + Sync {
+    /// Draws every camera over `background` (colour, then attention), compares each with its goal and goes back.
+    ///
+    /// # Errors
+    /// Those of [`super::Rasterizer::forward`]; [`Error::Internal`] also when goals and cameras disagree.
+    fn score(
+        &self,
+        batch: &SurfelBatch<'_>,
+        cameras: &[Camera],
+        background: [f32; 7],
+        goals: &[Goal<'_>],
+        weights: &ScoreWeights,
+    ) -> Result<Scored>;
+}
+
+/// Checks goals against the frames they are for.
+///
+/// # Errors
+/// [`Error::Internal`] when counts or sizes disagree.
+pub fn check_goals(goals: &[Goal<'_>], frames: usize, [width, height]: [usize; 2]) -> Result<()> {
+    let pixels = width * height;
+    if goals.len() != frames || frames == 0 || pixels == 0 {
+        return Err(Error::Internal(format!("{} goals for {frames} frames of {pixels} pixels", goals.len())));
+    }
+    for goal in goals {
+        let lengths = [goal.mask.len(), goal.trust.len(), goal.may_hear.len(), goal.may_express.len()];
+        if goal.color.len() != 3 * pixels || lengths != [pixels; 4] {
+            return Err(Error::Internal(format!(
+                "a goal of {} and {lengths:?} numbers for {pixels} pixels",
+                goal.color.len()
+            )));
+        }
+        if goal.room.iter().any(|room| room.at >= pixels) {
+            return Err(Error::Internal(format!("a room outside an image of {pixels} pixels")));
+        }
+    }
+    Ok(())
+}

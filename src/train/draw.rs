@@ -1,0 +1,120 @@
+//! The pictures of a step: drawn, scored and gone back through, on the host or where the rasterizer keeps them.
+
+use super::loss::{Loss, LossTerms, Target, Weights, image_loss};
+use super::scored;
+use super::shown::Shown;
+use super::step::Clock;
+use super::trainer::Trainer;
+use crate::field::Conditions;
+use crate::raster::{ImageGradients, RasterSettings, SurfelBatch, SurfelGradients};
+use crate::surfel::activate::{RawGradients, activate, activate_vjp};
+use crate::{Camera, Result};
+use rayon::prelude::*;
+
+/// What a step looks at.
+pub(super) struct View {
+    pub(super) picks: Vec<usize>,
+    pub(super) background: [f32; 3],
+    pub(super) dice: Vec<[f64; 2]>,
+    pub(super) targets: Vec<Target>,
+    pub(super) conditions: Vec<Conditions>,
+    pub(super) cameras: Vec<Camera>,
+    pub(super) weights: Weights,
+    pub(super) perceptual: bool,
+}
+
+/// What a step's pictures gave.
+pub(super) struct Drawn {
+    pub(super) finite: bool,
+    pub(super) terms: LossTerms,
+    pub(super) perceptual: f32,
+    pub(super) errors: Vec<f32>,
+    pub(super) raw: RawGradients,
+    pub(super) radii: Vec<u32>,
+    pub(super) screen: Vec<f32>,
+}
+
+/// The loss, that of patches, gradients of what was drawn, and radii.
+type Outcome = (Loss, f32, SurfelGradients, Vec<u32>);
+
+impl Trainer<'_> {
+    /// Draws a step's frames, scores them, and takes the gradients back to the cloud's parameters and the deltas.
+    pub(super) fn draw(
+        &self,
+        view: &View,
+        degree: usize,
+        packed: Option<&[f32]>,
+        clock: &mut Clock,
+    ) -> Result<Drawn> {
+        let deltas = packed.map(|packed| self.head.deltas(packed, view.cameras.len()));
+        let activated = activate(&self.head.cloud, degree, deltas.as_ref())?;
+        clock.lap(|t| &mut t.activate);
+        let mut settings = RasterSettings { outputs: view.weights.outputs(), ..RasterSettings::default() };
+        settings.background[..3].copy_from_slice(&view.background);
+        let batch = activated.batch();
+        // The patches' network runs on the host, so their pictures have to be there.
+        let patches = view.perceptual && self.perceptual.is_some();
+        let known = view.weights.for_scorer().filter(|_| !patches);
+        let (loss, perceptual, mut gradients, radii) = match (self.rasterizer.scorer(), known) {
+            (Some(scorer), Some(known)) => {
+                let weights = (&view.weights, &known);
+                let (loss, scored) =
+                    scored::score(scorer, &batch, &view.cameras, &settings, &view.targets, weights)?;
+                clock.lap(|t| &mut t.scored);
+                (loss, 0.0, scored.gradients, scored.radii)
+            }
+            _ => self.draw_on_the_host(view, &batch, &settings, clock)?,
+        };
+        let raw = activate_vjp(&self.head.cloud, deltas.as_ref(), &activated, &gradients)?;
+        let screen = std::mem::take(&mut gradients.screen);
+        self.rasterizer.recycle_gradients(gradients);
+        clock.lap(|t| &mut t.activate);
+        Ok(Drawn {
+            finite: loss.terms.total.is_finite() && finite(&raw),
+            terms: loss.terms,
+            perceptual,
+            errors: loss.errors,
+            raw,
+            radii,
+            screen,
+        })
+    }
+
+    /// Draws, scores and goes back with the pictures on the host.
+    fn draw_on_the_host(
+        &self,
+        view: &View,
+        batch: &SurfelBatch<'_>,
+        settings: &RasterSettings,
+        clock: &mut Clock,
+    ) -> Result<Outcome> {
+        let mut rendered = self.rasterizer.forward(batch, &view.cameras, settings)?;
+        clock.lap(|t| &mut t.raster_forward);
+        let shown = Shown::of(&rendered, view.background, &view.targets);
+        let mut loss = image_loss(&rendered, &shown, &view.cameras, &view.targets, &view.weights)?;
+        let perceptual = match &self.perceptual {
+            Some(p) if view.perceptual => {
+                let weight = self.config.lambda_perceptual;
+                let size = [rendered.width, rendered.height];
+                p.add(&shown, size, &view.targets, &view.dice, weight, &mut loss.gradients.color)?
+            }
+            _ => 0.0,
+        };
+        let ImageGradients { color, alpha, .. } = &mut loss.gradients;
+        alpha.resize(rendered.alpha.len(), 0.0);
+        shown.add_alpha_gradient(&view.targets, color, alpha);
+        clock.lap(|t| &mut t.loss);
+        let gradients =
+            self.rasterizer.backward(batch, &view.cameras, settings, &rendered, &loss.gradients)?;
+        let radii = std::mem::take(&mut rendered.radii);
+        self.rasterizer.recycle(rendered);
+        clock.lap(|t| &mut t.raster_backward);
+        Ok((loss, perceptual, gradients, radii))
+    }
+}
+
+fn finite(raw: &RawGradients) -> bool {
+    [&raw.positions, &raw.rotations, &raw.log_scales, &raw.opacity_logits, &raw.harmonics]
+        .iter()
+        .all(|values| values.par_iter().all(|v| v.is_finite()))
+}

@@ -1,0 +1,74 @@
+//! A step's goals in the words of a rasterizer that scores what it draws itself.
+
+use super::loss::{Loss, LossTerms, Target, Weights, batch_terms};
+use crate::raster::SurfelBatch;
+use crate::raster::score::{Crop, Goal, ScoreWeights, Scored, Scorer};
+use crate::raster::{ImageGradients, RasterSettings};
+use crate::{Camera, Result};
+use data_utils::dataset::Rect;
+
+impl Weights {
+    /// These weights for a scorer; nothing where they count something it does not know.
+    pub fn for_scorer(&self) -> Option<ScoreWeights> {
+        let Weights { dssim, lips, eyes, mask, normal, distortion, attention_audio, attention_expression } =
+            *self;
+        let known = normal == 0.0 && distortion == 0.0;
+        known.then_some(ScoreWeights {
+            dssim,
+            lips,
+            eyes,
+            mask,
+            audio: attention_audio,
+            expression: attention_expression,
+        })
+    }
+}
+
+impl Target {
+    /// This target for a scorer.
+    pub fn goal(&self) -> Goal<'_> {
+        let crop = |r: Rect| Crop { rows: [r.row0, r.row1], columns: [r.col0, r.col1] };
+        Goal {
+            color: &self.color,
+            mask: &self.mask,
+            trust: &self.trust,
+            may_hear: &self.face_or_neck,
+            may_express: &self.face,
+            room: &self.room,
+            lips: self.lips.map(crop),
+            eyes: self.eyes.map(crop),
+        }
+    }
+}
+
+/// Draws, scores and goes back on the device: the loss, with no gradients of images, and what came back.
+///
+/// # Errors
+/// Those of the scorer.
+pub fn score(
+    scorer: &dyn Scorer,
+    batch: &SurfelBatch<'_>,
+    cameras: &[Camera],
+    settings: &RasterSettings,
+    targets: &[Target],
+    (weights, known): (&Weights, &ScoreWeights),
+) -> Result<(Loss, Scored)> {
+    let goals: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
+    let scored = scorer.score(batch, cameras, settings.background, &goals, known)?;
+    let frames: Vec<LossTerms> = scored
+        .scores
+        .iter()
+        .map(|s| LossTerms {
+            l1: s.l1,
+            dssim: s.dssim,
+            lips: s.lips,
+            eyes: s.eyes,
+            mask: s.mask,
+            attention_audio: s.audio,
+            attention_expression: s.expression,
+            ..LossTerms::default()
+        })
+        .collect();
+    let (terms, errors) = batch_terms(&frames, weights);
+    Ok((Loss { terms, gradients: ImageGradients::default(), errors }, scored))
+}

@@ -1,0 +1,70 @@
+//! Many steps of a tiny batch: what memory they take.
+
+use super::common::goals::random_targets;
+use super::common::scene::Scene;
+use super::with_copies;
+use std::time::Instant;
+use surfeltalk::gpu::{Choice, Gpu};
+use surfeltalk::raster::gpu::GpuRasterizer;
+use surfeltalk::raster::{Outputs, Rasterizer};
+use surfeltalk::train::{Weights, score};
+use surfeltalk::{Error, Result};
+
+/// MiB that later steps may take more than those after a tenth of the run.
+const GROWTH: f64 = 4.0;
+
+/// Scores two frames of 32 × 32 pixels so many times; an error where memory or buffers grow.
+pub(super) fn steps(count: usize) -> Result<()> {
+    let Some(gpu) = Gpu::open(Choice::Any)? else {
+        println!("no adapter");
+        return Ok(());
+    };
+    let mut scene: Scene<f32> = with_copies(super::head(60, 32, 2));
+    scene.settings.outputs = Outputs { attention: true, ..Outputs::default() };
+    let weights = Weights {
+        dssim: 0.2,
+        lips: 1.0,
+        eyes: 0.5,
+        mask: 0.1,
+        normal: 0.0,
+        distortion: 0.0,
+        attention_audio: 0.01,
+        attention_expression: 0.01,
+    };
+    let rasterizer = GpuRasterizer::new(gpu.clone());
+    let (Some(scorer), Some(known)) = (rasterizer.scorer(), weights.for_scorer()) else {
+        return Err(Error::Internal("the GPU does not score".into()));
+    };
+    let targets = random_targets(&scene, 30);
+    println!("{}, {count} steps of 2 frames of 32 × 32 pixels", gpu.name());
+    let start = Instant::now();
+    let mut seen = Vec::new();
+    for step in 1..=count {
+        // Every step is a little different, as in training.
+        scene.opacities[0] = 0.5 + 0.4 * (step % 100) as f32 / 100.0;
+        let both = (&weights, &known);
+        let (loss, _) = score(scorer, &scene.batch(), &scene.cameras, &scene.settings, &targets, both)?;
+        if step.is_multiple_of((count / 10).max(1)) {
+            let (memory, made) = (resident(), gpu.buffers_made());
+            println!(
+                "  step {step:6}: {memory:8.1} MiB resident, {made} buffers made, loss {:.6}, {:.2} ms a step",
+                loss.terms.total,
+                start.elapsed().as_secs_f64() * 1e3 / step as f64
+            );
+            seen.push((memory, made));
+        }
+    }
+    match (seen.first(), seen.last()) {
+        (Some(first), Some(last)) if last.0 > first.0 + GROWTH || last.1 > first.1 => {
+            Err(Error::Internal(format!("memory grew from {first:?} to {last:?}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// MiB of this process in memory, 0 where the system does not tell.
+fn resident() -> f64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    let pages = pages.and_then(|s| s.split_whitespace().nth(1)?.parse::<f64>().ok());
+    pages.unwrap_or(0.0) * 4096.0 / 1_048_576.0
+}

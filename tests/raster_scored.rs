@@ -1,0 +1,254 @@
+//! What the GPU scores where it draws against the CPU, which draws, scores and goes back one after another. On whatever
+//! adapter there is; a machine without any fails.
+
+mod common;
+
+use common::compare::gradient_difference;
+use common::goals::random_targets;
+use common::scene::Scene;
+use common::twins::{gpu, gradients, open, scene, seen_from, with_copies};
+use surfeltalk::gpu::context::Restrictions;
+use surfeltalk::raster::cpu::CpuRasterizer;
+use surfeltalk::raster::gpu::GpuRasterizer;
+use surfeltalk::raster::score::{Goal, Room, Scored};
+use surfeltalk::raster::{Outputs, Rasterizer};
+use surfeltalk::train::{LossTerms, Shown, Target, Weights, image_loss, score};
+
+const WEIGHTS: Weights = Weights {
+    dssim: 0.2,
+    lips: 0.4,
+    eyes: 0.3,
+    mask: 0.1,
+    normal: 0.0,
+    distortion: 0.0,
+    attention_audio: 0.5,
+    attention_expression: 0.7,
+};
+
+fn targets(scene: &Scene<f32>) -> Vec<Target> {
+    random_targets(scene, 3)
+}
+
+/// The terms, each frame's error, what came back.
+type Outcome = (LossTerms, Vec<f32>, Scored);
+
+fn on_the_device(
+    rasterizer: &GpuRasterizer,
+    scene: &Scene<f32>,
+    targets: &[Target],
+    weights: &Weights,
+) -> Outcome {
+    let scorer = rasterizer.scorer().expect("the GPU scores");
+    let known = weights.for_scorer().expect("it knows these weights");
+    let both = (weights, &known);
+    let (loss, scored) = score(scorer, &scene.batch(), &scene.cameras, &scene.settings, targets, both)
+        .expect("a scored batch");
+    (loss.terms, loss.errors, scored)
+}
+
+fn one_after_another(scene: &Scene<f32>, targets: &[Target], weights: &Weights) -> Outcome {
+    let cpu = CpuRasterizer::new();
+    let (batch, cameras, mut settings) = (scene.batch(), &scene.cameras, scene.settings);
+    settings.outputs = weights.outputs();
+    let drawn = cpu.forward(&batch, cameras, &settings).expect("the CPU draws");
+    let over: [f32; 3] = std::array::from_fn(|k| settings.background[k]);
+    let shown = Shown::of(&drawn, over, targets);
+    let mut loss = image_loss(&drawn, &shown, cameras, targets, weights).expect("a loss");
+    let upstream = &mut loss.gradients;
+    upstream.alpha.resize(drawn.alpha.len(), 0.0);
+    shown.add_alpha_gradient(targets, &upstream.color, &mut upstream.alpha);
+    let gradients = cpu.backward(&batch, cameras, &settings, &drawn, upstream).expect("a way back");
+    (loss.terms, loss.errors, Scored { scores: Vec::new(), gradients, radii: drawn.radii })
+}
+
+fn terms(t: &LossTerms) -> [(&'static str, f32); 8] {
+    [
+        ("total", t.total),
+        ("l1", t.l1),
+        ("dssim", t.dssim),
+        ("lips", t.lips),
+        ("eyes", t.eyes),
+        ("mask", t.mask),
+        ("audio", t.attention_audio),
+        ("expression", t.attention_expression),
+    ]
+}
+
+/// What differs by more than rounding, in words.
+fn differences(found: &Outcome, expected: &Outcome) -> Vec<String> {
+    let mut faults = Vec::new();
+    let near = |a: f32, b: f32| (a - b).abs() <= 2e-4 * b.abs().max(0.05);
+    for ((name, a), (_, b)) in terms(&found.0).into_iter().zip(terms(&expected.0)) {
+        if !near(a, b) {
+            faults.push(format!("{name}: {a} where {b} belongs"));
+        }
+    }
+    if found.1.len() != expected.1.len() || found.1.iter().zip(&expected.1).any(|(a, b)| !near(*a, *b)) {
+        faults.push(format!("errors {:?} where {:?} belong", found.1, expected.1));
+    }
+    let radii = found.2.radii.iter().zip(&expected.2.radii).filter(|(a, b)| a.abs_diff(**b) > 1).count();
+    if found.2.radii.len() != expected.2.radii.len() || radii * 100 > found.2.radii.len() {
+        faults.push(format!("{radii} radii"));
+    }
+    let surfels = expected.2.gradients.opacities.len();
+    for ((name, a), (_, b)) in gradients(&found.2.gradients).into_iter().zip(gradients(&expected.2.gradients))
+    {
+        if a.len() != b.len() {
+            faults.push(format!("{name}: {} numbers where {} belong", a.len(), b.len()));
+        } else if !a.is_empty() {
+            let rows = if name == "screen" { expected.2.radii.len() } else { surfels };
+            let difference = gradient_difference(a, b, a.len() / rows, &vec![true; rows]);
+            eprintln!("{name:10} L2 {:.1e}, p95 {:.1e}", difference.relative, difference.p95);
+            if !(difference.relative <= 3e-3 && difference.p95 <= 3e-3) {
+                faults.push(format!("gradient of {name}: {difference:?}"));
+            }
+        }
+    }
+    faults
+}
+
+fn assert_scored(rasterizer: &GpuRasterizer, scene: &Scene<f32>, weights: &Weights) {
+    let targets = targets(scene);
+    let found = on_the_device(rasterizer, scene, &targets, weights);
+    let faults = differences(&found, &one_after_another(scene, &targets, weights));
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn a_scored_batch_is_the_cpu_s() {
+    assert_scored(&gpu(), &with_copies(seen_from(scene(1, 200, 133, 97), 3)), &WEIGHTS);
+    assert_scored(&gpu(), &seen_from(scene(2, 200, 64, 48), 3), &WEIGHTS);
+}
+
+#[test]
+fn odd_sizes_are_scored_to_the_last_pixel() {
+    for (width, height) in [(1, 1), (17, 1), (5, 33), (257, 31)] {
+        assert_scored(&gpu(), &scene(3, 60, width, height), &WEIGHTS);
+    }
+}
+
+#[test]
+fn what_has_no_weight_does_not_count() {
+    let scene = scene(4, 100, 50, 40);
+    let none = Weights {
+        dssim: 0.0,
+        lips: 0.0,
+        eyes: 0.0,
+        mask: 0.0,
+        attention_audio: 0.0,
+        attention_expression: 0.0,
+        ..WEIGHTS
+    };
+    assert_scored(&gpu(), &scene, &none);
+    assert_scored(&gpu(), &scene, &Weights { dssim: 1.0, ..none });
+    assert_scored(&gpu(), &scene, &Weights { lips: 2.0, ..none });
+    assert_scored(&gpu(), &scene, &Weights { eyes: 2.0, ..none });
+    assert_scored(&gpu(), &scene, &Weights { mask: 2.0, ..none });
+    assert_scored(&gpu(), &scene, &Weights { attention_audio: 2.0, ..none });
+    assert_scored(&gpu(), &scene, &Weights { attention_expression: 2.0, ..none });
+    assert!(Weights { normal: 1.0, ..none }.for_scorer().is_none());
+    assert!(Weights { distortion: 1.0, ..none }.for_scorer().is_none());
+}
+
+#[test]
+fn pairs_that_do_not_fit_are_scored_once() {
+    // Every disc covers every tile: far more pairs than a fresh rasterizer makes room for.
+    let mut scene = scene(5, 700, 130, 130);
+    scene.scales.fill(3.0);
+    scene.opacities.fill(0.01);
+    assert_scored(&gpu(), &scene, &WEIGHTS);
+}
+
+#[test]
+fn frames_that_do_not_fit_together_are_scored_one_group_after_another() {
+    // Derivatives of windows of two frames and not of three.
+    let binding_bytes = Some(36 * 130 * 97 * 5 / 2);
+    let lesser = GpuRasterizer::new(open(Restrictions { binding_bytes, ..Restrictions::default() }));
+    for copies in [false, true] {
+        let shared = seen_from(scene(6, 200, 130, 97), 5);
+        let scene = if copies { with_copies(shared) } else { shared };
+        assert_scored(&lesser, &scene, &WEIGHTS);
+    }
+}
+
+#[test]
+fn the_same_batch_has_the_same_score_and_gradients_to_the_bit() {
+    let scene = seen_from(scene(7, 500, 100, 80), 2);
+    let (targets, rasterizer) = (targets(&scene), gpu());
+    let first = on_the_device(&rasterizer, &scene, &targets, &WEIGHTS);
+    for _ in 0..3 {
+        let again = on_the_device(&rasterizer, &scene, &targets, &WEIGHTS);
+        assert_eq!(again.0, first.0);
+        for ((name, a), (_, b)) in
+            gradients(&again.2.gradients).into_iter().zip(gradients(&first.2.gradients))
+        {
+            assert!(a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits()) && a.len() == b.len(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    let scene = seen_from(scene(8, 120, 64, 48), 2);
+    let (targets, rasterizer) = (targets(&scene), gpu());
+    let found = on_the_device(&rasterizer, &scene, &targets, &WEIGHTS).2.gradients;
+    type Array = fn(&mut Scene<f32>) -> &mut Vec<f32>;
+    let arrays: [(&str, &Vec<f32>, Array, f32, f64); 3] = [
+        ("colors", &found.colors, |s| &mut s.colors, 2e-3, 0.01),
+        ("attention", &found.attention, |s| s.attention.get_or_insert_default(), 1e-2, 0.01),
+        ("opacities", &found.opacities, |s| &mut s.opacities, 2e-3, 0.03),
+    ];
+    for (name, gradient, array, step, bound) in arrays {
+        // Along the signs of the gradient, so that every number counts.
+        let at = |side: f32| {
+            let mut moved = scene.clone();
+            let values = array(&mut moved).iter_mut().zip(gradient);
+            values.for_each(|(v, g)| *v += side * step * g.signum());
+            f64::from(on_the_device(&rasterizer, &moved, &targets, &WEIGHTS).0.total)
+        };
+        let slope = (at(1.0) - at(-1.0)) / (2.0 * f64::from(step));
+        let expected: f64 = gradient.iter().map(|g| f64::from(g.abs())).sum();
+        eprintln!("{name}: {slope:.6} and {expected:.6}");
+        assert!((slope / expected - 1.0).abs() < bound, "{name}: {slope} where {expected} belongs");
+    }
+}
+
+#[test]
+fn the_comparison_can_fail() {
+    let scene = scene(9, 100, 64, 48);
+    let targets = targets(&scene);
+    let expected = one_after_another(&scene, &targets, &WEIGHTS);
+    let with = |weights: Weights| differences(&on_the_device(&gpu(), &scene, &targets, &weights), &expected);
+    assert!(with(WEIGHTS).is_empty());
+    for other in [
+        Weights { dssim: 0.22, ..WEIGHTS },
+        Weights { lips: 0.45, ..WEIGHTS },
+        Weights { eyes: 0.35, ..WEIGHTS },
+        Weights { mask: 0.12, ..WEIGHTS },
+        Weights { attention_audio: 0.55, ..WEIGHTS },
+        Weights { attention_expression: 0.75, ..WEIGHTS },
+    ] {
+        assert!(with(other).iter().any(|fault| fault.starts_with("gradient")), "{other:?}");
+    }
+}
+
+#[test]
+fn goals_that_do_not_fit_the_frames_are_refused() {
+    let scene = seen_from(scene(10, 20, 32, 32), 2);
+    let targets = targets(&scene);
+    let rasterizer = gpu();
+    let scorer = rasterizer.scorer().expect("the GPU scores");
+    let known = WEIGHTS.for_scorer().expect("it knows these weights");
+    let refused = |goals: &[Goal<'_>]| {
+        let outcome = scorer.score(&scene.batch(), &scene.cameras, [0.0; 7], goals, &known);
+        assert_eq!(outcome.expect_err("a refusal").exit_code(), 1);
+    };
+    let good: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
+    refused(&good[..1]);
+    refused(&[good[0], Goal { color: &good[0].color[1..], ..good[0] }]);
+    refused(&[good[0], Goal { trust: &[], ..good[0] }]);
+    refused(&[Goal { room: &[Room { at: 32 * 32, color: [0.0; 3] }], ..good[0] }, good[1]]);
+    assert!(CpuRasterizer::<f32>::new().scorer().is_none());
+    let outputs = Outputs { attention: true, ..Outputs::default() };
+    assert_eq!(WEIGHTS.outputs(), outputs, "what is scored is what is drawn");
+}
