@@ -183,7 +183,7 @@ impl Default for TrainConfig {
             mask_margin: 3,
             camera_noise: 0.3,
             expression_noise: 0.2,
-            voice_shift: 5.0,
+            voice_shift: 6.0,
             hard_frames: 0.5,
             frame_code_dropout: 1.0,
             densify_from: 500,
