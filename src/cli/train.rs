@@ -3,7 +3,7 @@
 use super::device::Device;
 use super::progress::duration;
 use super::watcher::TrainingWatcher;
-use crate::train::{Session, SessionOptions, Summary, TrainConfig, merge};
+use crate::train::{CONFIG_FILE, Session, SessionOptions, Summary, TrainConfig, merge};
 use crate::{Error, Result};
 use clap::Parser;
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Part};
@@ -58,7 +58,7 @@ pub struct TrainFlags {
     /// Memory for decoded frames, MiB
     #[arg(long, default_value_t = 1024)]
     image_budget: u64,
-    /// Goes on from the newest checkpoint in the model folder
+    /// Goes on from the newest checkpoint in the model folder, with the settings it was started with
     #[arg(long)]
     resume: bool,
     /// Starts over in a model folder that already holds a model
@@ -110,8 +110,10 @@ impl TrainFlags {
         Ok(table)
     }
 
+    /// A run that goes on keeps its settings, save those that the command line names.
     fn config(&self) -> Result<TrainConfig> {
-        let (at, preset) = match &self.configs {
+        let kept = self.resume.then(|| self.model_path.join(CONFIG_FILE)).filter(|path| path.is_file());
+        let (at, preset) = match self.configs.as_ref().or(kept.as_ref()) {
             Some(path) => (path.display().to_string(), TrainConfig::read_table(path)?),
             None => ("the command line".to_owned(), toml::Table::new()),
         };
@@ -170,4 +172,23 @@ fn describe(summary: &Summary) -> String {
     lines.extend(summary.evaluation.as_ref().map(|e| format!("{:<12} {e}", "held-out")));
     lines.push(format!("{:<12} {}", "model", summary.model_path.display()));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_goes_on_keeps_the_settings_that_the_command_line_does_not_name() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let model = dir.path().to_string_lossy().into_owned();
+        let started =
+            ["train", "-s", "x", "-m", &model, "--coarse_iterations", "7", "--set", "hard_frames=0.25"];
+        let started = TrainFlags::try_parse_from(started).expect("flags").config().expect("a configuration");
+        std::fs::write(dir.path().join(CONFIG_FILE), started.to_toml().expect("TOML")).expect("written");
+        let resumed = ["train", "-s", "x", "-m", &model, "--resume", "--fine_iterations", "11"];
+        let resumed = TrainFlags::try_parse_from(resumed).expect("flags").config().expect("a configuration");
+        assert_eq!(resumed, TrainConfig { fine_iterations: 11, ..started });
+        assert_ne!(resumed.coarse_iterations, TrainConfig::default().coarse_iterations);
+    }
 }

@@ -64,6 +64,11 @@ pub struct Scorer<'a> {
     filmed: Vec<Option<f64>>,
 }
 
+/// How loud a level is heard, as a share of full scale: the pressure to the power of 0.6 (Stevens 1955).
+fn heard(db: f32) -> f64 {
+    10f64.powf(0.6 * f64::from(db) / 20.0)
+}
+
 impl<'a> Scorer<'a> {
     fn new(judge: &'a Judge) -> Self {
         Scorer {
@@ -180,8 +185,7 @@ impl<'a> Scorer<'a> {
                 movement.add((a - b).abs());
             }
         }
-        let (openings, levels): (Vec<f64>, Vec<f64>) =
-            seen.iter().map(|(o, db)| (*o, f64::from(*db))).unzip();
+        let (openings, levels): (Vec<f64>, Vec<f64>) = seen.iter().map(|(o, db)| (*o, heard(*db))).unzip();
         report.push(
             name,
             self.drawn.len(),

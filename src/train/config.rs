@@ -95,6 +95,8 @@ pub struct TrainConfig {
     pub camera_noise: f64,
     /// The same on the blendshapes.
     pub expression_noise: f64,
+    /// Channels of the mel spectrogram by which the voice is raised or lowered at most.
+    pub voice_shift: f64,
 
     /// Share of the frames drawn by how badly their mouth and eyes were drawn, 0..1.
     pub hard_frames: f64,
@@ -180,7 +182,8 @@ impl Default for TrainConfig {
             perceptual_every: 2,
             mask_margin: 3,
             camera_noise: 0.3,
-            expression_noise: 0.1,
+            expression_noise: 0.2,
+            voice_shift: 6.0,
             hard_frames: 0.5,
             frame_code_dropout: 1.0,
             densify_from: 500,
@@ -276,10 +279,13 @@ impl TrainConfig {
                 return refuse(key, "a share between 0 and 1", share.to_string());
             }
         }
-        for (key, noise) in [("camera_noise", self.camera_noise), ("expression_noise", self.expression_noise)]
-        {
+        for (key, noise) in [
+            ("camera_noise", self.camera_noise),
+            ("expression_noise", self.expression_noise),
+            ("voice_shift", self.voice_shift),
+        ] {
             if !(0.0..=10.0).contains(&noise) {
-                return refuse(key, "deviations from 0 to 10", noise.to_string());
+                return refuse(key, "0 to 10", noise.to_string());
             }
         }
         if self.mask_margin > 64 {
@@ -380,6 +386,7 @@ mod tests {
             ("initial_share", "1.5"),
             ("camera_noise", "-1.0"),
             ("expression_noise", "nan"),
+            ("voice_shift", "-1.0"),
             ("mask_margin", "1000"),
             ("perceptual_every", "0"),
             ("max_points", "0"),

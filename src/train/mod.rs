@@ -30,7 +30,7 @@ pub use config::{TrainBackground, TrainConfig, merge};
 pub use evaluate::{Evaluation, evaluate};
 pub use loss::{Loss, LossTerms, Target, Weights, image_loss};
 pub use scored::score;
-pub use session::{Session, SessionOptions, Summary, Watcher};
+pub use session::{CONFIG_FILE, Session, SessionOptions, Summary, Watcher};
 pub use shown::Shown;
 pub use step::{Stage, StepReport, StepTimes};
 pub use trainer::Trainer;

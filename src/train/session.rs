@@ -14,6 +14,8 @@ use data_utils::dataset::{Dataset, Split};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// The settings of a run, in its model folder.
+pub const CONFIG_FILE: &str = "config.toml";
 /// Steps between two lines in the logs.
 const LOG_EVERY: u64 = 50;
 
@@ -92,7 +94,9 @@ impl<'a> Session<'a> {
                 ));
             }
             Some(path) if options.resume => {
-                Trainer::resume(config, dataset, rasterizer, &options.field_device, &path)?
+                let trainer = Trainer::resume(config, dataset, rasterizer, &options.field_device, &path)?;
+                write_config(&options, &trainer.config)?;
+                trainer
             }
             None if options.resume => {
                 return Err(Error::input(
@@ -219,7 +223,11 @@ fn write_folder(
         colors: points.colors.as_deref(),
         faces: &points.faces,
     })?;
-    data_utils::files::write_bytes(&options.model_path.join("config.toml"), config.to_toml()?.as_bytes())
+    write_config(options, config)
+}
+
+fn write_config(options: &SessionOptions, config: &TrainConfig) -> Result<()> {
+    data_utils::files::write_bytes(&options.model_path.join(CONFIG_FILE), config.to_toml()?.as_bytes())
 }
 
 fn message(report: &StepReport, evaluation: Option<&Evaluation>) -> String {
