@@ -125,42 +125,26 @@ impl<'a> Session<'a> {
     /// Trains until the end or until asked to stop; either way the last thing written is a checkpoint.
     ///
     /// # Errors
-    /// [`Error::Input`] when the disk is full; [`Error::Internal`] when the loss stays infinite or not a number,
-    /// [`Error::DeviceLost`] when the GPU goes away; in both cases the last good checkpoint is on the disk.
+    /// [`Error::Input`] when the disk is full; [`Error::Internal`] when the loss stays infinite or not a number, with an
+    /// earlier checkpoint on the disk; [`Error::DeviceLost`] when the GPU goes away, with one of the last step.
     pub fn run(&mut self, watcher: &mut dyn Watcher) -> Result<Summary> {
         let mut events = Events::open(&self.options.model_path)?;
         let (start, first) = (Instant::now(), self.trainer.steps_done());
         let mut evaluation = None;
         while !self.trainer.finished() && !watcher.stop() {
-            let report = self.trainer.step()?;
-            let done = self.trainer.steps_done();
-            watcher.progress(done, &|| message(&report, evaluation.as_ref()));
-            if done.is_multiple_of(LOG_EVERY) {
-                log(&mut events, done, &report)?;
-            }
-            let config = &self.trainer.config;
-            let last = self.trainer.finished();
-            let (test, save) =
-                (done.is_multiple_of(config.test_every), done.is_multiple_of(config.save_every));
-            let check = done.is_multiple_of(config.checkpoint_every);
-            if test || last {
-                let found = evaluate(&self.trainer, config.test_frames)?;
-                record(&mut events, done, &found)?;
-                watcher.say(&format!("{} step {}: held-out {found}", report.stage, report.step));
-                evaluation = Some(found);
-            }
-            if save || last || report.stage_ends {
-                let (stage, step) = (report.stage, report.step);
-                self.trainer.head.save(&self.iteration_dir(stage, step))?;
-            }
-            if check {
-                self.save_checkpoint(&mut events)?;
+            if let Err(error) = self.advance(&mut events, &mut evaluation, watcher) {
+                // What is trained does not live on the device.
+                if let Error::DeviceLost(_) = error {
+                    self.save_checkpoint(&mut events)?;
+                }
+                return Err(error);
             }
         }
         self.save_checkpoint(&mut events)?;
         let (stage, step) = self.trainer.position();
-        if !self.trainer.finished() {
-            self.trainer.head.save(&self.iteration_dir(stage, step))?;
+        let iteration = self.iteration_dir(stage, step);
+        if !self.trainer.finished() || !iteration.exists() {
+            self.trainer.head.save(&iteration)?;
         }
         let steps = self.trainer.steps_done() - first;
         Ok(Summary {
@@ -172,6 +156,39 @@ impl<'a> Session<'a> {
             evaluation,
             model_path: self.options.model_path.clone(),
         })
+    }
+
+    /// One step and all that is due after it.
+    fn advance(
+        &mut self,
+        events: &mut Events,
+        evaluation: &mut Option<Evaluation>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<()> {
+        let report = self.trainer.step()?;
+        let done = self.trainer.steps_done();
+        watcher.progress(done, &|| message(&report, evaluation.as_ref()));
+        if done.is_multiple_of(LOG_EVERY) {
+            log(events, done, &report)?;
+        }
+        let config = &self.trainer.config;
+        let last = self.trainer.finished();
+        let (test, save) = (done.is_multiple_of(config.test_every), done.is_multiple_of(config.save_every));
+        let check = done.is_multiple_of(config.checkpoint_every);
+        if test || last {
+            let found = evaluate(&self.trainer, config.test_frames)?;
+            record(events, done, &found)?;
+            watcher.say(&format!("{} step {}: held-out {found}", report.stage, report.step));
+            *evaluation = Some(found);
+        }
+        if save || last || report.stage_ends {
+            let (stage, step) = (report.stage, report.step);
+            self.trainer.head.save(&self.iteration_dir(stage, step))?;
+        }
+        if check {
+            self.save_checkpoint(events)?;
+        }
+        Ok(())
     }
 
     fn iteration_dir(&self, stage: Stage, step: u64) -> PathBuf {

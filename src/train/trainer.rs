@@ -159,11 +159,21 @@ impl<'a> Trainer<'a> {
         self.head.conditions(self.dataset, index, freeze_frame_code)
     }
 
-    /// One step.
+    /// One step. Where the device is lost in it, the trainer is as it was before.
     ///
     /// # Errors
-    /// Those of reading a frame; [`Error::Internal`] when three steps in a row give no finite numbers.
+    /// Those of reading a frame; [`Error::Internal`] when three steps in a row give no finite numbers,
+    /// [`Error::DeviceLost`] when the GPU goes away.
     pub fn step(&mut self) -> Result<StepReport> {
+        let sampler = self.sampler.clone();
+        let outcome = self.attempt();
+        if let Err(Error::DeviceLost(_)) = outcome {
+            self.sampler = sampler;
+        }
+        outcome
+    }
+
+    fn attempt(&mut self) -> Result<StepReport> {
         let stage = if self.done < self.config.coarse_iterations { Stage::Coarse } else { Stage::Fine };
         let (step, steps) = match stage {
             Stage::Coarse => (self.done + 1, self.config.coarse_iterations),

@@ -6,4 +6,5 @@ pub mod goals;
 pub mod head;
 pub mod reference;
 pub mod scene;
+pub mod talker;
 pub mod twins;
