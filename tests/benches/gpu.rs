@@ -12,7 +12,8 @@
 //!
 //! `cargo bench --bench gpu -- compare FOLDER` draws one frame on the CPU and on the adapter instead, writes the pictures
 //! into the folder and says how far they lie apart. `cargo bench --bench gpu -- steps 10000` scores a tiny batch that often
-//! and says what memory it takes.
+//! and says what memory it takes. `cargo bench --bench gpu -- trained HEAD DATA 16` measures 16 frames of a trained head, whose
+//! folder (`point_cloud/iteration_…`) and dataset are named.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -22,10 +23,13 @@ mod compare;
 mod step;
 #[path = "gpu/steps.rs"]
 mod steps;
+#[path = "gpu/trained.rs"]
+mod trained;
 
 use common::scene::{Scene, random_gradients, random_scene};
 use data_utils::formats::npz;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 use surfeltalk::Result;
 use surfeltalk::gpu::kernels::{HOST, Timing};
@@ -51,19 +55,27 @@ fn main() -> Result<()> {
     if let [.., word, folder] = words.as_slice()
         && word == "compare"
     {
-        return compare::compare(std::path::Path::new(folder));
+        return compare::compare(Path::new(folder));
     }
     if let [.., word, steps] = words.as_slice()
         && word == "steps"
     {
         return steps::steps(steps.parse().unwrap_or(10_000));
     }
+    if let [.., word, head, data, frames] = words.as_slice()
+        && word == "trained"
+    {
+        let scene = trained::scene(Path::new(head), Path::new(data), frames.parse().unwrap_or(1))?;
+        return match Gpu::open(Choice::Any)? {
+            Some(gpu) => measure(&gpu, &scene),
+            None => Ok(()),
+        };
+    }
     let numbers: Vec<usize> = words.iter().filter_map(|a| a.parse().ok()).collect();
     let Some(gpu) = Gpu::open(Choice::Any)? else {
         println!("no adapter");
         return Ok(());
     };
-    println!("{}", gpu.name());
     let cases: Vec<[usize; 3]> = match (numbers.as_slice(), gpu.is_software()) {
         (&[surfels, side, frames], _) => vec![[surfels, side, frames]],
         (_, true) => vec![[5000, 128, 1], [5000, 128, 4]],
@@ -72,7 +84,8 @@ fn main() -> Result<()> {
         }
     };
     for [surfels, side, frames] in cases {
-        measure(&gpu, surfels, side as u32, frames)?;
+        let scene = scene_of_file(side as u32, frames)?.unwrap_or_else(|| head(surfels, side as u32, frames));
+        measure(&gpu, &with_copies(scene))?;
     }
     Ok(())
 }
@@ -95,7 +108,7 @@ fn head(surfels: usize, side: u32, frames: usize) -> Scene<f32> {
 /// The scene of a file from its first camera; `None` where none is named.
 fn scene_of_file(side: u32, frames: usize) -> Result<Option<Scene<f32>>> {
     let Some(path) = std::env::var_os("SURFELTALK_BENCH_SCENE") else { return Ok(None) };
-    let arrays = npz::read(std::path::Path::new(&path))?;
+    let arrays = npz::read(Path::new(&path))?;
     let array = |name: &str| {
         let found = arrays.get(name).map(|a| a.data.clone());
         found.ok_or_else(|| surfeltalk::Error::Internal(format!("the scene has no array {name}")))
@@ -137,13 +150,14 @@ fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn measure(gpu: &Gpu, surfels: usize, side: u32, frames: usize) -> Result<()> {
-    let scene = scene_of_file(side, frames)?.unwrap_or_else(|| head(surfels, side, frames));
-    let scene = with_copies(scene);
+fn measure(gpu: &Gpu, scene: &Scene<f32>) -> Result<()> {
     let (batch, cameras, settings) = (scene.batch(), &scene.cameras, &scene.settings);
+    let frames = cameras.len();
     let runs = if gpu.is_software() { 3 } else { WARM_UP + RUNS };
     let warm_up = if gpu.is_software() { 1 } else { WARM_UP };
-    println!("\n{} surfels, {side} × {side}, {frames} frames; milliseconds a frame", scene.surfels);
+    let size = cameras.first().map_or([0, 0], |c| [c.width, c.height]);
+    println!("\n{}: {} surfels, {} × {}", gpu.name(), scene.surfels, size[0], size[1]);
+    println!("  {frames} frames; milliseconds a frame");
     let line = |name: &str, value: f64| println!("  {name:34} {:9.4}", value / frames as f64);
 
     let plain = GpuRasterizer::new(gpu.clone());
@@ -220,7 +234,7 @@ fn measure(gpu: &Gpu, surfels: usize, side: u32, frames: usize) -> Result<()> {
     let [forward, backward] = walls.map(median);
     line("forward with copies, wall", forward);
     line("backward with copies, wall", backward);
-    step::measure(gpu, &scene, runs, warm_up)?;
+    step::measure(gpu, scene, runs, warm_up)?;
     println!("  {:34} {:9.1} %", "covered", 100.0 * covered);
     Ok(())
 }
