@@ -5,6 +5,8 @@
 
 // Whether attention is drawn and scored.
 override ATTENTION: bool = true;
+// Whether distortion is.
+override DISTORTION: bool = true;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> goals: array<Goal>;
@@ -14,22 +16,23 @@ override ATTENTION: bool = true;
 @group(0) @binding(4) var<storage, read> images: array<f32>;
 // Gradients, laid out as the images.
 @group(0) @binding(5) var<storage, read_write> upstream: array<f32>;
-// [frames, workgroups of a frame, SUMS]: Σ|Δ| of the picture, of the lips, of the eyes, the cross-entropy, audio, expression.
+// [frames, workgroups of a frame, SUMS]: Σ|Δ| of the picture, of the lips, of the eyes, the cross-entropy, audio, expression,
+// distortion.
 @group(0) @binding(6) var<storage, read_write> sums: array<f32>;
 
-const SUMS: u32 = 6u;
+const SUMS: u32 = 7u;
 // Alpha is kept this far off 0 and 1, where the logarithm would blow up.
 const EDGE: f32 = 1e-3;
 
-var<workgroup> shares: array<array<f32, 6>, 256>;
+var<workgroup> shares: array<array<f32, 7>, 256>;
 
 fn within(row: u32, column: u32, row0: u32, row1: u32, col0: u32, col1: u32) -> bool {
     return row >= row0 && row < row1 && column >= col0 && column < col1;
 }
 
 // Scores pixel `at` of a frame.
-fn score_pixel(frame: u32, at: u32) -> array<f32, 6> {
-    var own: array<f32, 6>;
+fn score_pixel(frame: u32, at: u32) -> array<f32, 7> {
+    var own: array<f32, 7>;
     let plane = params.width * params.height;
     let goal = goals[frame];
     let to_target = TARGET_PLANES * frame * plane + at;
@@ -67,6 +70,11 @@ fn score_pixel(frame: u32, at: u32) -> array<f32, 6> {
         upstream[to + 2u * plane] = 0.0;
         upstream[to + 3u * plane] = -deaf * goal.audio;
     }
+    if DISTORTION {
+        let to = params.at_distortion + frame * plane + at;
+        own[6] = images[to];
+        upstream[to] = goal.distortion;
+    }
     return own;
 }
 
@@ -81,7 +89,7 @@ fn score(
     let group = flat_workgroup(workgroup, workgroups);
     if group >= groups * params.frames { return; }
     let at = (group % groups) * 256u + thread;
-    var own: array<f32, 6>;
+    var own: array<f32, 7>;
     if at < plane { own = score_pixel(group / groups, at); }
     shares[thread] = own;
     for (var step = 128u; step > 0u; step = step >> 1u) {

@@ -5,7 +5,7 @@ mod common;
 
 use common::compare::gradient_difference;
 use common::goals::random_targets;
-use common::scene::Scene;
+use common::scene::{ALL, Scene};
 use common::twins::{gpu, gradients, open, scene, seen_from, with_copies};
 use surfeltalk::gpu::context::Restrictions;
 use surfeltalk::raster::cpu::CpuRasterizer;
@@ -19,8 +19,8 @@ const WEIGHTS: Weights = Weights {
     lips: 0.4,
     eyes: 0.3,
     mask: 0.1,
-    normal: 0.0,
-    distortion: 0.0,
+    normal: 0.3,
+    distortion: 0.2,
     attention_audio: 0.5,
     attention_expression: 0.7,
 };
@@ -39,9 +39,7 @@ fn on_the_device(
     weights: &Weights,
 ) -> Outcome {
     let scorer = rasterizer.scorer().expect("the GPU scores");
-    let known = weights.for_scorer().expect("it knows these weights");
-    let both = (weights, &known);
-    let (loss, scored) = score(scorer, &scene.batch(), &scene.cameras, &scene.settings, targets, both)
+    let (loss, scored) = score(scorer, &scene.batch(), &scene.cameras, &scene.settings, targets, weights)
         .expect("a scored batch");
     (loss.terms, loss.errors, scored)
 }
@@ -61,7 +59,7 @@ fn one_after_another(scene: &Scene<f32>, targets: &[Target], weights: &Weights) 
     (loss.terms, loss.errors, Scored { scores: Vec::new(), gradients, radii: drawn.radii })
 }
 
-fn terms(t: &LossTerms) -> [(&'static str, f32); 8] {
+fn terms(t: &LossTerms) -> [(&'static str, f32); 10] {
     [
         ("total", t.total),
         ("l1", t.l1),
@@ -71,6 +69,8 @@ fn terms(t: &LossTerms) -> [(&'static str, f32); 8] {
         ("mask", t.mask),
         ("audio", t.attention_audio),
         ("expression", t.attention_expression),
+        ("normal", t.normal),
+        ("distortion", t.distortion),
     ]
 }
 
@@ -135,9 +135,10 @@ fn what_has_no_weight_does_not_count() {
         lips: 0.0,
         eyes: 0.0,
         mask: 0.0,
+        normal: 0.0,
+        distortion: 0.0,
         attention_audio: 0.0,
         attention_expression: 0.0,
-        ..WEIGHTS
     };
     assert_scored(&gpu(), &scene, &none);
     assert_scored(&gpu(), &scene, &Weights { dssim: 1.0, ..none });
@@ -146,8 +147,8 @@ fn what_has_no_weight_does_not_count() {
     assert_scored(&gpu(), &scene, &Weights { mask: 2.0, ..none });
     assert_scored(&gpu(), &scene, &Weights { attention_audio: 2.0, ..none });
     assert_scored(&gpu(), &scene, &Weights { attention_expression: 2.0, ..none });
-    assert!(Weights { normal: 1.0, ..none }.for_scorer().is_none());
-    assert!(Weights { distortion: 1.0, ..none }.for_scorer().is_none());
+    assert_scored(&gpu(), &scene, &Weights { normal: 2.0, ..none });
+    assert_scored(&gpu(), &scene, &Weights { distortion: 2.0, ..none });
 }
 
 #[test]
@@ -225,6 +226,8 @@ fn the_comparison_can_fail() {
         Weights { lips: 0.45, ..WEIGHTS },
         Weights { eyes: 0.35, ..WEIGHTS },
         Weights { mask: 0.12, ..WEIGHTS },
+        Weights { normal: 0.35, ..WEIGHTS },
+        Weights { distortion: 0.3, ..WEIGHTS },
         Weights { attention_audio: 0.55, ..WEIGHTS },
         Weights { attention_expression: 0.75, ..WEIGHTS },
     ] {
@@ -238,7 +241,7 @@ fn goals_that_do_not_fit_the_frames_are_refused() {
     let targets = targets(&scene);
     let rasterizer = gpu();
     let scorer = rasterizer.scorer().expect("the GPU scores");
-    let known = WEIGHTS.for_scorer().expect("it knows these weights");
+    let known = WEIGHTS.for_scorer();
     let refused = |goals: &[Goal<'_>]| {
         let outcome = scorer.score(&scene.batch(), &scene.cameras, [0.0; 7], goals, &known);
         assert_eq!(outcome.expect_err("a refusal").exit_code(), 1);
@@ -249,6 +252,6 @@ fn goals_that_do_not_fit_the_frames_are_refused() {
     refused(&[good[0], Goal { trust: &[], ..good[0] }]);
     refused(&[Goal { room: &[Room { at: 32 * 32, color: [0.0; 3] }], ..good[0] }, good[1]]);
     assert!(CpuRasterizer::<f32>::new().scorer().is_none());
-    let outputs = Outputs { attention: true, ..Outputs::default() };
+    let outputs = Outputs { median: false, ..ALL };
     assert_eq!(WEIGHTS.outputs(), outputs, "what is scored is what is drawn");
 }

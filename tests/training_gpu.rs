@@ -13,7 +13,7 @@ use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
 use surfeltalk::train::{Session, SessionOptions, Stage, StepReport, Trainer, Watcher};
 
-/// Normals and distortion, which are scored on the host, only count in some of the steps.
+/// Normals and distortion only count in some of the steps.
 const MIXED: &str = "surface_from = 8\ncoarse_iterations = 12\nfine_iterations = 8";
 
 fn run(
@@ -26,7 +26,7 @@ fn run(
 }
 
 #[test]
-fn steps_are_those_of_the_cpu_and_mostly_taken_on_the_device() {
+fn steps_are_those_of_the_cpu_and_taken_on_the_device() {
     let dir = tempfile::tempdir().expect("a folder");
     let dataset = talker_data(dir.path());
     let steps = |rasterizer: &dyn Rasterizer| -> Vec<StepReport> {
@@ -43,10 +43,9 @@ fn steps_are_those_of_the_cpu_and_mostly_taken_on_the_device() {
     }
     let on_device = |s: &StepReport| !s.times.scored.is_zero();
     let on_host = |s: &StepReport| !s.times.loss.is_zero();
-    assert!(found.iter().all(|s| on_device(s) != on_host(s)));
-    assert!(found[..7].iter().all(on_device) && found[12..].iter().all(on_device));
-    assert!(found[7..12].iter().all(on_host));
-    assert!(expected.iter().all(on_host));
+    assert!(found.iter().all(|s| on_device(s) && !on_host(s)));
+    assert!(expected.iter().all(|s| on_host(s) && !on_device(s)));
+    assert!(found[9].terms.normal > 0.0 && found[9].terms.distortion > 0.0);
 }
 
 /// Gives the device up after a number of steps.
@@ -73,7 +72,7 @@ fn a_run_whose_device_goes_away_is_saved_and_resumed_bit_for_bit() {
     let to_the_end = &mut StopAfter(u64::MAX);
     let at = run(&dataset, &gpu(), options(whole.path(), false), to_the_end).expect("trained");
     assert_eq!(at, (Stage::Fine, 8));
-    // Once scored on the device, once on the host, once in the fine stage.
+    // Before and after normals count, and in the fine stage.
     for last in [3, 9, 15] {
         let cut = tempfile::tempdir().expect("a folder");
         let doomed = open(Restrictions::default());

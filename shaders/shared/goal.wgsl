@@ -8,6 +8,9 @@ struct Goal {
     mask: f32,
     audio: f32,
     expression: f32,
+    // And normal consistency, distortion.
+    normal: f32,
+    distortion: f32,
     // Per number of a crop, and the crop's first row, row after the last, first column, column after the last.
     lips: f32,
     lips_row0: u32,
@@ -19,7 +22,6 @@ struct Goal {
     eyes_row1: u32,
     eyes_col0: u32,
     eyes_col1: u32,
-    padding: u32,
 }
 
 // Planes of a frame's target: red, green, blue, mask, trust in the mask. [frames, TARGET_PLANES, rows, columns]

@@ -6,7 +6,7 @@
 use crate::{Error, Result};
 
 /// Stages, by the name of their file and of their entry point.
-pub const STAGES: [&str; 13] = [
+pub const STAGES: [&str; 15] = [
     "project",
     "prefix_sum",
     "emit_pairs",
@@ -20,6 +20,8 @@ pub const STAGES: [&str; 13] = [
     "ssim",
     "ssim_backward",
     "room_backward",
+    "relief",
+    "relief_backward",
 ];
 
 /// How sums over the pixels of a tile are taken.
@@ -37,7 +39,7 @@ macro_rules! file {
     };
 }
 
-const FILES: [(&str, &str); 37] = [
+const FILES: [(&str, &str); 40] = [
     file!("project"),
     file!("prefix_sum"),
     file!("emit_pairs"),
@@ -51,6 +53,8 @@ const FILES: [(&str, &str); 37] = [
     file!("ssim"),
     file!("ssim_backward"),
     file!("room_backward"),
+    file!("relief"),
+    file!("relief_backward"),
     file!("shared/constants"),
     file!("shared/params"),
     file!("shared/surfels"),
@@ -73,6 +77,7 @@ const FILES: [(&str, &str); 37] = [
     file!("shared/goal"),
     file!("shared/behind"),
     file!("shared/window"),
+    file!("shared/relief"),
     file!("shared/slot"),
     file!("shared/reduce_subgroups"),
 ];

@@ -3,7 +3,7 @@
 //! What is scored, and how it is weighed, is [`crate::train`]'s choice; here are only the plain types. A backend that
 //! scores leaves the images where it draws them: the surfels go there, sums and gradients come back.
 
-use super::{SurfelBatch, SurfelGradients};
+use super::{Outputs, SurfelBatch, SurfelGradients};
 use crate::{Camera, Error, Result};
 
 /// What stands behind the head in a pixel.
@@ -59,7 +59,7 @@ pub struct Goal<'a> {
 }
 
 /// How much each term counts. The loss is the mean over the frames of
-/// `(1 − dssim)·L1 + dssim·(1 − SSIM) + lips·L1 + eyes·L1 + mask·CE + audio·… + expression·…`.
+/// `(1 − dssim)·L1 + dssim·(1 − SSIM) + lips·L1 + eyes·L1 + mask·CE + …`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ScoreWeights {
     /// 1 − SSIM; L1 gets the rest.
@@ -74,12 +74,22 @@ pub struct ScoreWeights {
     pub audio: f32,
     /// Expression attention where it may not be.
     pub expression: f32,
+    /// Normal consistency (2DGS, Huang et al. 2024, eq. 14).
+    pub normal: f32,
+    /// Distortion (2DGS, eq. 13).
+    pub distortion: f32,
 }
 
 impl ScoreWeights {
-    /// Whether attention is drawn and scored.
-    pub fn attention(&self) -> bool {
-        self.audio > 0.0 || self.expression > 0.0
+    /// The images that the terms need.
+    pub fn outputs(&self) -> Outputs {
+        Outputs {
+            attention: self.audio > 0.0 || self.expression > 0.0,
+            depth: self.normal > 0.0,
+            median: false,
+            normal: self.normal > 0.0,
+            distortion: self.distortion > 0.0,
+        }
     }
 }
 
@@ -100,6 +110,10 @@ pub struct Score {
     pub audio: f32,
     /// Expression attention outside the face, over all pixels.
     pub expression: f32,
+    /// Mean of alpha − N·n, n the unit normal of the depth map.
+    pub normal: f32,
+    /// Mean distortion.
+    pub distortion: f32,
 }
 
 /// What a scored batch gives back.

@@ -54,12 +54,10 @@ impl Trainer<'_> {
         let batch = activated.batch();
         // The patches' network runs on the host, so their pictures have to be there.
         let patches = view.perceptual && self.perceptual.is_some();
-        let known = view.weights.for_scorer().filter(|_| !patches);
-        let (loss, perceptual, mut gradients, radii) = match (self.rasterizer.scorer(), known) {
-            (Some(scorer), Some(known)) => {
-                let weights = (&view.weights, &known);
+        let (loss, perceptual, mut gradients, radii) = match self.rasterizer.scorer() {
+            Some(scorer) if !patches => {
                 let (loss, scored) =
-                    scored::score(scorer, &batch, &view.cameras, &settings, &view.targets, weights)?;
+                    scored::score(scorer, &batch, &view.cameras, &settings, &view.targets, &view.weights)?;
                 clock.lap(|t| &mut t.scored);
                 (loss, 0.0, scored.gradients, scored.radii)
             }

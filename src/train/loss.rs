@@ -86,13 +86,7 @@ impl Weights {
 
     /// The images the terms need.
     pub fn outputs(&self) -> crate::raster::Outputs {
-        crate::raster::Outputs {
-            attention: self.attention_audio > 0.0 || self.attention_expression > 0.0,
-            depth: self.normal > 0.0,
-            median: false,
-            normal: self.normal > 0.0,
-            distortion: self.distortion > 0.0,
-        }
+        self.for_scorer().outputs()
     }
 }
 

@@ -8,19 +8,20 @@ use crate::{Camera, Result};
 use data_utils::dataset::Rect;
 
 impl Weights {
-    /// These weights for a scorer; nothing where they count something it does not know.
-    pub fn for_scorer(&self) -> Option<ScoreWeights> {
+    /// These weights for a scorer.
+    pub fn for_scorer(&self) -> ScoreWeights {
         let Weights { dssim, lips, eyes, mask, normal, distortion, attention_audio, attention_expression } =
             *self;
-        let known = normal == 0.0 && distortion == 0.0;
-        known.then_some(ScoreWeights {
+        ScoreWeights {
             dssim,
             lips,
             eyes,
             mask,
             audio: attention_audio,
             expression: attention_expression,
-        })
+            normal,
+            distortion,
+        }
     }
 }
 
@@ -51,10 +52,10 @@ pub fn score(
     cameras: &[Camera],
     settings: &RasterSettings,
     targets: &[Target],
-    (weights, known): (&Weights, &ScoreWeights),
+    weights: &Weights,
 ) -> Result<(Loss, Scored)> {
     let goals: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
-    let scored = scorer.score(batch, cameras, settings.background, &goals, known)?;
+    let scored = scorer.score(batch, cameras, settings.background, &goals, &weights.for_scorer())?;
     let frames: Vec<LossTerms> = scored
         .scores
         .iter()
@@ -66,7 +67,9 @@ pub fn score(
             mask: s.mask,
             attention_audio: s.audio,
             attention_expression: s.expression,
-            ..LossTerms::default()
+            normal: s.normal,
+            distortion: s.distortion,
+            total: 0.0,
         })
         .collect();
     let (terms, errors) = batch_terms(&frames, weights);

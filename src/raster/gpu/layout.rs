@@ -109,6 +109,8 @@ words! {
         mask: f32,
         audio: f32,
         expression: f32,
+        normal: f32,
+        distortion: f32,
         lips: f32,
         lips_row0: u32,
         lips_row1: u32,
@@ -119,7 +121,6 @@ words! {
         eyes_row1: u32,
         eyes_col0: u32,
         eyes_col1: u32,
-        padding: u32,
     }
 }
 

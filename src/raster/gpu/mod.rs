@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! forward:  project → prefix_sum → emit_pairs → sort_tiles → blend
-//! scored:   show_room → score → ssim → ssim_backward → room_backward
+//! scored:   show_room → score → ssim → ssim_backward → room_backward → relief → relief_backward
 //! backward: blend_backward → sum_pairs → project_backward
 //! ```
 //!

@@ -20,7 +20,7 @@ use std::time::Instant;
 
 /// Pixels that a workgroup of stage `score` sums up, and sums it leaves.
 const PIXELS: u64 = 256;
-const SUMS: usize = 6;
+const SUMS: usize = 7;
 
 impl Scorer for GpuRasterizer {
     fn score(
@@ -31,7 +31,7 @@ impl Scorer for GpuRasterizer {
         goals: &[Goal<'_>],
         weights: &ScoreWeights,
     ) -> Result<Scored> {
-        let outputs = Outputs { attention: weights.attention(), ..Outputs::default() };
+        let outputs = weights.outputs();
         let settings = RasterSettings { background, outputs };
         let (_, size) = checks::check(batch, cameras, &settings)?;
         check_goals(goals, cameras.len(), size)?;
@@ -91,6 +91,8 @@ impl Scale {
             mask: share * weights.mask * pixels,
             audio: share * weights.audio * pixels,
             expression: share * weights.expression * pixels,
+            normal: share * weights.normal * pixels,
+            distortion: share * weights.distortion * pixels,
             lips: share * weights.lips * lips,
             lips_row0: lips_at.rows[0] as u32,
             lips_row1: lips_at.rows[1] as u32,
@@ -101,23 +103,24 @@ impl Scale {
             eyes_row1: eyes_at.rows[1] as u32,
             eyes_col0: eyes_at.columns[0] as u32,
             eyes_col1: eyes_at.columns[1] as u32,
-            padding: 0,
         };
         Scale { words, inside, pixels, lips, eyes }
     }
 
-    /// Terms from the sums of stage `score` and that of the similarities.
-    fn score(&self, weights: &ScoreWeights, (sums, similarity): &([f64; SUMS], f64)) -> Score {
-        let mean = |k: usize, each: f32| (sums[k] * f64::from(each)) as f32;
+    /// Terms from the sums of the stages.
+    fn score(&self, weights: &ScoreWeights, sums: &FrameSums) -> Score {
+        let mean = |k: usize, each: f32| (sums.pixels[k] * f64::from(each)) as f32;
         let counts = |weight: f32, value: f32| if weight > 0.0 { value } else { 0.0 };
         Score {
             l1: mean(0, self.inside),
-            dssim: counts(weights.dssim, (1.0 - similarity * f64::from(self.pixels) / 3.0) as f32),
+            dssim: counts(weights.dssim, (1.0 - sums.similarity * f64::from(self.pixels) / 3.0) as f32),
             lips: mean(1, self.lips),
             eyes: mean(2, self.eyes),
             mask: counts(weights.mask, mean(3, self.pixels)),
             audio: mean(4, self.pixels),
             expression: mean(5, self.pixels),
+            normal: (sums.relief * f64::from(self.pixels)) as f32,
+            distortion: mean(6, self.pixels),
         }
     }
 }
@@ -140,7 +143,7 @@ impl Wanted {
         let words: Vec<u32> = scales.iter().flat_map(|s| s.words.words()).collect();
         let targets: Vec<&[f32]> = goals.iter().flat_map(|g| [g.color, g.mask, g.trust]).collect();
         let marks: Vec<Vec<u8>> =
-            if weights.attention() { goals.par_iter().map(marks).collect() } else { Vec::new() };
+            if weights.outputs().attention { goals.par_iter().map(marks).collect() } else { Vec::new() };
         let marks: Vec<&[u8]> = marks.iter().map(Vec::as_slice).collect();
         let rooms: Vec<Vec<u32>> = goals.par_iter().enumerate().map(|(f, g)| rooms(f, g)).collect();
         let room_count = rooms.iter().map(|r| r.len() / 4).sum::<usize>() as u32;
@@ -184,21 +187,31 @@ fn rooms(frame: usize, goal: &Goal<'_>) -> Vec<u32> {
 struct Sums {
     pixels: Vec<f32>,
     similarities: Vec<f32>,
+    relief: Vec<f32>,
+}
+
+/// Those of one frame, added up.
+struct FrameSums {
+    pixels: [f64; SUMS],
+    similarity: f64,
+    relief: f64,
 }
 
 impl Sums {
     /// The sums of each frame, added in the order of their workgroups.
-    fn by_frame(&self, frames: usize) -> Vec<([f64; SUMS], f64)> {
-        let part = |values: &'_ [f32], frame: usize| {
+    fn by_frame(&self, frames: usize) -> Vec<FrameSums> {
+        let part = |values: &[f32], frame: usize| {
             let each = values.len() / frames.max(1);
             values.iter().skip(frame * each).take(each).map(|v| f64::from(*v)).collect::<Vec<f64>>()
         };
         let of = |frame: usize| {
-            let mut sums = [0.0; SUMS];
+            let mut pixels = [0.0; SUMS];
             for group in part(&self.pixels, frame).chunks(SUMS) {
-                sums.iter_mut().zip(group).for_each(|(s, v)| *s += v);
+                pixels.iter_mut().zip(group).for_each(|(s, v)| *s += v);
             }
-            (sums, part(&self.similarities, frame).iter().sum())
+            let [similarity, relief] =
+                [&self.similarities, &self.relief].map(|values| part(values, frame).iter().sum());
+            FrameSums { pixels, similarity, relief }
         };
         (0..frames).map(of).collect()
     }
@@ -225,6 +238,7 @@ fn attempt(
         (&*drawn.work, WORK_BYTES),
         (&*recorded.pixels, 4 * recorded.counts[0]),
         (&*recorded.similarities, 4 * recorded.counts[1]),
+        (&*recorded.relief, 4 * recorded.counts[2]),
         (&*drawn.radii, 4 * inputs.instances()),
         surfels,
         colors,
@@ -236,8 +250,9 @@ fn attempt(
         _ if !work.fits(room) => {}
         1 => append(&mut sums.pixels, data),
         2 => append(&mut sums.similarities, data),
-        3 => append(radii, data),
-        _ => gathered.take(i - 4, data),
+        3 => append(&mut sums.relief, data),
+        4 => append(radii, data),
+        _ => gathered.take(i - 5, data),
     })?;
     rasterizer.note_times(times);
     Ok((work, sums))
@@ -248,10 +263,11 @@ struct Recorded {
     upstream: Upstream,
     pixels: Loan,
     similarities: Loan,
-    /// Numbers in the two.
-    counts: [u64; 2],
+    relief: Loan,
+    /// Numbers in the three.
+    counts: [u64; 3],
     /// Needed until the stages have run.
-    _scratch: [Loan; 2],
+    _scratch: [Loan; 3],
 }
 
 /// Records the stages that score images which are drawn.
@@ -273,6 +289,9 @@ fn record(
     let sums = gpu.storage(4 * SUMS as u64 * groups);
     let similarities = gpu.storage(4 * patches);
     let partials = gpu.storage(if wanted.similarity { 4 * 9 * pixels } else { 0 });
+    let relief_groups = if outputs.normal { groups } else { 0 };
+    let relief = gpu.storage(4 * relief_groups);
+    let slopes = gpu.storage(if outputs.normal { 4 * 6 * pixels } else { 0 });
     let per_room = u64::from(wanted.room_count).div_ceil(256);
     let any = Reduce::Threads;
 
@@ -281,7 +300,7 @@ fn record(
     recorder.stage(
         "score",
         any,
-        vec![("ATTENTION", outputs.attention.into())],
+        vec![("ATTENTION", outputs.attention.into()), ("DISTORTION", outputs.distortion.into())],
         &[
             (0, &constants),
             (1, &wanted.goals),
@@ -324,11 +343,26 @@ fn record(
     )?;
     let buffers: [(u32, &wgpu::Buffer); 3] = [(0, &constants), (1, &wanted.rooms), (2, &upstream)];
     recorder.stage("room_backward", any, vec![], &buffers, per_room)?;
+    let buffers: [(u32, &wgpu::Buffer); 7] = [
+        (0, &constants),
+        (1, &wanted.goals),
+        (2, &inputs.cameras),
+        (3, images),
+        (4, &upstream),
+        (5, &slopes),
+        (6, &relief),
+    ];
+    recorder.stage("relief", any, vec![], &buffers, relief_groups)?;
+    let buffers: [(u32, &wgpu::Buffer); 5] =
+        [(0, &constants), (1, &inputs.cameras), (2, images), (3, &slopes), (4, &upstream)];
+    let per_pixel = if outputs.normal { pixels.div_ceil(PIXELS) } else { 0 };
+    recorder.stage("relief_backward", any, vec![], &buffers, per_pixel)?;
     Ok(Recorded {
         upstream: Upstream { buffer: upstream, images: layout },
         pixels: sums,
         similarities,
-        counts: [SUMS as u64 * groups, patches],
-        _scratch: [constants, partials],
+        relief,
+        counts: [SUMS as u64 * groups, patches, relief_groups],
+        _scratch: [constants, partials, slopes],
     })
 }

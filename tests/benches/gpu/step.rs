@@ -36,17 +36,15 @@ pub(super) fn measure(gpu: &Gpu, scene: &Scene<f32>, runs: usize, warm_up: usize
     let line = |name: &str, value: f64| println!("  {name:34} {:9.4}", value / frames);
     println!("  -- a step's pictures, wall");
 
-    let known = WEIGHTS.for_scorer();
     for timing in [Timing::Stages, Timing::Off] {
         let rasterizer = GpuRasterizer::timed(gpu.clone(), timing);
-        let (Some(scorer), Some(known)) = (rasterizer.scorer(), &known) else { continue };
+        let Some(scorer) = rasterizer.scorer() else { continue };
         let mut walls = Vec::new();
         let mut parts: BTreeMap<&str, (usize, Vec<f64>)> = BTreeMap::new();
         for run in 0..runs {
             let start = Instant::now();
-            let weights = (&WEIGHTS, known);
             let (_, scored) =
-                score(scorer, &scene.batch(), &scene.cameras, &scene.settings, &targets, weights)?;
+                score(scorer, &scene.batch(), &scene.cameras, &scene.settings, &targets, &WEIGHTS)?;
             walls.push(start.elapsed().as_secs_f64() * 1e3);
             rasterizer.recycle_gradients(scored.gradients);
             for (order, (part, time)) in rasterizer.take_times().into_iter().enumerate() {

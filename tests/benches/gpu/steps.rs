@@ -32,7 +32,7 @@ pub(super) fn steps(count: usize) -> Result<()> {
         attention_expression: 0.01,
     };
     let rasterizer = GpuRasterizer::new(gpu.clone());
-    let (Some(scorer), Some(known)) = (rasterizer.scorer(), weights.for_scorer()) else {
+    let Some(scorer) = rasterizer.scorer() else {
         return Err(Error::Internal("the GPU does not score".into()));
     };
     let targets = random_targets(&scene, 30);
@@ -42,8 +42,7 @@ pub(super) fn steps(count: usize) -> Result<()> {
     for step in 1..=count {
         // Every step is a little different, as in training.
         scene.opacities[0] = 0.5 + 0.4 * (step % 100) as f32 / 100.0;
-        let both = (&weights, &known);
-        let (loss, _) = score(scorer, &scene.batch(), &scene.cameras, &scene.settings, &targets, both)?;
+        let (loss, _) = score(scorer, &scene.batch(), &scene.cameras, &scene.settings, &targets, &weights)?;
         if step.is_multiple_of((count / 10).max(1)) {
             let (memory, made) = (resident(), gpu.buffers_made());
             println!(
