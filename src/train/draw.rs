@@ -4,23 +4,37 @@ use super::loss::{Loss, LossTerms, Target, Weights, image_loss};
 use super::scored;
 use super::shown::Shown;
 use super::step::Clock;
+use super::targets::{self, RoomEdge};
 use super::trainer::Trainer;
 use crate::field::Conditions;
 use crate::raster::{ImageGradients, RasterSettings, SurfelBatch, SurfelGradients};
 use crate::surfel::activate::{RawGradients, activate, activate_vjp};
 use crate::{Camera, Result};
+use data_utils::dataset::{Dataset, Part};
 use rayon::prelude::*;
 
 /// What a step looks at.
 pub(super) struct View {
     pub(super) picks: Vec<usize>,
+    /// The same as frames of the dataset.
+    pub(super) indices: Vec<usize>,
     pub(super) background: [f32; 3],
     pub(super) dice: Vec<[f64; 2]>,
-    pub(super) targets: Vec<Target>,
     pub(super) conditions: Vec<Conditions>,
     pub(super) cameras: Vec<Camera>,
     pub(super) weights: Weights,
     pub(super) perceptual: bool,
+}
+
+impl View {
+    /// What the frames should look like.
+    ///
+    /// # Errors
+    /// Those of reading a frame.
+    pub(super) fn targets(&self, dataset: &Dataset, part: Part, room: &RoomEdge) -> Result<Vec<Target>> {
+        let target = |index: &usize| targets::target(dataset, *index, part, self.background, room);
+        self.indices.par_iter().map(target).collect()
+    }
 }
 
 /// What a step's pictures gave.
@@ -42,6 +56,7 @@ impl Trainer<'_> {
     pub(super) fn draw(
         &self,
         view: &View,
+        targets: &[Target],
         degree: usize,
         packed: Option<&[f32]>,
         clock: &mut Clock,
@@ -57,11 +72,11 @@ impl Trainer<'_> {
         let (loss, perceptual, mut gradients, radii) = match self.rasterizer.scorer() {
             Some(scorer) if !patches => {
                 let (loss, scored) =
-                    scored::score(scorer, &batch, &view.cameras, &settings, &view.targets, &view.weights)?;
+                    scored::score(scorer, &batch, &view.cameras, &settings, targets, &view.weights)?;
                 clock.lap(|t| &mut t.scored);
                 (loss, 0.0, scored.gradients, scored.radii)
             }
-            _ => self.draw_on_the_host(view, &batch, &settings, clock)?,
+            _ => self.draw_on_the_host(view, targets, &batch, &settings, clock)?,
         };
         let raw = activate_vjp(&self.head.cloud, deltas.as_ref(), &activated, &gradients)?;
         let screen = std::mem::take(&mut gradients.screen);
@@ -82,25 +97,26 @@ impl Trainer<'_> {
     fn draw_on_the_host(
         &self,
         view: &View,
+        targets: &[Target],
         batch: &SurfelBatch<'_>,
         settings: &RasterSettings,
         clock: &mut Clock,
     ) -> Result<Outcome> {
         let mut rendered = self.rasterizer.forward(batch, &view.cameras, settings)?;
         clock.lap(|t| &mut t.raster_forward);
-        let shown = Shown::of(&rendered, view.background, &view.targets);
-        let mut loss = image_loss(&rendered, &shown, &view.cameras, &view.targets, &view.weights)?;
+        let shown = Shown::of(&rendered, view.background, targets);
+        let mut loss = image_loss(&rendered, &shown, &view.cameras, targets, &view.weights)?;
         let perceptual = match &self.perceptual {
             Some(p) if view.perceptual => {
                 let weight = self.config.lambda_perceptual;
                 let size = [rendered.width, rendered.height];
-                p.add(&shown, size, &view.targets, &view.dice, weight, &mut loss.gradients.color)?
+                p.add(&shown, size, targets, &view.dice, weight, &mut loss.gradients.color)?
             }
             _ => 0.0,
         };
         let ImageGradients { color, alpha, .. } = &mut loss.gradients;
         alpha.resize(rendered.alpha.len(), 0.0);
-        shown.add_alpha_gradient(&view.targets, color, alpha);
+        shown.add_alpha_gradient(targets, color, alpha);
         clock.lap(|t| &mut t.loss);
         let gradients =
             self.rasterizer.backward(batch, &view.cameras, settings, &rendered, &loss.gradients)?;

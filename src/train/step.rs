@@ -23,7 +23,7 @@ impl fmt::Display for Stage {
 /// Where the time of a step went.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StepTimes {
-    /// Reading frames and making targets.
+    /// Reading frames and making targets, as far as the step waits for it.
     pub load: Duration,
     /// The field, forward.
     pub field_forward: Duration,

@@ -187,16 +187,30 @@ impl<'a> Trainer<'a> {
         let mut drawn = None;
         let mut field = None;
         match stage {
-            Stage::Coarse => drawn = Some(self.draw(&view, degree, None, &mut clock)?),
+            Stage::Coarse => {
+                let targets = view.targets(self.dataset, self.config.part, &self.room)?;
+                clock.lap(|t| &mut t.load);
+                drawn = Some(self.draw(&view, &targets, degree, None, &mut clock)?);
+            }
             Stage::Fine => {
-                let gradients = self.head.field_step(&view.conditions, |packed| {
-                    clock.lap(|t| &mut t.field_forward);
-                    let mut found = self.draw(&view, degree, Some(packed), &mut clock)?;
-                    self.head.add_rest_gradient(packed, self.config.lambda_motion, &mut found.raw.deltas);
-                    let deltas = std::mem::take(&mut found.raw.deltas);
-                    found.finite &= deltas.iter().all(|v| v.is_finite());
-                    drawn = Some(found);
-                    Ok(deltas)
+                let (dataset, part, room, view) = (self.dataset, self.config.part, &self.room, &view);
+                let gradients = std::thread::scope(|scope| {
+                    // Frames are read while the field runs.
+                    let targets = scope.spawn(move || view.targets(dataset, part, room));
+                    self.head.field_step(&view.conditions, |packed| {
+                        clock.lap(|t| &mut t.field_forward);
+                        let targets = targets.join();
+                        let targets = targets
+                            .map_err(|_| Error::Internal("the thread that reads frames died".into()))??;
+                        clock.lap(|t| &mut t.load);
+                        let mut found = self.draw(view, &targets, degree, Some(packed), &mut clock)?;
+                        let deltas = &mut found.raw.deltas;
+                        self.head.add_rest_gradient(packed, self.config.lambda_motion, deltas);
+                        let deltas = std::mem::take(deltas);
+                        found.finite &= deltas.par_iter().all(|v| v.is_finite());
+                        drawn = Some(found);
+                        Ok(deltas)
+                    })
                 })?;
                 clock.lap(|t| &mut t.field_backward);
                 field = Some(gradients);
@@ -241,10 +255,6 @@ impl<'a> Trainer<'a> {
             picks.iter().map(|_| self.sampler.unit() < self.config.frame_code_dropout).collect();
         let dice = picks.iter().map(|_| [self.sampler.unit(), self.sampler.unit()]).collect();
         let indices: Vec<usize> = picks.iter().map(|pick| self.frames[*pick]).collect();
-        let targets = indices
-            .par_iter()
-            .map(|index| targets::target(self.dataset, *index, self.config.part, background, &self.room))
-            .collect::<Result<_>>()?;
         let mut conditions = match stage {
             Stage::Coarse => Vec::new(),
             Stage::Fine => {
@@ -261,7 +271,7 @@ impl<'a> Trainer<'a> {
         let perceptual =
             stage == Stage::Fine && from.is_some_and(|k| k.is_multiple_of(self.config.perceptual_every));
         let cameras = indices.iter().map(|index| self.dataset.frames[*index].camera).collect();
-        Ok(View { picks, background, dice, targets, conditions, cameras, weights, perceptual })
+        Ok(View { picks, indices, background, dice, conditions, cameras, weights, perceptual })
     }
 
     /// Takes Adam's steps and controls the density.

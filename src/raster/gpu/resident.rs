@@ -61,7 +61,7 @@ impl<'r> Resident<'r> {
         })
     }
 
-    /// Copies the gradients of the images that [`Resident::backward`] starts from to the device.
+    /// Copies the gradients of the images that a way back starts from to the device.
     ///
     /// # Errors
     /// [`Error::Internal`] when their sizes are not those of the images, [`Error::DeviceLost`] when the device goes away.
