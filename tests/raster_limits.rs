@@ -210,6 +210,24 @@ fn in_the_steady_state_no_buffer_is_made() {
 }
 
 #[test]
+fn a_cloud_that_grows_leaves_no_buffers_of_its_old_sizes_behind() {
+    let gpu = open(Restrictions::default());
+    let rasterizer = GpuRasterizer::new(gpu.clone());
+    let draw = |surfels: usize| {
+        let scene = scene(23, surfels, 20, 20);
+        rasterizer.forward(&scene.batch(), &scene.cameras, &scene.settings).expect("the GPU draws");
+    };
+    draw(20_000);
+    let large = gpu.idle_bytes();
+    assert!(large > 20_000 * 200);
+    // Long after, with the last of these the first that needs a buffer of a new size.
+    (0..400).for_each(|_| draw(10));
+    assert!(gpu.idle_bytes() >= large, "nothing is given back while nothing is made");
+    draw(5_000);
+    assert!(gpu.idle_bytes() < large / 2, "{} of {large} bytes", gpu.idle_bytes());
+}
+
+#[test]
 fn a_lost_device_is_an_error_and_not_a_crash() {
     let doomed = open(Restrictions::default());
     let rasterizer = GpuRasterizer::new(doomed.clone());

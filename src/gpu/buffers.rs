@@ -5,7 +5,6 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,14 +33,34 @@ impl Use {
     }
 }
 
-type Shelf = BTreeMap<(Use, u64), Vec<wgpu::Buffer>>;
+/// Loans after which a buffer that nobody asked for is given back to the device, once another one has to be made: about
+/// a hundred steps. A cloud that grows would otherwise leave buffers of all its sizes behind.
+const KEPT_FOR: u64 = 4096;
+
+/// Buffers that nobody uses now, by use and size, each with the number of loans when it came back.
+#[derive(Debug, Default)]
+struct Shelf {
+    buffers: BTreeMap<(Use, u64), Vec<(wgpu::Buffer, u64)>>,
+    loans: u64,
+    made: u64,
+}
+
+impl Shelf {
+    /// Forgets what nobody asked for in a long time.
+    fn tidy(&mut self) {
+        let loans = self.loans;
+        self.buffers.retain(|_, buffers| {
+            buffers.retain(|(_, since)| since + KEPT_FOR > loans);
+            !buffers.is_empty()
+        });
+    }
+}
 
 /// Buffers by use and size that nobody uses now. In the steady state no buffer is made.
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
     device: wgpu::Device,
     shelf: Arc<Mutex<Shelf>>,
-    made: Arc<AtomicU64>,
 }
 
 /// A buffer on loan; dropping it puts it back. Its content is whatever its last user left.
@@ -54,35 +73,47 @@ pub(crate) struct Loan {
 
 impl Pool {
     pub(crate) fn new(device: wgpu::Device) -> Self {
-        Pool { device, shelf: Arc::default(), made: Arc::default() }
+        Pool { device, shelf: Arc::default() }
     }
 
     /// A buffer of at least `bytes`.
     pub(crate) fn take(&self, usage: Use, bytes: u64) -> Loan {
         let key = (usage, size_class(bytes));
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = shelf.get_mut(&key).and_then(Vec::pop);
-        let buffer = found.unwrap_or_else(|| {
-            self.made.fetch_add(1, Ordering::Relaxed);
-            self.device.create_buffer(&wgpu::BufferDescriptor {
-                label: None,
-                size: key.1,
-                usage: usage.flags(),
-                mapped_at_creation: false,
-            })
-        });
+        shelf.loans += 1;
+        // The one that came back last: others grow old.
+        let found = shelf.buffers.get_mut(&key).and_then(Vec::pop);
+        let buffer = match found {
+            Some((buffer, _)) => buffer,
+            None => {
+                shelf.made += 1;
+                shelf.tidy();
+                self.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: None,
+                    size: key.1,
+                    usage: usage.flags(),
+                    mapped_at_creation: false,
+                })
+            }
+        };
         drop(shelf);
         Loan { buffer: Some(buffer), key, shelf: self.shelf.clone() }
     }
 
     /// Buffers made so far.
     pub(crate) fn made(&self) -> u64 {
-        self.made.load(Ordering::Relaxed)
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner).made
+    }
+
+    /// Bytes of the buffers that nobody uses.
+    pub(crate) fn idle_bytes(&self) -> u64 {
+        let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        shelf.buffers.iter().map(|((_, bytes), buffers)| bytes * buffers.len() as u64).sum()
     }
 
     /// Forgets buffers that nobody uses.
     pub(crate) fn trim(&self) {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner).buffers.clear();
     }
 }
 
@@ -105,7 +136,8 @@ impl Drop for Loan {
     fn drop(&mut self) {
         if let Some(buffer) = self.buffer.take() {
             let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-            shelf.entry(self.key).or_default().push(buffer);
+            let loans = shelf.loans;
+            shelf.buffers.entry(self.key).or_default().push((buffer, loans));
         }
     }
 }

@@ -162,6 +162,11 @@ impl Gpu {
         self.pool.made()
     }
 
+    /// Bytes of buffers that wait for their next use.
+    pub fn idle_bytes(&self) -> u64 {
+        self.pool.idle_bytes()
+    }
+
     /// What went wrong since the device was made.
     ///
     /// # Errors
