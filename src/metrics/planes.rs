@@ -14,13 +14,13 @@ pub fn part_mask(pixels: &FramePixels, part: Part) -> Vec<f32> {
 
 /// An RGB picture (rows, columns, channels) inside `mask`, `background` outside, as planes 0..1.
 pub fn masked_planes(rgb: &[u8], mask: &[f32], background: [f32; 3]) -> Vec<f32> {
-    let n = mask.len();
-    let mut planes = vec![0.0; 3 * n];
-    for (channel, plane) in planes.chunks_exact_mut(n).enumerate() {
-        for (at, value) in plane.iter_mut().enumerate() {
-            let seen = f32::from(rgb[3 * at + channel]) / 255.0;
-            *value = seen * mask[at] + background[channel] * (1.0 - mask[at]);
-        }
+    let mut planes = Vec::with_capacity(3 * mask.len());
+    let (pixels, _) = rgb.as_chunks::<3>();
+    for (channel, behind) in background.into_iter().enumerate() {
+        let value = |(pixel, mask): (&[u8; 3], &f32)| {
+            f32::from(pixel[channel]) / 255.0 * mask + behind * (1.0 - mask)
+        };
+        planes.extend(pixels.iter().zip(mask).map(value));
     }
     planes
 }

@@ -85,54 +85,54 @@ impl RoomEdge {
         if self.plate.len() != 3 * mask.len() {
             return Vec::new();
         }
-        let wider = |of: &dyn Fn(usize) -> bool| {
-            let seeds = (0..mask.len()).map(|at| f32::from(u8::from(of(at)))).collect();
-            widened(seeds, width, self.margin)
+        // What stands in a pixel: a bit for head, free background and clothes.
+        let kind = |(mask, label): (&f32, &u8)| match (*mask > 0.0, *label == 0) {
+            (true, _) => HEAD,
+            (false, true) => FREE,
+            (false, false) => CLOTHES,
         };
-        let free = |at: usize| mask[at] == 0.0 && pixels.labels[at] == 0;
-        let head = wider(&|at| mask[at] > 0.0);
-        let background = wider(&free);
-        let clothes = wider(&|at| mask[at] == 0.0 && pixels.labels[at] != 0);
+        let kinds: Vec<u8> = mask.iter().zip(&pixels.labels).map(kind).collect();
+        let near = widened(&kinds, width, self.margin);
         let color = |bytes: &[u8], at: usize| std::array::from_fn(|c| f32::from(bytes[3 * at + c]) / 255.0);
-        let behind = |at: usize| match (mask[at] > 0.0, free(at)) {
-            (true, _) if background[at] > 0.0 && clothes[at] == 0.0 => Some(color(&self.plate, at)),
-            (false, true) if head[at] > 0.0 => Some(color(&self.plate, at)),
-            (false, false) if head[at] > 0.0 => Some(color(&pixels.rgb, at)),
-            _ => None,
+        let behind = |at: usize| {
+            let (here, near) = (kinds[at], near[at]);
+            let between = here == HEAD && near & FREE != 0 && near & CLOTHES == 0;
+            match here {
+                _ if between => Some(color(&self.plate, at)),
+                FREE if near & HEAD != 0 => Some(color(&self.plate, at)),
+                CLOTHES if near & HEAD != 0 => Some(color(&pixels.rgb, at)),
+                _ => None,
+            }
         };
         (0..mask.len()).filter_map(|at| Some(Room { at, color: behind(at)? })).collect()
     }
 }
 
-/// A mask that also covers what lies up to `margin` pixels away, rows and columns counted separately.
-fn widened(mut mask: Vec<f32>, width: usize, margin: usize) -> Vec<f32> {
-    if margin == 0 || width == 0 {
-        return mask;
+/// What stands in a pixel, a bit each.
+const HEAD: u8 = 1;
+const FREE: u8 = 2;
+const CLOTHES: u8 = 4;
+
+/// The bits of every pixel and of those up to `margin` columns and up to `margin` rows away.
+fn widened(bits: &[u8], width: usize, margin: usize) -> Vec<u8> {
+    if width == 0 {
+        return Vec::new();
     }
-    let rows = mask.len() / width;
-    let spread = |line: &mut [f32], get: &dyn Fn(usize) -> f32| {
-        let len = line.len();
-        let mut left = 0;
-        for at in 0..len + margin {
-            if at < len && get(at) > 0.0 {
-                left = 2 * margin + 1;
-            }
-            if let Some(to) = at.checked_sub(margin) {
-                line[to] = f32::from(u8::from(left > 0));
-            }
-            left = usize::saturating_sub(left, 1);
+    let gather = |to: &mut [u8], from: &[u8]| to.iter_mut().zip(from).for_each(|(t, f)| *t |= f);
+    let mut along = bits.to_vec();
+    for (to, from) in along.chunks_exact_mut(width).zip(bits.chunks_exact(width)) {
+        for by in 1..=margin.min(width - 1) {
+            gather(&mut to[by..], from);
+            gather(to, &from[by..]);
         }
-    };
-    let mut line = vec![0.0; width.max(rows)];
-    for row in mask.chunks_exact_mut(width) {
-        spread(&mut line[..width], &|at| row[at]);
-        row.copy_from_slice(&line[..width]);
     }
-    for column in 0..width {
-        spread(&mut line[..rows], &|at| mask[at * width + column]);
-        line[..rows].iter().enumerate().for_each(|(row, value)| mask[row * width + column] = *value);
+    let rows: Vec<&[u8]> = along.chunks_exact(width).collect();
+    let mut out = along.clone();
+    for (row, to) in out.chunks_exact_mut(width).enumerate() {
+        let around = row.saturating_sub(margin)..(row + margin + 1).min(rows.len());
+        rows[around].iter().for_each(|from| gather(to, from));
     }
-    mask
+    out
 }
 
 #[cfg(test)]
@@ -142,15 +142,16 @@ mod tests {
     #[test]
     fn a_widened_mask_reaches_exactly_the_margin() {
         let (w, h) = (9usize, 7usize);
-        for margin in 0..4 {
-            let mut mask = vec![0.0; w * h];
-            mask[2 * w + 3] = 1.0;
-            mask[6 * w + 8] = 1.0;
-            let wide = widened(mask, w, margin);
+        for margin in [0, 1, 2, 3, 20] {
+            let mut mask = vec![0; w * h];
+            mask[2 * w + 3] = 1;
+            mask[6 * w + 8] = 4;
+            let wide = widened(&mask, w, margin);
             for (at, value) in wide.iter().enumerate() {
                 let near =
                     |r: usize, c: usize| (at / w).abs_diff(r) <= margin && (at % w).abs_diff(c) <= margin;
-                assert_eq!(*value > 0.0, near(2, 3) || near(6, 8), "margin {margin} pixel {at}");
+                let expected = u8::from(near(2, 3)) + 4 * u8::from(near(6, 8));
+                assert_eq!(*value, expected, "margin {margin} pixel {at}");
             }
         }
     }
