@@ -5,6 +5,7 @@ use super::shown::Shown;
 use crate::Result;
 use crate::metrics::lpips::Lpips;
 use candle_core::Device;
+use rayon::prelude::*;
 use std::path::Path;
 
 /// Smallest patch the networks take, pixels.
@@ -42,8 +43,8 @@ impl Perceptual {
     ) -> Result<f32> {
         let side = self.side.min(w).min(h);
         let (n, share) = (w * h, 1.0 / targets.len() as f32);
-        let mut total = 0.0;
-        for (frame, (target, dice)) in targets.iter().zip(dice).enumerate() {
+        // Convolutions of a patch are too small for many threads, so each patch takes one of its own.
+        let patches = targets.par_iter().zip(dice).enumerate().map(|(frame, (target, dice))| {
             let [row, col] = corner(target, *dice, [h, w], side);
             let cut = |planes: &[f32]| -> Vec<f32> {
                 (0..3 * side * side)
@@ -51,10 +52,13 @@ impl Perceptual {
                     .collect()
             };
             let drawn = cut(&shown.color[frame * 3 * n..][..3 * n]);
-            let (value, slope) =
-                self.lpips.distance_and_gradient(&drawn, &cut(&target.color), [side, side])?;
+            let found = self.lpips.distance_and_gradient(&drawn, &cut(&target.color), [side, side])?;
+            Ok(([row, col], found))
+        });
+        let mut total = 0.0;
+        let patches = patches.collect::<Result<Vec<_>>>()?;
+        for (([row, col], (value, slope)), out) in patches.into_iter().zip(gradient.chunks_exact_mut(3 * n)) {
             total += value as f32 * share;
-            let out = &mut gradient[frame * 3 * n..][..3 * n];
             for (i, g) in slope.iter().enumerate() {
                 out[i / (side * side) * n + (row + i / side % side) * w + col + i % side] +=
                     weight * share * g;
