@@ -119,7 +119,7 @@ fn jitter_of_the_reference_poses_is_what_their_notes_say() {
         let head = Head { mesh: &mesh, reference, still: &still, hair: None };
         let start = Instant::now();
         let found = jitter(&pictures, &head, &lens, &seen, &poses).expect("a number");
-        println!("{name}, reference poses: {found:?}, {:.1} s", start.elapsed().as_secs_f64());
+        println!("{name}, reference poses: {:?}, {:.1} s", found.jitter, start.elapsed().as_secs_f64());
     }
 }
 
@@ -152,7 +152,7 @@ fn heads_of_real_clips_are_steadied() {
                 );
                 println!(
                     "  patches {:?}\n  before {:?}\n  after {:?}",
-                    done.patches, done.before, done.after
+                    done.patches, done.before.jitter, done.after.jitter
                 );
             }
         }

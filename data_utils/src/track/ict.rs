@@ -176,6 +176,7 @@ mod tests {
         write(folder.path(), 4.0);
         let message = FaceModel::ict(folder.path()).expect_err("a corner beyond the mesh").to_string();
         assert!(message.contains(ANCHORS) && message.contains("4 vertices"), "{message}");
+        write(folder.path(), 3.0);
         archive(&folder.path().join(FACE), &[("mean", &[4, 3], vec![0.0; 12])]);
         let message = FaceModel::ict(folder.path()).expect_err("no modes").to_string();
         assert!(message.contains("`exp`") || message.contains("`id`"), "{message}");
