@@ -1,9 +1,9 @@
 //! What a face can look like, as far as its 468 landmarks tell: a mean, how people differ (identity), how one
 //! person's face moves (expression), and how much of the skull's motion each landmark shows.
 //!
-//! Three sources give the same plain type: MediaPipe's canonical face ([`FaceModel::canonical`], which needs no
-//! file beyond the landmark networks), ICT-FaceKit ([`super::ict`]) and BFM-2009 ([`super::bfm`]). Lengths in
-//! metres; x to the right of the image, y up, z out of the face.
+//! Two sources give the same plain type: MediaPipe's canonical face ([`FaceModel::canonical`], which needs no file
+//! beyond the landmark networks) and ICT-FaceKit ([`super::ict`]). Lengths in metres; x to the right of the image,
+//! y up, z out of the face.
 
 use super::gaussian_process::{Kernel, modes, without_similarity};
 use super::math::{V3, add, scale};

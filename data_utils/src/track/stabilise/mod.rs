@@ -7,6 +7,7 @@
 //! [`Jitter`].
 
 mod bundle;
+mod frozen;
 mod jitter;
 mod patches;
 mod pictures;
@@ -14,6 +15,7 @@ mod register;
 #[cfg(test)]
 mod tests;
 
+pub use frozen::frozen;
 pub use jitter::{Jitter, Wander};
 pub use pictures::Pictures;
 
