@@ -13,6 +13,9 @@ use crate::face::Landmarks;
 const EDGE: f32 = 4.0;
 /// Hair beside the jaw is wider than this share of the face on long-haired heads, both sides together.
 const LONG_HAIR: f32 = 0.16;
+/// Height of the chin, heights of the face from its middle, and how much hair is preferred beside it and above.
+const CHIN: f32 = -0.5;
+const CURLS: f32 = 1.5;
 /// The corners of the jaw, person's right and left.
 const JAW_CORNERS: [usize; 2] = [58, 288];
 
@@ -150,7 +153,9 @@ impl BodyColors {
                 -CERTAIN
             } else {
                 let body = self.skin.of(color).min(self.clothes.of(color));
-                body - self.hair.of(color) - 1.0 + 6.0 * above
+                // Higher than the chin there are curls rather than clothes.
+                let place = if up > CHIN && right.abs() > 0.3 { CURLS } else { -1.0 + 6.0 * above };
+                body - self.hair.of(color) + place
             };
             cut.prefer_inside(at, energy);
         }
