@@ -109,12 +109,16 @@ impl Parser {
         let (smalls, samples): (Vec<RgbImage>, Vec<View>) = samples.into_iter().unzip();
         let mut inside: Vec<Vec<bool>> = samples.iter().map(seeds).collect();
         let mut outside: Vec<Vec<bool>> = samples.iter().map(|s| s.trimap.background.clone()).collect();
-        let mut sure = Histogram::default();
+        let (mut sure, mut chest) = (Histogram::default(), Histogram::default());
         for (sample, inside) in samples.iter().zip(&inside) {
-            let person = sample.lab.pixels.iter().zip(inside).filter(|(_, inside)| **inside);
-            person.for_each(|(color, _)| sure.add(*color, 1.0));
+            for at in (0..inside.len()).filter(|at| inside[*at]) {
+                sure.add(sample.lab.pixels[at], 1.0);
+                if sample.trimap.low[at] == 1.0 {
+                    chest.add(sample.lab.pixels[at], 1.0);
+                }
+            }
         }
-        let sure = sure.costs();
+        let [sure, chest] = [sure.costs(), chest.costs()];
         let around = ((AROUND * small_width.max(small_height) as f32 / 512.0).round() as usize).max(1);
         let places: Vec<FaceFrame> = samples.iter().map(|s| s.frame).collect();
         let edges = StillEdges::learn(&smalls, &places);
@@ -123,7 +127,7 @@ impl Parser {
             let plate = Plate::learn(&smalls, &outside, small_width, small_height);
             let learned = samples.iter().zip(&inside).zip(&outside);
             let learned = learned.map(|((s, i), o)| (&s.lab, &s.trimap, i.as_slice(), o.as_slice()));
-            let colors = PersonColors::learn(learned, &sure);
+            let colors = PersonColors::learn(learned, [&sure, &chest]);
             if round == ROUNDS {
                 break (plate, colors);
             }

@@ -45,6 +45,8 @@ pub struct PersonColors {
     pub person: Costs,
     /// What was surely the person before anything was learned.
     pub seeds: Costs,
+    /// What of that lies below the chin.
+    pub chest: Costs,
     /// Everything else.
     pub background: Costs,
     /// Everything else beside the body, on the picture's left and on its right.
@@ -55,7 +57,7 @@ impl PersonColors {
     /// Learns them from pictures and masks, `[height, width]`.
     pub fn learn<'a>(
         pictures: impl Iterator<Item = (&'a Lab, &'a Trimap, &'a [bool], &'a [bool])>,
-        seeds: &Costs,
+        [seeds, chest]: [&Costs; 2],
     ) -> PersonColors {
         let (mut person, mut background) = (Histogram::default(), Histogram::default());
         let mut beside = [Histogram::default(), Histogram::default()];
@@ -73,13 +75,16 @@ impl PersonColors {
         }
         let costs = background.costs();
         let beside = beside.map(|b| if b.total() >= FEW { b.costs() } else { costs.clone() });
-        PersonColors { person: person.costs(), seeds: seeds.clone(), background: costs, beside }
+        let (seeds, chest) = (seeds.clone(), chest.clone());
+        PersonColors { person: person.costs(), seeds, chest, background: costs, beside }
     }
 
     /// What a colour says for the person beside the chest.
-    fn apart(&self, color: [f32; 3], side: Option<bool>) -> f32 {
+    fn apart(&self, color: [f32; 3], side: Option<bool>, shoulder: bool) -> f32 {
         let background = side.map_or(&self.background, |s| &self.beside[usize::from(s)]);
-        (background.of(color) - self.seeds.of(color)).clamp(-COLORS, COLORS)
+        // There is no skin at the shoulders, but there may be walls of its colour.
+        let body = if shoulder { &self.chest } else { &self.seeds };
+        (background.of(color) - body.of(color)).clamp(-COLORS, COLORS)
     }
 }
 
@@ -96,6 +101,8 @@ pub struct Trimap {
     pub low: Vec<f32>,
     /// From the middle of the face down, whether a pixel lies on the picture's right of it; none above.
     pub beside: Vec<Option<bool>>,
+    /// Below the chin and beside the neck.
+    pub shoulder: Vec<bool>,
 }
 
 impl Trimap {
@@ -106,6 +113,7 @@ impl Trimap {
         let mut likely = vec![0.0; width * height];
         let mut low = vec![0.0; width * height];
         let mut beside = vec![None; width * height];
+        let mut shoulder = vec![false; width * height];
         for at in 0..person.len() {
             let pixel = [(at % width) as f32 + 0.5, (at / width) as f32 + 0.5];
             let [right, up] = frame.local(pixel);
@@ -121,8 +129,9 @@ impl Trimap {
             likely[at] = hair.max(shoulders).clamp(-1.0, 1.0) * 3.0;
             low[at] = ((-0.4 - up) / 0.12).clamp(0.0, 1.0);
             beside[at] = (up < 0.0).then_some(right > 0.0);
+            shoulder[at] = up < -0.5 && aside > 0.5;
         }
-        Trimap { person, background, likely, low, beside }
+        Trimap { person, background, likely, low, beside, shoulder }
     }
 }
 
@@ -215,7 +224,7 @@ impl Known<'_> {
         // A colour that neither has shown is foreign to the background, so it is the person's.
         let by_color = colors.background.of(color) - colors.person.of(color).min(STRANGE);
         let off = distance.min(FOREIGN);
-        let apart = colors.apart(color, trimap.beside[at]);
+        let apart = colors.apart(color, trimap.beside[at], trimap.shoulder[at]);
         let (above, below) = if seen {
             let plain = 0.5 * (off - NEAR).min(14.0);
             let above = plain + by_color.clamp(-COLORS, COLORS) * 0.4;
