@@ -23,11 +23,14 @@ pub mod torso;
 pub mod track_params;
 pub mod transforms;
 
+use crate::audio::ave::AveEncoder;
+use crate::audio::features::AudioKind;
 use crate::cli::progress::duration;
 use crate::error::{Error, Result};
 use crate::face::FaceModels;
 use crate::parse::bisenet::BiSeNet;
 use crate::video::{self, Ffmpeg};
+use candle_core::Device;
 use options::{Options, ProcessFlags};
 use stage::Stage;
 
@@ -162,6 +165,9 @@ pub fn run(flags: &ProcessFlags) -> Result<()> {
     }
     if options.face_model.is_some() {
         pose::face_model(&options, &models)?;
+    }
+    if let (Some(AudioKind::Ave) | None, Some(weights)) = (options.asr, &options.ave_weights) {
+        AveEncoder::open(weights, &Device::Cpu)?;
     }
     if let Some(kind) = options.asr.filter(|k| !matches!(k.name(), "ave" | "mel")) {
         frames::given(&options.dir, kind)?;

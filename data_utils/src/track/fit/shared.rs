@@ -12,12 +12,12 @@ use crate::track::math::{Cholesky, M3, V3, add, apply, conjugate_gradients, dot,
 use crate::track::model::{FaceModel, POINTS};
 use rayon::prelude::*;
 
-const STEPS: usize = 12;
+const STEPS: usize = 40;
 const DAMPING: f64 = 1e-3;
 const LEAST_DAMPING: f64 = 1e-6;
 const GIVE_UP: f64 = 1e5;
 /// Share of the cost by which a step must lower it to go on.
-const ENOUGH: f64 = 1e-4;
+const ENOUGH: f64 = 1e-6;
 /// Conjugate gradients: most rounds, and the share of the first residual at which they end; for a step, and for the
 /// deviation of the focal length.
 const ROUNDS: usize = 80;
