@@ -8,7 +8,7 @@ use super::masks::read_labels;
 use super::options::Options;
 use super::overlay::Overlay;
 use super::stage::Context;
-use super::track_params::{Motion, TrackParams};
+use super::track_params::TrackParams;
 use crate::dataset::Label;
 use crate::error::{Error, Result};
 use crate::face::{FaceModels, Landmarks};
@@ -25,6 +25,8 @@ use image::imageops;
 const BUDGET: u64 = 400 << 20;
 /// The landmark below which no hair is followed: the tip of the nose's lower side.
 const NOSE: usize = 1;
+/// Degrees of turning or nodding from which on a clip shows its focal length.
+const SHOWS_FOCAL: f64 = 50.0;
 /// Steps of the progress.
 const STEPS: usize = 4;
 
@@ -99,17 +101,34 @@ fn places(face: &Landmarks) -> Vec<[f64; 2]> {
 /// What was found, in a line.
 fn words(params: &TrackParams, points: usize) -> String {
     let [median, ..] = params.landmark_error;
-    let deviation = params.focal_deviation * 100.0;
-    let leaves = |m: &Motion| m.words();
     let steadied = match &params.steadied_leaves {
-        Some(after) => format!(", steadied {}", leaves(after)),
+        Some(after) => format!(", steadied {}", after.words()),
         None => String::new(),
     };
     format!(
-        "{}: stable landmarks {median:.2} px off (median), face wanders by {}{steadied}; focal length {:.0} px \
-         ± {deviation:.0} %; {points} points",
+        "{}: stable landmarks {median:.2} px off (median), face wanders by {}{steadied}; {}; {points} points",
         params.model,
-        leaves(&params.fit_leaves),
-        params.focal,
+        params.fit_leaves.words(),
+        focal(params),
+    )
+}
+
+/// What is known about the focal length. A head that turns little looks the same through a short lens from near and
+/// through a long one from far away.
+fn focal(params: &TrackParams) -> String {
+    let deviation = params.focal_deviation * 100.0;
+    let turns = |k: usize| {
+        let seen = params.euler.iter().zip(&params.seen).filter(|(_, seen)| **seen);
+        let range = seen.fold((f64::MAX, f64::MIN), |(l, h), (e, _)| (l.min(e[k]), h.max(e[k])));
+        (range.1 - range.0).to_degrees().max(0.0)
+    };
+    let (nods, turns) = (turns(0), turns(1));
+    let value = format!("focal length {:.0} px ± {deviation:.0} %", params.focal);
+    if nods.max(turns) >= SHOWS_FOCAL {
+        return value;
+    }
+    format!(
+        "{value}, mostly assumed: the head nods over {nods:.0} and turns over {turns:.0} degrees, and less than \
+         {SHOWS_FOCAL:.0} do not show it"
     )
 }

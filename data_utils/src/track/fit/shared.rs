@@ -12,12 +12,12 @@ use crate::track::math::{Cholesky, M3, V3, add, apply, conjugate_gradients, dot,
 use crate::track::model::{FaceModel, POINTS};
 use rayon::prelude::*;
 
-const STEPS: usize = 40;
+const STEPS: usize = 12;
 const DAMPING: f64 = 1e-3;
 const LEAST_DAMPING: f64 = 1e-6;
 const GIVE_UP: f64 = 1e5;
 /// Share of the cost by which a step must lower it to go on.
-const ENOUGH: f64 = 1e-6;
+const ENOUGH: f64 = 1e-4;
 /// Conjugate gradients: most rounds, and the share of the first residual at which they end; for a step, and for the
 /// deviation of the focal length.
 const ROUNDS: usize = 80;
@@ -101,7 +101,8 @@ pub(super) fn refine(
         *last = 1.0;
     }
     let variance = reduced.solve(&only_focal, CLOSE[1]).last().copied().unwrap_or(0.0);
-    Ok(variance.max(0.0).sqrt())
+    // All frames together say as much about the focal length as a few would whose errors are their own.
+    Ok((variance.max(0.0) * (key.len() as f64 / FOCAL_FRAMES).max(1.0)).sqrt())
 }
 
 impl<'a> Priors<'a> {
