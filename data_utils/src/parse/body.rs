@@ -13,6 +13,11 @@ use crate::face::Landmarks;
 const EDGE: f32 = 4.0;
 /// Hair beside the jaw is wider than this share of the face on long-haired heads, both sides together.
 const LONG_HAIR: f32 = 0.16;
+/// Height of the chin, heights of the face from its middle, and how much hair is preferred beside it and above.
+const CHIN: f32 = -0.5;
+const CURLS: f32 = 1.5;
+/// A patch below the head is a stray when it is so many times smaller than the largest.
+const STRAY: usize = 20;
 /// The corners of the jaw, person's right and left.
 const JAW_CORNERS: [usize; 2] = [58, 288];
 
@@ -109,6 +114,7 @@ impl BodyColors {
         let local = |at: usize| frame.local([(at % width) as f32 + 0.5, (at / width) as f32 + 0.5]);
         let mut head = self.head(picture, person, &oval, &jaw, &local);
         head = shapes::touching(&head, &oval, width);
+        gather_strays(&mut head, person, width);
         let body: Vec<bool> = person.iter().zip(&head).map(|(p, h)| *p && !h).collect();
         let neck = self.neck(picture, &body, &grow(&oval, width, 3), &local);
         let mouth = regions::filled(face, &regions::MOUTH, width, height);
@@ -150,7 +156,9 @@ impl BodyColors {
                 -CERTAIN
             } else {
                 let body = self.skin.of(color).min(self.clothes.of(color));
-                body - self.hair.of(color) - 1.0 + 6.0 * above
+                // Higher than the chin there are curls rather than clothes.
+                let place = if up > CHIN && right.abs() > 0.3 { CURLS } else { -1.0 + 6.0 * above };
+                body - self.hair.of(color) + place
             };
             cut.prefer_inside(at, energy);
         }
@@ -196,6 +204,16 @@ impl BodyColors {
         shapes::close_holes(&mut neck, width, 200);
         neck.iter_mut().zip(body).for_each(|(n, b)| *n &= *b);
         neck
+    }
+}
+
+/// Counts islands of the rest that no body belongs to, tips of hair below the jaw, to the head.
+fn gather_strays(head: &mut [bool], person: &[bool], width: usize) {
+    let body: Vec<bool> = person.iter().zip(head.iter()).map(|(p, h)| *p && !h).collect();
+    let (numbers, sizes) = shapes::patches(&body, width);
+    let largest = sizes.iter().copied().max().unwrap_or(0);
+    for (h, number) in head.iter_mut().zip(&numbers) {
+        *h |= *number != 0 && sizes[*number as usize] * STRAY < largest;
     }
 }
 
