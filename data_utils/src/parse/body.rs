@@ -16,6 +16,9 @@ const LONG_HAIR: f32 = 0.16;
 /// Height of the chin, heights of the face from its middle, and how much hair is preferred beside it and above.
 const CHIN: f32 = -0.5;
 const CURLS: f32 = 1.5;
+/// Half the width, in widths of the face, below which a part of the body is a sliver, and how far from the middle.
+const SLIVER: f32 = 0.025;
+const ASIDE: f32 = 0.6;
 /// A patch below the head is a stray when it is so many times smaller than the largest.
 const STRAY: usize = 20;
 /// The corners of the jaw, person's right and left.
@@ -115,11 +118,12 @@ impl BodyColors {
         let mut head = self.head(picture, person, &oval, &jaw, &local);
         head = shapes::touching(&head, &oval, width);
         gather_strays(&mut head, person, width);
-        let body: Vec<bool> = person.iter().zip(&head).map(|(p, h)| *p && !h).collect();
+        let mut body: Vec<bool> = person.iter().zip(&head).map(|(p, h)| *p && !h).collect();
+        drop_slivers(&mut body, width, (SLIVER * frame.width) as usize, &local);
         let neck = self.neck(picture, &body, &grow(&oval, width, 3), &local);
         let mouth = regions::filled(face, &regions::MOUTH, width, height);
         (0..oval.len())
-            .map(|at| match (person[at] || oval[at], head[at], neck[at]) {
+            .map(|at| match (body[at] || head[at] || oval[at], head[at], neck[at]) {
                 (false, ..) => 0,
                 (_, true, _) => {
                     let face = if oval[at] { Label::FACE } else { 0 };
@@ -204,6 +208,14 @@ impl BodyColors {
         shapes::close_holes(&mut neck, width, 200);
         neck.iter_mut().zip(body).for_each(|(n, b)| *n &= *b);
         neck
+    }
+}
+
+/// Takes away what is thin beside the neck: seams of the background that touch a shoulder.
+fn drop_slivers(body: &mut [bool], width: usize, radius: usize, local: &impl Fn(usize) -> [f32; 2]) {
+    let solid = grow(&shapes::shrink(body, width, radius), width, radius);
+    for (at, b) in body.iter_mut().enumerate() {
+        *b &= solid[at] || local(at)[0].abs() < ASIDE;
     }
 }
 
