@@ -5,8 +5,10 @@ mod common;
 
 use common::compare::gradient_difference;
 use common::goals::random_targets;
-use common::scene::{ALL, Scene};
+use common::scene::{ALL, Scene, random_gradients};
+
 use common::twins::{gpu, gradients, open, scene, seen_from, with_copies};
+use std::ops::Range;
 use surfeltalk::gpu::context::Restrictions;
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
@@ -39,8 +41,9 @@ fn on_the_device(
     weights: &Weights,
 ) -> Outcome {
     let scorer = rasterizer.scorer().expect("the GPU scores");
-    let (loss, scored) = score(scorer, &scene.batch(), &scene.cameras, &scene.settings, targets, weights)
-        .expect("a scored batch");
+    let (loss, scored) =
+        score(scorer, &scene.batch(), &scene.cameras, &scene.settings, targets, weights, None)
+            .expect("a scored batch");
     (loss.terms, loss.errors, scored)
 }
 
@@ -161,6 +164,56 @@ fn pairs_that_do_not_fit_are_scored_once() {
 }
 
 #[test]
+fn what_the_host_adds_is_gone_back_through_too() {
+    // Of two frames, and in groups of two; with so many pairs that the first attempt has no room.
+    let binding_bytes = Some(36 * 130 * 97 * 5 / 2);
+    let lesser = GpuRasterizer::new(open(Restrictions { binding_bytes, ..Restrictions::default() }));
+    let mut large = scene(5, 300, 130, 130);
+    large.scales.fill(3.0);
+    large.opacities.fill(0.01);
+    for (rasterizer, scene) in [
+        (gpu(), large),
+        (gpu(), seen_from(scene(11, 150, 64, 48), 2)),
+        (lesser, seen_from(scene(6, 200, 130, 97), 5)),
+    ] {
+        let targets = targets(&scene);
+        let cpu = CpuRasterizer::new();
+        let (batch, cameras, mut settings) = (scene.batch(), &scene.cameras, scene.settings);
+        settings.outputs = WEIGHTS.outputs();
+        // Σ gradient · picture, on top of the loss.
+        let drawn = cpu.forward(&batch, cameras, &settings).expect("the CPU draws");
+        let added = random_gradients(4, &drawn).color;
+        let over: [f32; 3] = std::array::from_fn(|k| settings.background[k]);
+        let shown = Shown::of(&drawn, over, &targets);
+        let mut loss = image_loss(&drawn, &shown, cameras, &targets, &WEIGHTS).expect("a loss");
+        let upstream = &mut loss.gradients;
+        upstream.color.iter_mut().zip(&added).for_each(|(u, a)| *u += a);
+        shown.add_alpha_gradient(&targets, &upstream.color, &mut upstream.alpha);
+        let gradients = cpu.backward(&batch, cameras, &settings, &drawn, upstream).expect("a way back");
+        let expected =
+            (loss.terms, loss.errors, Scored { scores: Vec::new(), gradients, radii: drawn.radii });
+
+        let each = added.len() / cameras.len();
+        let mut asked = Vec::new();
+        let mut on_host = |frames: Range<usize>, pictures: &[f32], gradient: &mut [f32]| {
+            let here = frames.start * each..frames.end * each;
+            let apart = pictures.iter().zip(&shown.color[here.clone()]).map(|(a, b)| (a - b).abs());
+            assert!(pictures.len() == here.len() && apart.fold(0.0, f32::max) < 1e-3);
+            gradient.iter_mut().zip(&added[here]).for_each(|(g, a)| *g += a);
+            asked.push(frames);
+            Ok(())
+        };
+        let scorer = rasterizer.scorer().expect("the GPU scores");
+        let (loss, scored) =
+            score(scorer, &batch, cameras, &settings, &targets, &WEIGHTS, Some(&mut on_host))
+                .expect("scored");
+        let faults = differences(&(loss.terms, loss.errors, scored), &expected);
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+        assert_eq!(asked.iter().flat_map(Clone::clone).collect::<Vec<_>>(), Vec::from_iter(0..cameras.len()));
+    }
+}
+
+#[test]
 fn frames_that_do_not_fit_together_are_scored_one_group_after_another() {
     // Derivatives of windows of two frames and not of three.
     let binding_bytes = Some(36 * 130 * 97 * 5 / 2);
@@ -245,7 +298,7 @@ fn goals_that_do_not_fit_the_frames_are_refused() {
     let scorer = rasterizer.scorer().expect("the GPU scores");
     let known = WEIGHTS.for_scorer();
     let refused = |goals: &[Goal<'_>]| {
-        let outcome = scorer.score(&scene.batch(), &scene.cameras, [0.0; 7], goals, &known);
+        let outcome = scorer.score(&scene.batch(), &scene.cameras, [0.0; 7], goals, &known, None);
         assert_eq!(outcome.expect_err("a refusal").exit_code(), 1);
     };
     let good: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();

@@ -6,7 +6,7 @@
 use crate::{Error, Result};
 
 /// Stages, by the name of their file and of their entry point.
-pub const STAGES: [&str; 15] = [
+pub const STAGES: [&str; 16] = [
     "project",
     "prefix_sum",
     "emit_pairs",
@@ -19,6 +19,7 @@ pub const STAGES: [&str; 15] = [
     "score",
     "ssim",
     "ssim_backward",
+    "add_color",
     "room_backward",
     "relief",
     "relief_backward",
@@ -39,7 +40,7 @@ macro_rules! file {
     };
 }
 
-const FILES: [(&str, &str); 40] = [
+const FILES: [(&str, &str); 41] = [
     file!("project"),
     file!("prefix_sum"),
     file!("emit_pairs"),
@@ -52,6 +53,7 @@ const FILES: [(&str, &str); 40] = [
     file!("score"),
     file!("ssim"),
     file!("ssim_backward"),
+    file!("add_color"),
     file!("room_backward"),
     file!("relief"),
     file!("relief_backward"),

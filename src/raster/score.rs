@@ -5,6 +5,7 @@
 
 use super::{Outputs, SurfelBatch, SurfelGradients};
 use crate::{Camera, Error, Result};
+use std::ops::Range;
 
 /// What stands behind the head in a pixel.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -127,12 +128,17 @@ pub struct Scored {
     pub radii: Vec<u32>,
 }
 
+/// Scores what only the host can: given the numbers of some frames and their pictures as they are compared
+/// (`[frames, 3, rows, columns]`), adds the gradient of the whole loss to the last slice, which is laid out the same.
+pub type OnHost<'a> = &'a mut dyn FnMut(Range<usize>, &[f32], &mut [f32]) -> Result<()>;
+
 /// A backend that scores what it draws.
 pub trait Scorer: Send + Sync {
-    /// Draws every camera over `background` (colour, then attention), compares each with its goal and goes back.
+    /// Draws every camera over `background` (colour, then attention), compares each with its goal and goes back. With
+    /// `on_host` the pictures are brought to the host in between, some frames at a time.
     ///
     /// # Errors
-    /// Those of [`super::Rasterizer::forward`]; [`Error::Internal`] also when goals and cameras disagree.
+    /// Those of [`super::Rasterizer::forward`] and of `on_host`; [`Error::Internal`] also when goals and cameras disagree.
     fn score(
         &self,
         batch: &SurfelBatch<'_>,
@@ -140,6 +146,7 @@ pub trait Scorer: Send + Sync {
         background: [f32; 7],
         goals: &[Goal<'_>],
         weights: &ScoreWeights,
+        on_host: Option<OnHost<'_>>,
     ) -> Result<Scored>;
 }
 

@@ -7,11 +7,13 @@ use super::step::Clock;
 use super::targets::{self, RoomEdge};
 use super::trainer::Trainer;
 use crate::field::Conditions;
+use crate::raster::score::OnHost;
 use crate::raster::{ImageGradients, RasterSettings, SurfelBatch, SurfelGradients};
 use crate::surfel::activate::{RawGradients, activate, activate_vjp};
 use crate::{Camera, Result};
 use data_utils::dataset::{Dataset, Part};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// What a step looks at.
 pub(super) struct View {
@@ -67,16 +69,22 @@ impl Trainer<'_> {
         let mut settings = RasterSettings { outputs: view.weights.outputs(), ..RasterSettings::default() };
         settings.background[..3].copy_from_slice(&view.background);
         let batch = activated.batch();
-        // The patches' network runs on the host, so their pictures have to be there.
-        let patches = view.perceptual && self.perceptual.is_some();
         let (loss, perceptual, mut gradients, radii) = match self.rasterizer.scorer() {
-            Some(scorer) if !patches => {
+            Some(scorer) => {
+                let mut perceptual = 0.0;
+                let mut patches = |range: Range<usize>, color: &[f32], gradient: &mut [f32]| {
+                    perceptual += self.patches(view, targets, range, color, gradient)?;
+                    Ok(())
+                };
+                // The patches' network runs on the host.
+                let on_host = self.has_patches(view).then_some(&mut patches as OnHost<'_>);
+                let (cameras, weights) = (&view.cameras, &view.weights);
                 let (loss, scored) =
-                    scored::score(scorer, &batch, &view.cameras, &settings, targets, &view.weights)?;
+                    scored::score(scorer, &batch, cameras, &settings, targets, weights, on_host)?;
                 clock.lap(|t| &mut t.scored);
-                (loss, 0.0, scored.gradients, scored.radii)
+                (loss, perceptual, scored.gradients, scored.radii)
             }
-            _ => self.draw_on_the_host(view, targets, &batch, &settings, clock)?,
+            None => self.draw_on_the_host(view, targets, &batch, &settings, clock)?,
         };
         let raw = activate_vjp(&self.head.cloud, deltas.as_ref(), &activated, &gradients)?;
         let screen = std::mem::take(&mut gradients.screen);
@@ -106,14 +114,8 @@ impl Trainer<'_> {
         clock.lap(|t| &mut t.raster_forward);
         let shown = Shown::of(&rendered, view.background, targets);
         let mut loss = image_loss(&rendered, &shown, &view.cameras, targets, &view.weights)?;
-        let perceptual = match &self.perceptual {
-            Some(p) if view.perceptual => {
-                let weight = self.config.lambda_perceptual;
-                let size = [rendered.width, rendered.height];
-                p.add(&shown, size, targets, &view.dice, weight, &mut loss.gradients.color)?
-            }
-            _ => 0.0,
-        };
+        let everything = 0..targets.len();
+        let perceptual = self.patches(view, targets, everything, &shown.color, &mut loss.gradients.color)?;
         let ImageGradients { color, alpha, .. } = &mut loss.gradients;
         alpha.resize(rendered.alpha.len(), 0.0);
         shown.add_alpha_gradient(targets, color, alpha);
@@ -124,6 +126,29 @@ impl Trainer<'_> {
         self.rasterizer.recycle(rendered);
         clock.lap(|t| &mut t.raster_backward);
         Ok((loss, perceptual, gradients, radii))
+    }
+
+    /// Whether patches are looked at in this step.
+    fn has_patches(&self, view: &View) -> bool {
+        view.perceptual && self.perceptual.is_some()
+    }
+
+    /// Their share of the step's LPIPS in the frames `range`, whose pictures are `color`, 0 where they are not looked at;
+    /// adds the weighted gradient.
+    fn patches(
+        &self,
+        view: &View,
+        targets: &[Target],
+        range: Range<usize>,
+        color: &[f32],
+        gradient: &mut [f32],
+    ) -> Result<f32> {
+        let Some(perceptual) = self.perceptual.as_ref().filter(|_| view.perceptual) else { return Ok(0.0) };
+        let share = 1.0 / targets.len() as f32;
+        let size = view.cameras.first().map_or([0, 0], |c| [c.width as usize, c.height as usize]);
+        let (targets, dice) = (&targets[range.clone()], &view.dice[range]);
+        let weight = share * self.config.lambda_perceptual;
+        Ok(share * perceptual.add(color, size, targets, dice, weight, gradient)?)
     }
 }
 

@@ -1,10 +1,10 @@
 //! The perceptual term: LPIPS on patches, one for each frame of a step, the lips as often as the rest.
 
 use super::loss::Target;
-use super::shown::Shown;
 use crate::Result;
 use crate::metrics::lpips::Lpips;
 use candle_core::Device;
+use rayon::prelude::*;
 use std::path::Path;
 
 /// Smallest patch the networks take, pixels.
@@ -25,15 +25,15 @@ impl Perceptual {
         Ok(Perceptual { lpips: Lpips::open(&[path], &Device::Cpu)?, side: side.max(SMALLEST) })
     }
 
-    /// The mean LPIPS of one patch in each frame; adds `weight` times its gradient to `gradient`
-    /// (`[frames, 3, rows, columns]`). `w` and `h` are columns and rows, `dice` two numbers in 0..1 for each frame: half of the patches lie on the
+    /// The sum over some frames of the LPIPS of one patch in each; `color` are their pictures, and `weight` times its
+    /// gradient is added to `gradient` (both `[frames, 3, rows, columns]`). `w` and `h` are columns and rows, `dice` two numbers in 0..1 for each frame: half of the patches lie on the
     /// lips where they are known, the others anywhere inside the mask's bounds.
     ///
     /// # Errors
     /// [`crate::Error::Internal`] when the network fails.
     pub fn add(
         &self,
-        shown: &Shown,
+        color: &[f32],
         [w, h]: [usize; 2],
         targets: &[Target],
         dice: &[[f64; 2]],
@@ -41,23 +41,25 @@ impl Perceptual {
         gradient: &mut [f32],
     ) -> Result<f32> {
         let side = self.side.min(w).min(h);
-        let (n, share) = (w * h, 1.0 / targets.len() as f32);
-        let mut total = 0.0;
-        for (frame, (target, dice)) in targets.iter().zip(dice).enumerate() {
+        let n = w * h;
+        // Convolutions of a patch are too small for many threads, so each patch takes one of its own.
+        let patches = targets.par_iter().zip(dice).enumerate().map(|(frame, (target, dice))| {
             let [row, col] = corner(target, *dice, [h, w], side);
             let cut = |planes: &[f32]| -> Vec<f32> {
                 (0..3 * side * side)
                     .map(|i| planes[i / (side * side) * n + (row + i / side % side) * w + col + i % side])
                     .collect()
             };
-            let drawn = cut(&shown.color[frame * 3 * n..][..3 * n]);
-            let (value, slope) =
-                self.lpips.distance_and_gradient(&drawn, &cut(&target.color), [side, side])?;
-            total += value as f32 * share;
-            let out = &mut gradient[frame * 3 * n..][..3 * n];
+            let drawn = cut(&color[frame * 3 * n..][..3 * n]);
+            let found = self.lpips.distance_and_gradient(&drawn, &cut(&target.color), [side, side])?;
+            Ok(([row, col], found))
+        });
+        let mut total = 0.0;
+        let patches = patches.collect::<Result<Vec<_>>>()?;
+        for (([row, col], (value, slope)), out) in patches.into_iter().zip(gradient.chunks_exact_mut(3 * n)) {
+            total += value as f32;
             for (i, g) in slope.iter().enumerate() {
-                out[i / (side * side) * n + (row + i / side % side) * w + col + i % side] +=
-                    weight * share * g;
+                out[i / (side * side) * n + (row + i / side % side) * w + col + i % side] += weight * g;
             }
         }
         Ok(total)

@@ -2,7 +2,7 @@
 
 use super::loss::{Loss, LossTerms, Target, Weights, batch_terms};
 use crate::raster::SurfelBatch;
-use crate::raster::score::{Crop, Goal, ScoreWeights, Scored, Scorer};
+use crate::raster::score::{Crop, Goal, OnHost, ScoreWeights, Scored, Scorer};
 use crate::raster::{ImageGradients, RasterSettings};
 use crate::{Camera, Result};
 use data_utils::dataset::Rect;
@@ -42,7 +42,8 @@ impl Target {
     }
 }
 
-/// Draws, scores and goes back on the device: the loss, with no gradients of images, and what came back.
+/// Draws, scores and goes back on the device: the loss, with no gradients of images and without what `on_host` adds, and
+/// what came back.
 ///
 /// # Errors
 /// Those of the scorer.
@@ -53,9 +54,10 @@ pub fn score(
     settings: &RasterSettings,
     targets: &[Target],
     weights: &Weights,
+    on_host: Option<OnHost<'_>>,
 ) -> Result<(Loss, Scored)> {
     let goals: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
-    let scored = scorer.score(batch, cameras, settings.background, &goals, &weights.for_scorer())?;
+    let scored = scorer.score(batch, cameras, settings.background, &goals, &weights.for_scorer(), on_host)?;
     let frames: Vec<LossTerms> = scored
         .scores
         .iter()

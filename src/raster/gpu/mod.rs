@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! forward:  project → prefix_sum → emit_pairs → sort_tiles → blend
-//! scored:   show_room → score → ssim → ssim_backward → room_backward → relief → relief_backward
+//! scored:   show_room → score → ssim → ssim_backward → relief → relief_backward (→ add_color) → room_backward
 //! backward: blend_backward → sum_pairs → project_backward
 //! ```
 //!
@@ -29,6 +29,7 @@ mod score;
 mod spare;
 #[cfg(test)]
 mod tests;
+mod wanted;
 
 use super::cpu::input as checks;
 use super::{ImageGradients, RasterSettings, Rasterizer, Rendered, SurfelBatch, SurfelGradients};

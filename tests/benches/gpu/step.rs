@@ -44,7 +44,7 @@ pub(super) fn measure(gpu: &Gpu, scene: &Scene<f32>, runs: usize, warm_up: usize
         for run in 0..runs {
             let start = Instant::now();
             let (_, scored) =
-                score(scorer, &scene.batch(), &scene.cameras, &scene.settings, &targets, &WEIGHTS)?;
+                score(scorer, &scene.batch(), &scene.cameras, &scene.settings, &targets, &WEIGHTS, None)?;
             walls.push(start.elapsed().as_secs_f64() * 1e3);
             rasterizer.recycle_gradients(scored.gradients);
             for (order, (part, time)) in rasterizer.take_times().into_iter().enumerate() {

@@ -42,7 +42,8 @@ pub(super) fn steps(count: usize) -> Result<()> {
     for step in 1..=count {
         // Every step is a little different, as in training.
         scene.opacities[0] = 0.5 + 0.4 * (step % 100) as f32 / 100.0;
-        let (loss, _) = score(scorer, &scene.batch(), &scene.cameras, &scene.settings, &targets, &weights)?;
+        let (loss, _) =
+            score(scorer, &scene.batch(), &scene.cameras, &scene.settings, &targets, &weights, None)?;
         if step.is_multiple_of((count / 10).max(1)) {
             let (memory, made) = (resident(), gpu.buffers_made());
             println!(
