@@ -6,7 +6,7 @@
 use crate::error::{Error, Problem, Result};
 use image::RgbImage;
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
@@ -65,7 +65,7 @@ impl Ffmpeg {
         let mut command = Command::new(&self.ffprobe);
         command.args(["-v", "error", "-protocol_whitelist", "file,pipe", "-of", "json", "-show_entries"]);
         command.arg("stream=codec_type,width,height,avg_frame_rate,r_frame_rate,nb_frames,duration:stream_side_data=rotation:format=duration");
-        let mut running = Running::start(command.arg("-i").arg(file_url(path)), path)?;
+        let mut running = Running::start(command.arg("-i").arg(file_url(path)), path, Stdio::null())?;
         let mut answer = Vec::new();
         let read = running.output.by_ref().take(MAX_ANSWER).read_to_end(&mut answer);
         running.finish()?;
@@ -116,13 +116,45 @@ impl Ffmpeg {
             .arg(file_url(path));
         command.args(["-map", "0:v:0", "-map", "0:a:0?", "-map_metadata", "-1", "-map_chapters", "-1"]);
         command.arg("-vf").arg(window_filters(rate, window, side).join(","));
-        // A fixed number of threads: the encoder's output depends on it.
-        command.args([
-            "-c:v", "libx264", "-preset", "veryfast", "-crf", "14", "-pix_fmt", "yuv420p", "-threads", "2",
-        ]);
-        command.args(["-c:a", "aac", "-b:a", "160k", "-fflags", "+bitexact", "-flags:v", "+bitexact"]);
-        command.args(["-flags:a", "+bitexact", "-f", "mp4"]).arg(file_url(to));
-        Running::start(&mut command, path)?.finish()
+        encoding(&mut command, "14");
+        Running::start(command.arg(file_url(to)), path, Stdio::null())?.finish()
+    }
+
+    /// Writes pictures of one size, width and height, as an mp4 that any player shows, with the sound of a file, the
+    /// same bytes each time.
+    ///
+    /// # Errors
+    /// Those of the pictures; [`Error::Input`] when ffmpeg cannot read the sound or write the file.
+    pub fn write_frames(
+        &self,
+        frames: &mut dyn Iterator<Item = Result<RgbImage>>,
+        rate: f64,
+        [width, height]: [u32; 2],
+        sound: &Path,
+        to: &Path,
+    ) -> Result<()> {
+        let mut command = Command::new(&self.ffmpeg);
+        command.args(["-v", "error", "-y", "-protocol_whitelist", "file,pipe"]);
+        command.args(["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", &format!("{width}x{height}")]);
+        command.args(["-r", &rate.to_string(), "-i", "pipe:0", "-i"]).arg(file_url(sound));
+        command.args(["-map", "0:v:0", "-map", "1:a:0"]);
+        encoding(&mut command, "20");
+        let mut running = Running::start(command.arg(file_url(to)), to, Stdio::piped())?;
+        let Some(mut input) = running.child.stdin.take() else {
+            return Err(Error::Internal("ffmpeg without a pipe".into()));
+        };
+        for frame in frames {
+            let frame = frame?;
+            if frame.dimensions() != (width, height) {
+                return Err(Error::Internal(format!("a picture of {:?}", frame.dimensions())));
+            }
+            // A child that takes no more says why when it ends.
+            if input.write_all(frame.as_raw()).is_err() {
+                break;
+            }
+        }
+        drop(input);
+        running.finish()
     }
 
     fn stream(&self, path: &Path, size: [u32; 2], filters: &[String], every_one: bool) -> Result<Frames> {
@@ -140,13 +172,21 @@ impl Ffmpeg {
         }
         command.args(["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]);
         Ok(Frames {
-            running: Some(Running::start(&mut command, path)?),
+            running: Some(Running::start(&mut command, path, Stdio::null())?),
             path: path.into(),
             width: size[0],
             height: size[1],
             read: 0,
         })
     }
+}
+
+/// H.264 and AAC in an mp4 without anything that differs from run to run.
+fn encoding(command: &mut Command, quality: &str) {
+    // A fixed number of threads: the encoder's output depends on it.
+    command.args(["-c:v", "libx264", "-preset", "veryfast", "-crf", quality, "-pix_fmt", "yuv420p"]);
+    command.args(["-threads", "2", "-c:a", "aac", "-b:a", "160k", "-fflags", "+bitexact"]);
+    command.args(["-flags:v", "+bitexact", "-flags:a", "+bitexact", "-f", "mp4"]);
 }
 
 fn window_filters(rate: f64, [left, top, width, height]: [u32; 4], side: u32) -> Vec<String> {
@@ -204,9 +244,9 @@ struct Running {
 }
 
 impl Running {
-    fn start(command: &mut Command, path: &Path) -> Result<Self> {
+    fn start(command: &mut Command, path: &Path, input: Stdio) -> Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|e| {
             Problem::new(&program, "a program that can be run", e.to_string(), "install ffmpeg and try again")
         })?;

@@ -13,6 +13,14 @@ use crate::face::Landmarks;
 const EDGE: f32 = 4.0;
 /// Hair beside the jaw is wider than this share of the face on long-haired heads, both sides together.
 const LONG_HAIR: f32 = 0.16;
+/// Height of the chin, heights of the face from its middle, and how much hair is preferred beside it and above.
+const CHIN: f32 = -0.5;
+const CURLS: f32 = 1.5;
+/// Half the width, in widths of the face, below which a part of the body is a sliver, and how far from the middle.
+const SLIVER: f32 = 0.025;
+const ASIDE: f32 = 0.6;
+/// A patch below the head is a stray when it is so many times smaller than the largest.
+const STRAY: usize = 20;
 /// The corners of the jaw, person's right and left.
 const JAW_CORNERS: [usize; 2] = [58, 288];
 
@@ -109,11 +117,13 @@ impl BodyColors {
         let local = |at: usize| frame.local([(at % width) as f32 + 0.5, (at / width) as f32 + 0.5]);
         let mut head = self.head(picture, person, &oval, &jaw, &local);
         head = shapes::touching(&head, &oval, width);
-        let body: Vec<bool> = person.iter().zip(&head).map(|(p, h)| *p && !h).collect();
+        gather_strays(&mut head, person, width);
+        let mut body: Vec<bool> = person.iter().zip(&head).map(|(p, h)| *p && !h).collect();
+        drop_slivers(&mut body, width, (SLIVER * frame.width) as usize, &local);
         let neck = self.neck(picture, &body, &grow(&oval, width, 3), &local);
         let mouth = regions::filled(face, &regions::MOUTH, width, height);
         (0..oval.len())
-            .map(|at| match (person[at] || oval[at], head[at], neck[at]) {
+            .map(|at| match (body[at] || head[at] || oval[at], head[at], neck[at]) {
                 (false, ..) => 0,
                 (_, true, _) => {
                     let face = if oval[at] { Label::FACE } else { 0 };
@@ -150,7 +160,9 @@ impl BodyColors {
                 -CERTAIN
             } else {
                 let body = self.skin.of(color).min(self.clothes.of(color));
-                body - self.hair.of(color) - 1.0 + 6.0 * above
+                // Higher than the chin there are curls rather than clothes.
+                let place = if up > CHIN && right.abs() > 0.3 { CURLS } else { -1.0 + 6.0 * above };
+                body - self.hair.of(color) + place
             };
             cut.prefer_inside(at, energy);
         }
@@ -196,6 +208,24 @@ impl BodyColors {
         shapes::close_holes(&mut neck, width, 200);
         neck.iter_mut().zip(body).for_each(|(n, b)| *n &= *b);
         neck
+    }
+}
+
+/// Takes away what is thin beside the neck: seams of the background that touch a shoulder.
+fn drop_slivers(body: &mut [bool], width: usize, radius: usize, local: &impl Fn(usize) -> [f32; 2]) {
+    let solid = grow(&shapes::shrink(body, width, radius), width, radius);
+    for (at, b) in body.iter_mut().enumerate() {
+        *b &= solid[at] || local(at)[0].abs() < ASIDE;
+    }
+}
+
+/// Counts islands of the rest that no body belongs to, tips of hair below the jaw, to the head.
+fn gather_strays(head: &mut [bool], person: &[bool], width: usize) {
+    let body: Vec<bool> = person.iter().zip(head.iter()).map(|(p, h)| *p && !h).collect();
+    let (numbers, sizes) = shapes::patches(&body, width);
+    let largest = sizes.iter().copied().max().unwrap_or(0);
+    for (h, number) in head.iter_mut().zip(&numbers) {
+        *h |= *number != 0 && sizes[*number as usize] * STRAY < largest;
     }
 }
 

@@ -13,6 +13,7 @@ pub mod person;
 pub mod plate;
 pub mod regions;
 pub mod shapes;
+pub mod still;
 
 use crate::dataset::grow;
 use crate::error::{Error, Result};
@@ -20,10 +21,11 @@ use crate::face::Landmarks;
 use body::{BodyColors, BodyGatherer};
 use color::{Histogram, Lab};
 use image::RgbImage;
-use person::{PersonColors, Trimap};
+use person::{Known, PersonColors, Trimap};
 use plate::Plate;
 use rayon::prelude::*;
 use regions::FaceFrame;
+use still::StillEdges;
 
 /// Frames a clip is learned from, evenly spread; 64 frames of 512² take 50 MB.
 const SAMPLES: usize = 64;
@@ -49,6 +51,9 @@ pub struct Parser {
     /// The background at half the size.
     coarse: Plate,
     colors: PersonColors,
+    edges: StillEdges,
+    /// At half the size; see [`Known::mirrored`].
+    mirrored: Vec<f32>,
     body: BodyColors,
 }
 
@@ -104,31 +109,46 @@ impl Parser {
         let (smalls, samples): (Vec<RgbImage>, Vec<View>) = samples.into_iter().unzip();
         let mut inside: Vec<Vec<bool>> = samples.iter().map(seeds).collect();
         let mut outside: Vec<Vec<bool>> = samples.iter().map(|s| s.trimap.background.clone()).collect();
-        let mut sure = Histogram::default();
+        let (mut sure, mut chest) = (Histogram::default(), Histogram::default());
         for (sample, inside) in samples.iter().zip(&inside) {
-            let person = sample.lab.pixels.iter().zip(inside).filter(|(_, inside)| **inside);
-            person.for_each(|(color, _)| sure.add(*color, 1.0));
+            for at in (0..inside.len()).filter(|at| inside[*at]) {
+                sure.add(sample.lab.pixels[at], 1.0);
+                if sample.trimap.low[at] == 1.0 {
+                    chest.add(sample.lab.pixels[at], 1.0);
+                }
+            }
         }
-        let sure = sure.costs();
+        let [sure, chest] = [sure.costs(), chest.costs()];
         let around = ((AROUND * small_width.max(small_height) as f32 / 512.0).round() as usize).max(1);
-        let mut round = 0;
+        let places: Vec<FaceFrame> = samples.iter().map(|s| s.frame).collect();
+        let edges = StillEdges::learn(&smalls, &places);
+        let (mut round, mut mirror) = (0, None);
         let (coarse, colors) = loop {
             let plate = Plate::learn(&smalls, &outside, small_width, small_height);
             let learned = samples.iter().zip(&inside).zip(&outside);
-            let learned = learned.map(|((s, i), o)| (&s.lab, i.as_slice(), o.as_slice()));
-            let colors = PersonColors::learn(learned, &sure);
+            let learned = learned.map(|((s, i), o)| (&s.lab, &s.trimap, i.as_slice(), o.as_slice()));
+            let colors = PersonColors::learn(learned, [&sure, &chest]);
             if round == ROUNDS {
                 break (plate, colors);
             }
-            let masks: Vec<Vec<bool>> = samples
+            let known = Known {
+                plate: &plate,
+                colors: &colors,
+                edges: Some(&edges),
+                mirrored: mirror.as_deref(),
+                place: PLACE[0],
+            };
+            inside = samples.par_iter().map(|s| person::divide(&s.lab, &known, &s.trimap, None)).collect();
+            outside = samples
                 .par_iter()
-                .map(|s| person::divide(&s.lab, &plate, &colors, &s.trimap, PLACE[0], None))
+                .zip(&inside)
+                .map(|(s, m)| {
+                    let free = grow(m, small_width as usize, around);
+                    let seen = |at: usize| s.trimap.low[at] == 0.0 && edges.seen(at, s.lab.pixels[at]);
+                    (0..m.len()).map(|at| !free[at] || (!m[at] && seen(at))).collect()
+                })
                 .collect();
-            outside = masks
-                .par_iter()
-                .map(|m| grow(m, small_width as usize, around).iter().map(|v| !v).collect())
-                .collect();
-            inside = masks;
+            mirror = Some(mirrored(&inside, &places, small_width as usize));
             round += 1;
         };
         let mut gatherer = BodyGatherer::default();
@@ -140,7 +160,8 @@ impl Parser {
             .map(|m| shapes::doubled(m, small_width as usize, width as usize, height as usize))
             .collect();
         let plate = Plate::learn(&pictures, &outside, width, height);
-        Ok(Parser { plate, coarse, colors, body: gatherer.finish() })
+        let mirrored = mirror.unwrap_or_default();
+        Ok(Parser { plate, coarse, colors, edges, mirrored, body: gatherer.finish() })
     }
 
     /// The labels of one frame, bits of [`crate::dataset::Label`], `[height, width]`; none where the landmarks are
@@ -159,10 +180,17 @@ impl Parser {
         // At half the size first, then along the border alone.
         let small = View::of(&halved(picture), &half(face));
         let (Some(view), Some(small)) = (View::of(picture, face), small) else { return Ok(None) };
-        let guess = person::divide(&small.lab, &self.coarse, &self.colors, &small.trimap, PLACE[1], None);
+        let known = Known {
+            plate: &self.coarse,
+            colors: &self.colors,
+            edges: Some(&self.edges),
+            mirrored: Some(&self.mirrored),
+            place: PLACE[1],
+        };
+        let guess = person::divide(&small.lab, &known, &small.trimap, None);
         let guess = shapes::doubled(&guess, small.lab.width, view.lab.width, view.lab.height);
-        let person =
-            person::divide(&view.lab, &self.plate, &self.colors, &view.trimap, PLACE[1], Some(&guess));
+        let known = Known { plate: &self.plate, edges: None, mirrored: None, ..known };
+        let person = person::divide(&view.lab, &known, &view.trimap, Some(&guess));
         Ok(Some(self.body.divide(&view.lab, &person, face, &view.frame)))
     }
 
@@ -185,6 +213,24 @@ fn samples(clip: &Clip) -> Result<Vec<Sample>> {
     };
     let samples: Vec<Option<Sample>> = chosen.par_iter().map(read).collect::<Result<_>>()?;
     Ok(samples.into_iter().flatten().collect())
+}
+
+/// How often the person covers the mirror image of each pixel, about the upright line through the usual chin; a half
+/// where that lies outside of the picture. `[height, width]`.
+fn mirrored(masks: &[Vec<bool>], faces: &[FaceFrame], width: usize) -> Vec<f32> {
+    let count = masks.first().map_or(0, Vec::len);
+    let mut chins: Vec<f32> = faces.iter().map(|f| f.pixel([0.0, -0.5])[0]).collect();
+    chins.sort_by(f32::total_cmp);
+    let axis = chins.get(chins.len() / 2).copied().unwrap_or(width as f32 / 2.0);
+    let share = |at: usize| masks.iter().filter(|m| m[at]).count() as f32 / masks.len().max(1) as f32;
+    (0..count)
+        .into_par_iter()
+        .map(|at| {
+            let other = (2.0 * axis - (at % width) as f32 - 1.0).round();
+            let inside = other >= 0.0 && other < width as f32;
+            if inside { share(at - at % width + other as usize) } else { 0.5 }
+        })
+        .collect()
 }
 
 /// What is the person before anything is learned: the trimap's sure part, the hair just above the forehead,

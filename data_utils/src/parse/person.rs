@@ -5,6 +5,7 @@ use super::cut::{CERTAIN, Cut};
 use super::plate::Plate;
 use super::regions::{self, FaceFrame};
 use super::shapes;
+use super::still::StillEdges;
 use crate::dataset::grow;
 use crate::face::Landmarks;
 
@@ -28,6 +29,12 @@ const BAND: f32 = 5.0;
 const COLORS: f32 = 3.0;
 /// Cost for the person of a colour that was never seen.
 const STRANGE: f32 = 1.0;
+/// Pixels of background beside the body from which its colours are learned.
+const FEW: f64 = 2000.0;
+/// Share of what the plate says against the person beside the chest: shoulders stand still as well.
+const SHOULDERS: f32 = 0.35;
+/// How much a body as wide on this side as on the other is preferred.
+const MIRRORED: f32 = 3.0;
 /// Holes in the person that are closed, share of the picture.
 const HOLES: f32 = 0.01;
 
@@ -38,27 +45,46 @@ pub struct PersonColors {
     pub person: Costs,
     /// What was surely the person before anything was learned.
     pub seeds: Costs,
+    /// What of that lies below the chin.
+    pub chest: Costs,
     /// Everything else.
     pub background: Costs,
+    /// Everything else beside the body, on the picture's left and on its right.
+    beside: [Costs; 2],
 }
 
 impl PersonColors {
     /// Learns them from pictures and masks, `[height, width]`.
     pub fn learn<'a>(
-        pictures: impl Iterator<Item = (&'a Lab, &'a [bool], &'a [bool])>,
-        seeds: &Costs,
+        pictures: impl Iterator<Item = (&'a Lab, &'a Trimap, &'a [bool], &'a [bool])>,
+        [seeds, chest]: [&Costs; 2],
     ) -> PersonColors {
         let (mut person, mut background) = (Histogram::default(), Histogram::default());
-        for (picture, inside, outside) in pictures {
-            for ((color, inside), outside) in picture.pixels.iter().zip(inside).zip(outside) {
-                if *inside {
+        let mut beside = [Histogram::default(), Histogram::default()];
+        for (picture, trimap, inside, outside) in pictures {
+            for (at, color) in picture.pixels.iter().enumerate() {
+                if inside[at] {
                     person.add(*color, 1.0);
-                } else if *outside {
+                } else if outside[at] {
                     background.add(*color, 1.0);
+                    if let Some(side) = trimap.beside[at] {
+                        beside[usize::from(side)].add(*color, 1.0);
+                    }
                 }
             }
         }
-        PersonColors { person: person.costs(), seeds: seeds.clone(), background: background.costs() }
+        let costs = background.costs();
+        let beside = beside.map(|b| if b.total() >= FEW { b.costs() } else { costs.clone() });
+        let (seeds, chest) = (seeds.clone(), chest.clone());
+        PersonColors { person: person.costs(), seeds, chest, background: costs, beside }
+    }
+
+    /// What a colour says for the person beside the chest.
+    fn apart(&self, color: [f32; 3], side: Option<bool>, shoulder: bool) -> f32 {
+        let background = side.map_or(&self.background, |s| &self.beside[usize::from(s)]);
+        // There is no skin at the shoulders, but there may be walls of its colour.
+        let body = if shoulder { &self.chest } else { &self.seeds };
+        (background.of(color) - body.of(color)).clamp(-COLORS, COLORS)
     }
 }
 
@@ -73,6 +99,10 @@ pub struct Trimap {
     pub likely: Vec<f32>,
     /// 0 beside the face and above, 1 from the chin down.
     pub low: Vec<f32>,
+    /// From the middle of the face down, whether a pixel lies on the picture's right of it; none above.
+    pub beside: Vec<Option<bool>>,
+    /// Below the chin and beside the neck.
+    pub shoulder: Vec<bool>,
 }
 
 impl Trimap {
@@ -82,6 +112,8 @@ impl Trimap {
         let mut background = vec![false; width * height];
         let mut likely = vec![0.0; width * height];
         let mut low = vec![0.0; width * height];
+        let mut beside = vec![None; width * height];
+        let mut shoulder = vec![false; width * height];
         for at in 0..person.len() {
             let pixel = [(at % width) as f32 + 0.5, (at / width) as f32 + 0.5];
             let [right, up] = frame.local(pixel);
@@ -96,8 +128,10 @@ impl Trimap {
             let shoulders = (-0.55 - up - 0.12 * aside) * 10.0;
             likely[at] = hair.max(shoulders).clamp(-1.0, 1.0) * 3.0;
             low[at] = ((-0.4 - up) / 0.12).clamp(0.0, 1.0);
+            beside[at] = (up < 0.0).then_some(right > 0.0);
+            shoulder[at] = up < -0.5 && aside > 0.5;
         }
-        Trimap { person, background, likely, low }
+        Trimap { person, background, likely, low, beside, shoulder }
     }
 }
 
@@ -137,19 +171,27 @@ pub fn set_borders(
     }
 }
 
-/// Divides a frame into person (true) and background, `[height, width]`. `place` is how much the usual place of a
-/// person counts. With a `guess` only its border is looked at, some pixels to each side.
-pub fn divide(
-    picture: &Lab,
-    plate: &Plate,
-    colors: &PersonColors,
-    trimap: &Trimap,
-    place: f32,
-    guess: Option<&[bool]>,
-) -> Vec<bool> {
+/// What is known about a clip when a frame is divided.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The background.
+    pub plate: &'a Plate,
+    /// What person and background look like.
+    pub colors: &'a PersonColors,
+    /// Edges of the background.
+    pub edges: Option<&'a StillEdges>,
+    /// How often the other side of the body covers a pixel's mirror image, `[height, width]`.
+    pub mirrored: Option<&'a [f32]>,
+    /// How much the usual place of a person counts.
+    pub place: f32,
+}
+
+/// Divides a frame into person (true) and background, `[height, width]`. With a `guess` only its border is looked at,
+/// some pixels to each side.
+pub fn divide(picture: &Lab, known: &Known, trimap: &Trimap, guess: Option<&[bool]>) -> Vec<bool> {
     let (width, height) = (picture.width, picture.height);
-    let reach = REACH * width.max(height) as f32 / 512.0;
-    let near = guess.map(|g| border(g, width, ((BAND * width.max(height) as f32 / 512.0) as usize).max(2)));
+    let size = width.max(height) as f32 / 512.0;
+    let near = guess.map(|g| border(g, width, ((BAND * size) as usize).max(2)));
     let open = |at: usize| near.as_ref().is_none_or(|n| n[at]);
     let mut cut = Cut::new(width, height);
     for (at, &color) in picture.pixels.iter().enumerate() {
@@ -157,38 +199,53 @@ pub fn divide(
             if guess[at] { CERTAIN } else { -CERTAIN }
         } else if trimap.person[at] {
             CERTAIN
-        } else if trimap.background[at] && !(plate.known[at] && plate.distance2(at, color) >= FOREIGN) {
-            -CERTAIN
         } else {
-            // A colour that neither has shown is foreign to the background, so it is the person's.
-            let by_color = colors.background.of(color) - colors.person.of(color).min(STRANGE);
-            let off = plate.distance2(at, color).min(FOREIGN);
-            let evidence = if plate.known[at] {
-                0.5 * (off - NEAR).min(14.0) + by_color.clamp(-COLORS, COLORS) * 0.4
-            } else if plate.away[at] <= reach {
-                // The background is believed to go on near where it was seen. Beside the chest, where it may change,
-                // colours that it has elsewhere count as much.
-                let sure = colors.background.of(color) - colors.seeds.of(color).min(STRANGE);
-                let foreign = 0.5 * (off - GUESS);
-                let by_color = by_color.clamp(-COLORS, COLORS);
-                let above = foreign.min(4.0) + 0.3 * by_color + 0.5 * sure.clamp(-COLORS, COLORS);
-                // What neither the chest nor the background has shown is left to its place and its edges.
-                let strange = if colors.seeds.of(color) > STRANGE { 0.3 } else { 1.0 };
-                let apart = colors.background.of(color) - colors.seeds.of(color);
-                let below = strange * foreign.min(3.0) + apart.clamp(-COLORS, COLORS);
-                above + trimap.low[at] * (below - above)
-            } else {
-                let apart = colors.background.of(color) - colors.seeds.of(color);
-                FAR + trimap.low[at] * (apart.clamp(-COLORS, COLORS) - FAR)
-            };
-            evidence + place * trimap.likely[at]
+            known.energy(at, color, trimap, REACH * size)
         };
         cut.prefer_inside(at, energy);
     }
-    set_borders(&mut cut, picture, Some(plate), EDGE, open);
+    set_borders(&mut cut, picture, Some(known.plate), EDGE, open);
     let mut person = shapes::touching(&cut.solve(), &trimap.person, width);
     shapes::close_holes(&mut person, width, (HOLES * (width * height) as f32) as usize);
     person
+}
+
+impl Known<'_> {
+    /// How much dearer it is for a pixel to be background than to be the person.
+    fn energy(&self, at: usize, color: [f32; 3], trimap: &Trimap, reach: f32) -> f32 {
+        let Known { plate, colors, .. } = self;
+        let (seen, distance, low) = (plate.known[at], plate.distance2(at, color), trimap.low[at]);
+        if trimap.background[at] && !(seen && distance >= FOREIGN) {
+            return -CERTAIN;
+        }
+        if low == 0.0 && self.edges.is_some_and(|e| e.seen(at, color)) {
+            return -CERTAIN;
+        }
+        // A colour that neither has shown is foreign to the background, so it is the person's.
+        let by_color = colors.background.of(color) - colors.person.of(color).min(STRANGE);
+        let off = distance.min(FOREIGN);
+        let apart = colors.apart(color, trimap.beside[at], trimap.shoulder[at]);
+        let (above, below) = if seen {
+            let plain = 0.5 * (off - NEAR).min(14.0);
+            let above = plain + by_color.clamp(-COLORS, COLORS) * 0.4;
+            (above, if plain < 0.0 { SHOULDERS * plain + apart } else { above })
+        } else if plate.away[at] <= reach {
+            // The background is believed to go on near where it was seen. Beside the chest, where it may change,
+            // colours that it has elsewhere count as much.
+            let sure = colors.background.of(color) - colors.seeds.of(color).min(STRANGE);
+            let foreign = 0.5 * (off - GUESS);
+            let by_color = by_color.clamp(-COLORS, COLORS);
+            let above = foreign.min(4.0) + 0.3 * by_color + 0.5 * sure.clamp(-COLORS, COLORS);
+            // What neither the chest nor the background has shown is left to its place and its edges.
+            let strange = if colors.seeds.of(color) > STRANGE { 0.3 } else { 1.0 };
+            (above, strange * foreign.min(3.0) + apart)
+        } else {
+            (FAR, apart)
+        };
+        // Shoulders are about as wide on one side as on the other.
+        let mirrored = self.mirrored.map_or(0.0, |m| MIRRORED * (2.0 * m[at] - 1.0).max(0.0));
+        above + low * (below + mirrored - above) + self.place * trimap.likely[at]
+    }
 }
 
 /// Pixels within `radius` of the border of a mask.

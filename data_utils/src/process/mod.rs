@@ -13,19 +13,24 @@ pub mod manifest;
 pub mod masks;
 pub mod models;
 pub mod options;
+mod overlay;
 pub mod pose;
 mod report;
 mod sheets;
 pub mod smooth;
 pub mod stage;
 pub mod torso;
+pub mod track_params;
 pub mod transforms;
 
+use crate::audio::ave::AveEncoder;
+use crate::audio::features::AudioKind;
 use crate::cli::progress::duration;
 use crate::error::{Error, Result};
 use crate::face::FaceModels;
 use crate::parse::bisenet::BiSeNet;
 use crate::video::{self, Ffmpeg};
+use candle_core::Device;
 use options::{Options, ProcessFlags};
 use stage::Stage;
 
@@ -79,7 +84,7 @@ pub const STAGES: [Stage; 10] = [
     Stage {
         name: "parsing",
         tasks: [3, 3],
-        version: 1,
+        version: 2,
         inputs: &["ori_imgs/*.jpg", "landmarks478.npy", landmarks::VERDICTS, "@parsing"],
         outputs: &["parsing/*.png", "parsing/*_face.png", "teeth_mask/*.npy"],
         options: |o| vec![("teeth_mask", o.teeth_mask.to_string())],
@@ -106,19 +111,33 @@ pub const STAGES: [Stage; 10] = [
     Stage {
         name: "pose",
         tasks: [8, 9],
-        version: 1,
-        inputs: &["landmarks478.npy", landmarks::VERDICTS, "@landmarker"],
-        outputs: &[pose::FILE, "fused.ply"],
-        options: |o| {
-            vec![("use_3dmm", o.use_3dmm.to_string()), ("face_model", format!("{:?}", o.face_model))]
-        },
+        version: 2,
+        inputs: &[
+            "ori_imgs/*.jpg",
+            "parsing/*.png",
+            "landmarks478.npy",
+            landmarks::VERDICTS,
+            "aud.wav",
+            "@landmarker",
+            "@face_model",
+        ],
+        outputs: &[
+            track_params::FILE,
+            "fused.ply",
+            overlay::VIDEO,
+            overlay::PICTURES[0],
+            overlay::PICTURES[1],
+            overlay::PICTURES[2],
+            overlay::PICTURES[3],
+        ],
+        options: |o| vec![("use_3dmm", o.use_3dmm.to_string())],
         run: pose::run,
     },
     Stage {
         name: "transforms",
         tasks: [10, 10],
         version: 1,
-        inputs: &[pose::FILE, landmarks::VERDICTS],
+        inputs: &[track_params::FILE, landmarks::VERDICTS],
         outputs: &[transforms::FILES[0], transforms::FILES[1]],
         options: |_| Vec::new(),
         run: transforms::run,
@@ -143,6 +162,12 @@ pub fn run(flags: &ProcessFlags) -> Result<()> {
     }
     if let Some(path) = &options.parsing {
         BiSeNet::open(path)?;
+    }
+    if options.face_model.is_some() {
+        pose::face_model(&options, &models)?;
+    }
+    if let (Some(AudioKind::Ave) | None, Some(weights)) = (options.asr, &options.ave_weights) {
+        AveEncoder::open(weights, &Device::Cpu)?;
     }
     if let Some(kind) = options.asr.filter(|k| !matches!(k.name(), "ave" | "mel")) {
         frames::given(&options.dir, kind)?;

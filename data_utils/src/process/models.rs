@@ -15,7 +15,10 @@ struct Model {
     source: &'static str,
 }
 
-const MODELS: [Model; 3] = [
+/// ICT-FaceKit in its usual folder.
+const FACE_MODEL: &str = "ict_facekit/ict_compact.npz";
+
+const MODELS: [Model; 4] = [
     Model {
         name: LANDMARKER,
         sha256: Some("64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"),
@@ -37,6 +40,13 @@ const MODELS: [Model; 3] = [
         licence: "that of SyncTalk's repository",
         source: "https://github.com/ZiqiaoPeng/SyncTalk",
     },
+    Model {
+        name: FACE_MODEL,
+        sha256: None,
+        purpose: "face model with --face_model; without it MediaPipe's own face, which fits a little less closely",
+        licence: "MIT (USC ICT, ICT-FaceKit)",
+        source: "https://github.com/ICT-VGL/ICT-FaceKit, reduced to mean, id, exp and the places of 468 landmarks",
+    },
 ];
 
 /// What is there, in lines.
@@ -49,6 +59,7 @@ pub fn check(flags: &ProcessFlags) -> Result<String> {
         let named = match model.name {
             LANDMARKER => flags.face_landmarker.clone(),
             "79999_iter.pth" => flags.parsing.clone(),
+            FACE_MODEL => flags.face_model.as_ref().map(|f| f.join("ict_compact.npz")),
             _ => flags.ave_weights.clone(),
         };
         let path: Option<PathBuf> = named.or_else(|| options::find(Path::new("."), model.name));

@@ -39,7 +39,7 @@ pub struct ProcessFlags {
     /// Weights of a face-parsing network (79999_iter.pth); without them masks are made from the picture alone
     #[arg(long)]
     pub parsing: Option<PathBuf>,
-    /// Folder of a face model (ICT-FaceKit or BFM-2009); without it MediaPipe's own face
+    /// Folder of a face model (ICT-FaceKit); without it MediaPipe's own face
     #[arg(long)]
     pub face_model: Option<PathBuf>,
     /// Accepts a video without sound: the dataset gets silence

@@ -3,7 +3,8 @@
 use super::filter;
 use super::landmarks::{self, Verdicts};
 use super::manifest::Manifest;
-use super::{pose, sheets};
+use super::sheets;
+use super::track_params::{Motion, TrackParams};
 use crate::camera::Camera;
 use crate::error::Result;
 use crate::files;
@@ -50,13 +51,22 @@ pub fn write(dir: &Path) -> Result<()> {
         )
     });
     for (title, picture) in [
-        ("Head pose on twelve frames", "mesh"),
         ("Masks: head blue, neck green, torso red", "masks"),
+        ("Torso alone, on a colour that no torso has", "torso"),
         ("Crop", "crop"),
+        ("Fitted face on twelve frames", "mesh"),
+        ("Fitted face where the head is turned and moved the most", "extremes"),
+        ("The same twelve frames seen from one place: features must not move", "still"),
+        (
+            "Mean of many frames: as they are, held still by the fitted face, held still after steadying",
+            "mean",
+        ),
     ] {
         add(format!("<h2>{title}</h2>\n<img src=report/{picture}.png>\n"));
     }
-    let cameras = pose::read(dir)?;
+    let params = TrackParams::read(dir)?;
+    let cameras = params.cameras();
+    add(jitter(&params));
     add(curve("Rotation of the head, degrees", &rotations(&cameras)));
     add(curve("Place of the head, millimetres from its mean", &places(&cameras)));
     let expression = npy::read(&dir.join("bs.npy"))?;
@@ -79,6 +89,33 @@ pub fn write(dir: &Path) -> Result<()> {
         }],
     ));
     files::write_bytes(&dir.join("report.html"), html.as_bytes())
+}
+
+/// What of the face's motion the poses leave, with and without steadying.
+fn jitter(params: &TrackParams) -> String {
+    let line = |name, motion: &Motion, axis: usize| Line {
+        name,
+        values: motion.path.iter().map(|p| p.map_or(f64::NAN, |p| f64::from(p[axis]))).collect(),
+    };
+    let mut text = format!(
+        "<h2>Jitter</h2>\n<p>How far still skin wanders together in the frames once the poses are removed; \
+         deviation along x / y.</p>\n<table><tr><td>fitted face<td>{}</tr>\n",
+        params.fit_leaves.words()
+    );
+    let Some(after) = &params.steadied_leaves else {
+        text.push_str("</table>\n");
+        text.push_str(&curve(
+            "Jitter of the fitted face, pixels",
+            &[line("x", &params.fit_leaves, 0), line("y", &params.fit_leaves, 1)],
+        ));
+        return text;
+    };
+    text.push_str(&format!("<tr><td>steadied<td>{}</tr></table>\n", after.words()));
+    for (axis, title) in [(0, "Jitter along x, pixels"), (1, "Jitter along y, pixels")] {
+        let lines = [line("fitted face", &params.fit_leaves, axis), line("steadied", after, axis)];
+        text.push_str(&curve(title, &lines));
+    }
+    text
 }
 
 /// Pitch, yaw and roll of the head against the camera.

@@ -8,6 +8,7 @@ use crate::cli::progress::Progress;
 use crate::error::{Error, Result};
 use crate::face::FaceModels;
 use crate::files;
+use crate::track::FaceModel;
 use crate::video::Ffmpeg;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ pub struct Stage {
     pub tasks: [u8; 2],
     /// Raised when its results change.
     pub version: u32,
-    /// What it reads: patterns in the dataset's folder, or `@video`, `@landmarker`, `@parsing`.
+    /// What it reads: patterns in the dataset's folder, or `@video`, `@landmarker`, `@parsing`, `@face_model`.
     pub inputs: &'static [&'static str],
     /// What it writes: patterns in the dataset's folder.
     pub outputs: &'static [&'static str],
@@ -237,6 +238,10 @@ impl Digests<'_> {
             "@video" => vec![self.options.video.clone()],
             "@landmarker" => vec![self.options.landmarker.clone()],
             "@parsing" => self.options.parsing.iter().cloned().collect(),
+            "@face_model" => match &self.options.face_model {
+                Some(folder) => FaceModel::files(folder),
+                None => Vec::new(),
+            },
             _ => return manifest::digest(&self.options.dir, pattern),
         };
         manifest::digest_all(&external)

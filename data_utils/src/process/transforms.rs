@@ -1,8 +1,8 @@
 //! Stage 10: which frames there are and where the camera stood, split into those for training and those held out.
 
 use super::landmarks::Verdicts;
-use super::pose;
 use super::stage::Context;
+use super::track_params::{self, TrackParams};
 use crate::dataset::write::write_transforms;
 use crate::error::{Error, Result};
 use std::path::Path;
@@ -17,10 +17,10 @@ pub const FILES: [&str; 2] = ["transforms_train.json", "transforms_val.json"];
 pub fn run(context: &Context) -> Result<String> {
     let dir = context.dir();
     let verdicts = Verdicts::read(dir)?;
-    let cameras = pose::read(dir)?;
+    let cameras = TrackParams::read(dir)?.cameras();
     if cameras.len() != verdicts.count {
         return Err(Error::input(
-            dir.join(pose::FILE).display(),
+            dir.join(track_params::FILE).display(),
             format!("{} poses", verdicts.count),
             cameras.len().to_string(),
             "run again with --task 8",

@@ -106,7 +106,7 @@ const UNIT: f64 = 1e-5;
 /// Movement at which a landmark counts half, metres.
 const HALF: f64 = 0.0035;
 /// Movement below which a landmark belongs to the stable ones, metres.
-const STABLE: f64 = 0.0036;
+pub(crate) const STABLE: f64 = 0.0036;
 
 /// Movement of a landmark along x, y and z, metres.
 pub(crate) fn movement(landmark: usize) -> [f64; 3] {

@@ -20,4 +20,4 @@ pub use depth::Mesh;
 pub use fit::{Fit, FitErrors, FitOptions, FrameLandmarks, fit};
 pub use model::FaceModel;
 pub use pose::{Lens, Pose};
-pub use stabilise::{Head, Jitter, Pictures, StabiliseOptions, Steadied, stabilise};
+pub use stabilise::{Head, Jitter, Pictures, StabiliseOptions, Steadied, Wander, stabilise};

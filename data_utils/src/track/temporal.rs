@@ -1,6 +1,6 @@
 //! A head does not jump: the prior on second differences of the poses in time, and the band matrix of all poses.
 
-use super::math::{Banded, V3, product, rotation_vector, sub, transposed};
+use super::math::{Banded, V3, add, product, rotation, rotation_vector, scale, sub, transposed};
 use super::pose::Pose;
 
 /// Unknowns of a pose.
@@ -8,16 +8,59 @@ const SIX: usize = 6;
 /// Keeps poses that nothing else holds: a share of a unit on the diagonal.
 const HOLD: f64 = 1e-6;
 
-/// Deviations of the second differences.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The most frames without a face that the prior goes on over; about half a second. Beyond, the head may be anywhere.
+const LONGEST_GAP: usize = 12;
+
+/// The prior: second differences are small.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PathPrior {
-    /// Of the rotation, radians.
-    pub(crate) turn: f64,
-    /// Of the translation over the distance, along x, y, z.
-    pub(crate) shift: V3,
+    turn: f64,
+    shift: V3,
+    live: Vec<bool>,
+}
+
+/// Frames through which the path is followed: those with a face, and gaps between them that are short.
+fn live(seen: &[bool]) -> Vec<bool> {
+    let mut live = seen.to_vec();
+    let known: Vec<usize> = (0..seen.len()).filter(|i| seen[*i]).collect();
+    for pair in known.windows(2).filter(|p| p[1] - p[0] <= LONGEST_GAP + 1) {
+        live[pair[0]..pair[1]].fill(true);
+    }
+    live
+}
+
+/// Poses of frames through which no path was followed: between two that are known on the shortest turn and a straight
+/// line, before the first and after the last as these.
+pub(crate) fn bridge(poses: &mut [Pose], seen: &[bool]) {
+    let live = live(seen);
+    let known: Vec<usize> = (0..poses.len()).filter(|i| live.get(*i) == Some(&true)).collect();
+    for i in (0..poses.len()).filter(|i| live.get(*i) != Some(&true)) {
+        let after = known.partition_point(|k| *k < i);
+        let (before, after) = (after.checked_sub(1).and_then(|k| known.get(k)), known.get(after));
+        let (Some(&a), Some(&b)) = (before.or(after), after.or(before)) else { return };
+        let share = if b > a { (i - a) as f64 / (b - a) as f64 } else { 0.0 };
+        let turn = rotation_vector(&product(&poses[b].rotation, &transposed(&poses[a].rotation)));
+        let shift = sub(poses[b].translation, poses[a].translation);
+        poses[i] = Pose {
+            rotation: product(&rotation(scale(turn, share)), &poses[a].rotation),
+            translation: add(poses[a].translation, scale(shift, share)),
+        };
+    }
 }
 
 impl PathPrior {
+    /// Deviations of the second differences of the rotation (radians) and of the translation over the distance, along
+    /// x, y and z, through the frames that are `seen` and short gaps between them.
+    pub(crate) fn new(turn: f64, shift: V3, seen: &[bool]) -> Self {
+        PathPrior { turn, shift, live: live(seen) }
+    }
+
+    /// Frames with neighbours on both sides that the prior holds together.
+    fn inner(&self, count: usize) -> impl Iterator<Item = usize> {
+        (1..count.saturating_sub(1))
+            .filter(|i| self.live.get(i - 1..=i + 1).is_some_and(|l| l.iter().all(|live| *live)))
+    }
+
     /// Second differences around frame `i` (1 ≤ i < n − 1), each over its deviation.
     fn residual(&self, poses: &[Pose], i: usize, weights: &[f64; SIX]) -> [f64; SIX] {
         let [a, b, c] = [&poses[i - 1], &poses[i], &poses[i + 1]];
@@ -38,8 +81,8 @@ impl PathPrior {
     /// Half the sum of squares.
     pub(crate) fn cost(&self, poses: &[Pose]) -> f64 {
         let weights = self.weights(poses);
-        let inner = 1..poses.len().saturating_sub(1);
-        inner.map(|i| self.residual(poses, i, &weights).iter().map(|r| 0.5 * r * r).sum::<f64>()).sum()
+        let cost = |i| self.residual(poses, i, &weights).iter().map(|r| 0.5 * r * r).sum::<f64>();
+        self.inner(poses.len()).map(cost).sum()
     }
 
     /// Adds the prior's second derivatives and gradient. The turns are small, so each unknown's difference moves
@@ -47,7 +90,7 @@ impl PathPrior {
     pub(crate) fn add_to(&self, poses: &[Pose], band: &mut PoseBand) {
         const SHARES: [f64; 3] = [1.0, -2.0, 1.0];
         let weights = self.weights(poses);
-        for i in 1..poses.len().saturating_sub(1) {
+        for i in self.inner(poses.len()) {
             let residual = self.residual(poses, i, &weights);
             for k in 0..SIX {
                 let w = weights[k];
@@ -112,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_gradient_is_the_difference_of_the_cost() {
-        let prior = PathPrior { turn: 0.004, shift: [0.0026, 0.0026, 0.0069] };
+        let prior = PathPrior::new(0.004, [0.0026, 0.0026, 0.0069], &[true; 6]);
         let poses = path(6);
         let mut band = PoseBand::new(6);
         prior.add_to(&poses, &mut band);
@@ -141,7 +184,32 @@ mod tests {
             translation: [0.001 * i as f64, 0.0, 0.6],
         };
         let poses: Vec<Pose> = (0..9).map(at).collect();
-        let prior = PathPrior { turn: 0.004, shift: [0.0026, 0.0026, 0.0069] };
+        let prior = PathPrior::new(0.004, [0.0026, 0.0026, 0.0069], &[true; 9]);
         assert!(prior.cost(&poses) < 1e-12 && prior.cost(&path(9)) > 1.0);
+    }
+    #[test]
+    fn short_gaps_are_followed_and_long_ones_bridged() {
+        let mut seen = vec![true; 60];
+        seen[5..9].fill(false);
+        seen[20..40].fill(false);
+        seen[55..].fill(false);
+        assert_eq!(live(&seen).iter().filter(|l| **l).count(), 60 - 20 - 5);
+        let prior = PathPrior::new(0.004, [0.0026; 3], &seen);
+        let before = path(60);
+        let mut poses = before.clone();
+        poses[30].translation = [9.0; 3];
+        // Nothing holds a frame in the long gap.
+        assert_eq!(prior.cost(&poses), prior.cost(&before));
+        bridge(&mut poses, &seen);
+        assert_eq!((poses[7], poses[58]), (before[7], before[54]));
+        let middle = (0..3).map(|k| 0.5 * (poses[19].translation[k] + poses[40].translation[k]));
+        let between = (0..3).map(|k| 0.5 * (poses[29].translation[k] + poses[30].translation[k]));
+        assert!(middle.zip(between).all(|(a, b)| (a - b).abs() < 1e-12));
+        let turn = |a: usize, b: usize| {
+            rotation_vector(&product(&poses[b].rotation, &transposed(&poses[a].rotation)))
+        };
+        for (whole, part) in turn(19, 40).into_iter().zip(turn(19, 26)) {
+            assert!((part * 3.0 - whole).abs() < 1e-9, "{whole} {part}");
+        }
     }
 }

@@ -138,6 +138,46 @@ fn a_bundle_of_networks_that_is_none() {
 }
 
 #[test]
+fn models_that_are_none() {
+    let Some(landmarker) = landmarker() else { return };
+    let dir = tempfile::tempdir().expect("a folder");
+    let video = dir.path().join("clip.mp4");
+    ffmpeg(&format!("{} {SOUND} -vf scale=512:512", face_input(4.0)), &video);
+    let put = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(&path, bytes).expect("written");
+        path.display().to_string()
+    };
+    // A pickle that would run a program where it was loaded without care.
+    let call = b"\x80\x02cposix\nsystem\nX\x0a\x00\x00\x00touch ownedq\x01\x85R.";
+    let network = put("79999_iter.pth", call);
+    let cut_off = put("cut.pth", b"PK\x03\x04 cut off");
+    let empty = dir.path().join("empty");
+    std::fs::create_dir(&empty).expect("made");
+    put("damaged/mp468_to_ict.npz", b"PK\x03\x04");
+    put("damaged/ict_compact.npz", b"PK\x03\x04");
+    let damaged = dir.path().join("damaged").display().to_string();
+    put("aud_hu.npy", b"\x93NUMPY\x01\x00");
+    let cases = [
+        (vec!["--parsing", &network], "79999_iter.pth"),
+        (vec!["--parsing", &cut_off], "cut.pth"),
+        (vec!["--ave_weights", &network, "--asr", "ave"], "79999_iter.pth"),
+        (vec!["--face_model", empty.to_str().expect("a name")], "empty"),
+        (vec!["--face_model", &damaged], "ict_compact.npz"),
+        (vec!["--asr", "hubert"], "aud_hu.npy"),
+    ];
+    for (arguments, word) in cases {
+        let before = names(dir.path());
+        let outcome = process(&video, &landmarker, &arguments);
+        assert_eq!(outcome.code, Some(2), "{arguments:?}: {}", outcome.said);
+        assert!(outcome.said.contains(word), "{arguments:?}: {}", outcome.said);
+        assert_eq!(names(dir.path()), before, "{arguments:?}");
+        assert!(!Path::new("owned").exists());
+    }
+}
+
+#[test]
 fn a_folder_with_frames_of_another_program() {
     let Some(landmarker) = landmarker() else { return };
     let Some(clip) = present("clips/may13s.mp4") else { return };

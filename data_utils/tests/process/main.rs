@@ -5,6 +5,7 @@
 //! there is skipped, with a line that says so; so is all that needs ffmpeg where it is not installed.
 
 mod bad_input;
+mod odd_input;
 mod reference;
 mod whole;
 

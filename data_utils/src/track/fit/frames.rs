@@ -6,7 +6,7 @@ use super::{FitOptions, FrameLandmarks, MOST_DEVIATIONS, State};
 use crate::error::{Error, Result};
 use crate::track::math::Cholesky;
 use crate::track::model::FaceModel;
-use crate::track::temporal::{PathPrior, PoseBand};
+use crate::track::temporal::{self, PathPrior, PoseBand};
 use rayon::prelude::*;
 
 const STEPS: usize = 12;
@@ -24,7 +24,8 @@ pub(super) fn refine(
 ) -> Result<()> {
     let shape = state.neutral(model);
     let weights = super::weights(model);
-    let prior = PathPrior { turn: options.turn_deviation, shift: options.shift_deviation };
+    let seen: Vec<bool> = landmarks.iter().map(Option::is_some).collect();
+    let prior = PathPrior::new(options.turn_deviation, options.shift_deviation, &seen);
     let systems = |state: &State| -> Vec<Option<System>> {
         (0..landmarks.len())
             .into_par_iter()
@@ -59,6 +60,7 @@ pub(super) fn refine(
             }
         }
     }
+    temporal::bridge(&mut state.poses, &seen);
     bridge(landmarks, &mut state.expression);
     Ok(())
 }

@@ -101,7 +101,8 @@ pub(super) fn refine(
         *last = 1.0;
     }
     let variance = reduced.solve(&only_focal, CLOSE[1]).last().copied().unwrap_or(0.0);
-    Ok(variance.max(0.0).sqrt())
+    // All frames together say as much about the focal length as a few would whose errors are their own.
+    Ok((variance.max(0.0) * (key.len() as f64 / FOCAL_FRAMES).max(1.0)).sqrt())
 }
 
 impl<'a> Priors<'a> {

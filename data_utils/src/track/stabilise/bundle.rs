@@ -21,6 +21,8 @@ const STEPS: usize = 4;
 const ROUNDS: usize = 40;
 const CLOSE: f64 = 1e-4;
 const SIX: usize = 6;
+/// Observations whose equations are in memory at once.
+const AT_ONCE: usize = 1 << 14;
 
 /// What a patch in a frame says: weights, place, slopes with the pose and with the depth.
 struct Observation {
@@ -97,14 +99,16 @@ fn step(
     prior.add_to(poses, &mut band);
     let mut depth_matrix: Vec<f64> = patches.iter().map(|p| 1.0 / p.depth_deviation.powi(2)).collect();
     let mut depth_gradient: Vec<f64> = patches.iter().map(|p| p.depth / p.depth_deviation.powi(2)).collect();
-    let equations: Vec<_> =
-        observations.par_iter().map(|o| equation(o, calm[o.patch], patches, poses, lens)).collect();
     let mut joints = Vec::with_capacity(observations.len());
-    for (o, e) in observations.iter().zip(&equations) {
-        band.add_frame(o.frame, &e.pose, &e.pose_gradient);
-        depth_matrix[o.patch] += e.depth;
-        depth_gradient[o.patch] += e.depth_gradient;
-        joints.push(Joint { frame: o.frame, patch: o.patch, value: e.joint });
+    for part in observations.chunks(AT_ONCE) {
+        let equations: Vec<_> =
+            part.par_iter().map(|o| equation(o, calm[o.patch], patches, poses, lens)).collect();
+        for (o, e) in part.iter().zip(&equations) {
+            band.add_frame(o.frame, &e.pose, &e.pose_gradient);
+            depth_matrix[o.patch] += e.depth;
+            depth_gradient[o.patch] += e.depth_gradient;
+            joints.push(Joint { frame: o.frame, patch: o.patch, value: e.joint });
+        }
     }
     let matrix = band.matrix.clone();
     let factor = band

@@ -22,7 +22,16 @@ pub struct Jitter {
     pub patches: usize,
 }
 
-impl Jitter {
+/// What is left of the face's motion, over time and in numbers.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Wander {
+    /// The numbers.
+    pub jitter: Jitter,
+    /// The common motion of all patches in each frame, pixels along x and y; none where nothing was found.
+    pub path: Vec<Option<[f64; 2]>>,
+}
+
+impl Wander {
     /// Measures it.
     pub(super) fn of(
         pictures: &Pictures,
@@ -42,19 +51,6 @@ impl Jitter {
             let mean = [0, 1].map(|k| found.iter().map(|v| v[k]).sum::<f64>() / found.len() as f64);
             paths.push((p, mean, deviation(&found).iter().map(|v| v * v).sum::<f64>().sqrt()));
         }
-        if let Ok(f) = std::env::var("DUMP") {
-            // DEBUG
-            let mut t = String::new(); // DEBUG
-            for (p, _, sd) in &paths {
-                // DEBUG
-                let at = lens.project(poses[150].to_camera(patches[*p].center())); // DEBUG
-                let w = shifts.iter().find_map(|r| r[*p]).map(|s| s.worth).unwrap_or_default(); // DEBUG
-                let dv: Vec<[f64; 2]> = frames.iter().filter_map(|i| shifts[*i][*p].map(|s| s.by)).collect();
-                let d = deviation(&dv); // DEBUG
-                t += &format!("{} {} {} {} {} {} {}\n", at[0], at[1], sd, d[0], d[1], w[0], w[2]); // DEBUG
-            } // DEBUG
-            std::fs::write(f, t).expect("x"); // DEBUG
-        } // DEBUG
         let common: Vec<Option<[f64; 2]>> = (0..seen.len())
             .map(|i| {
                 let moved = |(p, mean, _): &(usize, [f64; 2], f64)| {
@@ -69,12 +65,13 @@ impl Jitter {
             Some([b[0] - a[0], b[1] - a[1]])
         };
         let changes: Vec<[f64; 2]> = common.windows(2).filter_map(change).collect();
-        Ok(Jitter {
+        let jitter = Jitter {
             common: deviation(&common.iter().copied().flatten().collect::<Vec<_>>()),
             frame_to_frame: deviation(&changes),
             single: median(paths.iter().map(|p| p.2).collect()),
             patches: paths.len(),
-        })
+        };
+        Ok(Wander { jitter, path: common })
     }
 }
 

@@ -7,6 +7,7 @@
 //! [`Jitter`].
 
 mod bundle;
+mod frozen;
 mod jitter;
 mod patches;
 mod pictures;
@@ -14,13 +15,14 @@ mod register;
 #[cfg(test)]
 mod tests;
 
-pub use jitter::Jitter;
+pub use frozen::frozen;
+pub use jitter::{Jitter, Wander};
 pub use pictures::Pictures;
 
 use super::depth::Mesh;
 use super::math::{V3, length, product, rotation_vector, scale, sub, transposed};
 use super::pose::{Lens, Pose};
-use super::temporal::PathPrior;
+use super::temporal::{self, PathPrior};
 use crate::error::{Error, Result};
 use patches::Patch;
 
@@ -65,18 +67,18 @@ impl Default for StabiliseOptions {
 }
 
 /// What the stabiliser did.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Steadied {
     /// Patches on the face, and in the hair.
     pub patches: [usize; 2],
-    /// Jitter of the poses as they came.
-    pub before: Jitter,
-    /// Jitter of the poses as they are now.
-    pub after: Jitter,
+    /// What the poses left as they came.
+    pub before: Wander,
+    /// What they leave now.
+    pub after: Wander,
 }
 
-/// Moves `poses` so that the head stands still. Frames that are not `seen` follow by the prior in time alone. Where
-/// the head has too little texture the poses stay as they are.
+/// Moves `poses` so that the head stands still. Frames that are not `seen` follow by the prior in time alone, in long
+/// gaps on a line. Where the head has too little texture the poses stay as they are.
 ///
 /// # Errors
 /// Those of reading a picture; [`Error::Internal`] when numbers of frames disagree.
@@ -89,19 +91,20 @@ pub fn stabilise(
     options: &StabiliseOptions,
 ) -> Result<Steadied> {
     let all = lay(pictures, head, lens, seen, poses)?;
-    let before = Jitter::of(pictures, &held_out(&all, options.hold_out), lens, seen, poses)?;
+    let before = Wander::of(pictures, &held_out(&all, options.hold_out), lens, seen, poses)?;
     let mut fitted: Vec<Patch> = if options.hold_out { every_second(&all, 0) } else { all.clone() };
     let count = |face: bool| fitted.iter().filter(|p| p.face == face).count();
     let patches = [count(true), count(false)];
     if patches[0] < LEAST_PATCHES {
-        return Ok(Steadied { patches, before, after: before });
+        return Ok(Steadied { patches, after: before.clone(), before });
     }
-    let prior = PathPrior { turn: options.turn_deviation, shift: options.shift_deviation };
+    let prior = PathPrior::new(options.turn_deviation, options.shift_deviation, seen);
     for _ in 0..options.rounds {
         let shifts = register::register(pictures, &fitted, poses, lens, seen)?;
         bundle::adjust(&mut fitted, poses, lens, &shifts, &prior)?;
     }
-    let after = Jitter::of(pictures, &held_out(&all, options.hold_out), lens, seen, poses)?;
+    temporal::bridge(poses, seen);
+    let after = Wander::of(pictures, &held_out(&all, options.hold_out), lens, seen, poses)?;
     Ok(Steadied { patches, before, after })
 }
 
@@ -115,9 +118,9 @@ pub fn jitter(
     lens: &Lens,
     seen: &[bool],
     poses: &[Pose],
-) -> Result<Jitter> {
+) -> Result<Wander> {
     let all = lay(pictures, head, lens, seen, poses)?;
-    Jitter::of(pictures, &held_out(&all, false), lens, seen, poses)
+    Wander::of(pictures, &held_out(&all, false), lens, seen, poses)
 }
 
 /// The frame whose pose is nearest to all others.

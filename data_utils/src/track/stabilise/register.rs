@@ -11,6 +11,8 @@ use rayon::prelude::*;
 
 /// Frames whose sums are taken together; fixed, so that sums are the same for any number of threads.
 const GROUP: usize = 16;
+/// Groups that are in memory at once.
+const WAVE: usize = 16;
 /// Steps of one registration, and the step in pixels at which it ends.
 const STEPS: usize = 6;
 const SMALL: f64 = 0.01;
@@ -81,36 +83,36 @@ fn templates(
 ) -> Result<Vec<Option<Template>>> {
     let frames: Vec<usize> = (0..poses.len()).filter(|i| seen.get(*i) == Some(&true)).collect();
     let size = pictures.size();
-    let sums: Vec<(Vec<f32>, Vec<u32>)> = frames
-        .par_chunks(GROUP)
-        .map(|group| {
-            let mut sum = vec![0f32; patches.len() * AREA];
-            let mut count = vec![0u32; patches.len()];
-            for i in group {
-                pictures.look(*i, |picture| {
-                    for (p, patch) in patches.iter().enumerate() {
-                        let Some(landing) = patch.land(&poses[*i], lens, size) else { continue };
-                        let mut grey: Vec<f32> =
-                            landing.places.iter().map(|[x, y]| sample(picture, *x, *y)).collect();
-                        level(&mut grey);
-                        let to = &mut sum[p * AREA..(p + 1) * AREA];
-                        to.iter_mut().zip(&grey).for_each(|(s, g)| *s += g);
-                        count[p] += 1;
-                    }
-                })?;
-            }
-            Ok((sum, count))
-        })
-        .collect::<Result<_>>()?;
-    let build = |p: usize| {
-        let mut mean = vec![0f32; AREA];
-        let mut count = 0;
-        for (sum, n) in &sums {
-            mean.iter_mut().zip(&sum[p * AREA..(p + 1) * AREA]).for_each(|(m, s)| *m += s);
-            count += n[p];
+    let one = |group: &[usize]| -> Result<(Vec<f32>, Vec<u32>)> {
+        let mut sum = vec![0f32; patches.len() * AREA];
+        let mut count = vec![0u32; patches.len()];
+        for i in group {
+            pictures.look(*i, |picture| {
+                for (p, patch) in patches.iter().enumerate() {
+                    let Some(landing) = patch.land(&poses[*i], lens, size) else { continue };
+                    let mut grey: Vec<f32> =
+                        landing.places.iter().map(|[x, y]| sample(picture, *x, *y)).collect();
+                    level(&mut grey);
+                    let to = &mut sum[p * AREA..(p + 1) * AREA];
+                    to.iter_mut().zip(&grey).for_each(|(s, g)| *s += g);
+                    count[p] += 1;
+                }
+            })?;
         }
-        mean.iter_mut().for_each(|m| *m /= count.max(1) as f32);
-        (count > 0).then(|| Template::new(&mean)).flatten()
+        Ok((sum, count))
+    };
+    let (mut sum, mut count) = (vec![0f32; patches.len() * AREA], vec![0u32; patches.len()]);
+    for wave in frames.chunks(GROUP * WAVE) {
+        let parts: Vec<_> = wave.par_chunks(GROUP).map(one).collect::<Result<_>>()?;
+        for (part, n) in parts {
+            sum.iter_mut().zip(&part).for_each(|(s, p)| *s += p);
+            count.iter_mut().zip(&n).for_each(|(c, n)| *c += n);
+        }
+    }
+    let build = |p: usize| {
+        let n = count[p].max(1) as f32;
+        let mean: Vec<f32> = sum[p * AREA..(p + 1) * AREA].iter().map(|s| s / n).collect();
+        (count[p] > 0).then(|| Template::new(&mean)).flatten()
     };
     Ok((0..patches.len()).into_par_iter().map(build).collect())
 }

@@ -1,0 +1,123 @@
+//! What stands still where it would change if it moved with the head: it belongs to the background, whatever its
+//! colour.
+
+use super::color::{Lab, distance2};
+use super::regions::FaceFrame;
+use image::RgbImage;
+use rayon::prelude::*;
+
+/// Share of the frames in which a pixel must be as usual, and by how many grey levels it may be off there.
+const SHARE: f32 = 0.85;
+const STILL: u8 = 4;
+/// By how many grey levels at the least it would be off in as many frames if it moved with the head.
+const CHANGED: u8 = 12;
+/// How far a colour may be from the usual one to be the background still, L*a*b*.
+const ALIKE: f32 = 8.0;
+
+/// Edges of the background.
+#[derive(Debug, Clone)]
+pub struct StillEdges {
+    /// Where they are, `[height, width]`.
+    edges: Vec<bool>,
+    /// The usual picture.
+    usual: Lab,
+}
+
+impl StillEdges {
+    /// Looks for them in frames of one size, with the face of each.
+    pub fn learn(frames: &[RgbImage], faces: &[FaceFrame]) -> StillEdges {
+        let (width, height) = frames.first().map_or((0, 0), |f| (f.width() as usize, f.height() as usize));
+        let count = width * height;
+        let (colors, still): (Vec<[u8; 3]>, Vec<bool>) = (0..count)
+            .into_par_iter()
+            .map(|at| {
+                let mut usual = [0u8; 3];
+                let mut still = true;
+                for (k, usual) in usual.iter_mut().enumerate() {
+                    let mut values: Vec<u8> =
+                        frames.iter().filter_map(|f| f.as_raw().get(3 * at + k).copied()).collect();
+                    *usual = quantile(&mut values, 0.5);
+                    values.iter_mut().for_each(|v| *v = v.abs_diff(*usual));
+                    still &= quantile(&mut values, SHARE) <= STILL;
+                }
+                (usual, still)
+            })
+            .unzip();
+        let moves = moves(faces);
+        // What a pixel would show in each frame if the usual picture moved with the head.
+        let changes = |at: usize| {
+            let (x, y) = ((at % width) as isize, (at / width) as isize);
+            let shown = moves.iter().filter_map(|[dx, dy]| {
+                let (x, y) = (x - dx, y - dy);
+                let inside = x >= 0 && y >= 0 && x < width as isize && y < height as isize;
+                inside.then(|| colors[y as usize * width + x as usize])
+            });
+            let off = |c: [u8; 3]| (0..3).map(|k| c[k].abs_diff(colors[at][k])).max().unwrap_or(0);
+            let mut off: Vec<u8> = shown.map(off).collect();
+            quantile(&mut off, SHARE) >= CHANGED
+        };
+        let edges: Vec<bool> = (0..count).into_par_iter().map(|at| still[at] && changes(at)).collect();
+        let mut picture = RgbImage::new(width as u32, height as u32);
+        picture.pixels_mut().zip(&colors).for_each(|(p, c)| p.0 = *c);
+        StillEdges { edges, usual: Lab::of(&picture) }
+    }
+
+    /// Whether such an edge is seen at a pixel that has this colour now.
+    pub fn seen(&self, at: usize, color: [f32; 3]) -> bool {
+        self.edges[at] && distance2(color, self.usual.pixels[at]) < ALIKE * ALIKE
+    }
+}
+
+/// How far the head is from its median place in each frame, pixels.
+fn moves(faces: &[FaceFrame]) -> Vec<[isize; 2]> {
+    let middle = [0, 1].map(|k| {
+        let mut values: Vec<f32> = faces.iter().map(|f| f.center[k]).collect();
+        values.sort_by(f32::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(0.0)
+    });
+    faces.iter().map(|f| [0, 1].map(|k| (f.center[k] - middle[k]).round() as isize)).collect()
+}
+
+fn quantile(values: &mut [u8], share: f32) -> u8 {
+    let at = ((values.len() as f32 * share) as usize).min(values.len().saturating_sub(1));
+    if values.is_empty() { 0 } else { *values.select_nth_unstable(at).1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pillar_stands_still_and_a_head_does_not() {
+        let face = |x: f32| FaceFrame { center: [x, 20.0], up: [0.0, -1.0], width: 10.0, height: 10.0 };
+        let frame = |head: u32| {
+            RgbImage::from_fn(60, 40, |x, _| {
+                image::Rgb(
+                    [if x.abs_diff(head) < 8 {
+                        200
+                    } else if x < 50 {
+                        90
+                    } else {
+                        30
+                    }; 3],
+                )
+            })
+        };
+        let places: Vec<u32> = (0..32).map(|t| 20 + t % 8).collect();
+        let frames: Vec<RgbImage> = places.iter().map(|x| frame(*x)).collect();
+        let faces: Vec<FaceFrame> = places.iter().map(|x| face(*x as f32)).collect();
+        let found = StillEdges::learn(&frames, &faces);
+        let lab = Lab::of(&frames[0]);
+        let seen: Vec<usize> = (0..60).filter(|x| found.seen(20 * 60 + x, lab.pixels[20 * 60 + x])).collect();
+        // The pillar's edge, from as far away as the head moves; nothing of the head, little of the plain wall.
+        assert!(
+            seen.contains(&49) && seen.contains(&50) && seen.iter().all(|x| (46..54).contains(x)),
+            "{seen:?}"
+        );
+        // Something before it hides it.
+        assert!(!found.seen(20 * 60 + 49, [90.0, 0.0, 0.0]));
+        // A head that rests has still edges too.
+        let rested = StillEdges::learn(&vec![frame(20); 32], &vec![face(20.0); 32]);
+        assert!((0..2400).all(|at| !rested.edges[at]));
+    }
+}

@@ -1,0 +1,208 @@
+//! The fitted face over the frames: the pose check video, and sheets for the report.
+
+use super::frames::{AT_ONCE, read_frame};
+use super::sheets::{self, chosen};
+use super::stage::Context;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::track::stabilise::frozen;
+use crate::track::{FaceModel, Fit, Lens, Mesh, Pose};
+use image::{Rgb, RgbImage};
+use rayon::prelude::*;
+use std::path::Path;
+
+/// The pose check video.
+pub const VIDEO: &str = "3dmm_render.mp4";
+/// The pictures.
+pub const PICTURES: [&str; 4] =
+    ["report/mesh.png", "report/extremes.png", "report/still.png", "report/mean.png"];
+/// Colour of the edges, and how much of it covers the picture.
+const EDGE: [u8; 3] = [60, 255, 90];
+const COVER: f32 = 0.55;
+/// Frames averaged for `mean.png`.
+const AVERAGED: usize = 96;
+
+/// The fitted face, ready to be drawn over frames.
+pub struct Overlay<'a> {
+    /// The model.
+    pub model: &'a FaceModel,
+    /// Expressions, and the poses that are kept.
+    pub fit: &'a Fit,
+    /// The poses before they were steadied.
+    pub before: &'a [Pose],
+    /// The frame in whose view the face is held still.
+    pub reference: usize,
+}
+
+impl Overlay<'_> {
+    /// Writes the video and the pictures.
+    ///
+    /// # Errors
+    /// What reading frames and writing files fails with.
+    pub fn write(&self, context: &Context) -> Result<()> {
+        let dir = context.dir();
+        let draw = |index: usize, picture: &mut RgbImage| -> Result<()> {
+            self.draw(index, picture);
+            Ok(())
+        };
+        let good: Vec<usize> = (0..self.fit.seen.len()).filter(|i| self.fit.seen[*i]).collect();
+        let spread = chosen(&good);
+        sheets::sheet(dir, PICTURES[0], &spread, &draw)?;
+        sheets::sheet(dir, PICTURES[1], &self.extremes(&good), &draw)?;
+        let mesh = Mesh { vertices: self.fit.mean_face(self.model), triangles: self.model.triangles.clone() };
+        let poses = &self.fit.poses;
+        let Some(reference) = poses.get(self.reference) else {
+            return Err(Error::Internal(format!("no frame {}", self.reference)));
+        };
+        sheets::sheet(dir, PICTURES[2], &spread, &|index, picture| {
+            *picture = frozen(picture, &mesh, reference, &poses[index], &self.fit.lens);
+            Ok(())
+        })?;
+        self.mean(dir, &mesh, &good)?;
+        self.video(context)
+    }
+
+    /// Draws the face of a frame over it.
+    fn draw(&self, index: usize, picture: &mut RgbImage) {
+        if let (Some(pose), Some(expression)) = (self.fit.poses.get(index), self.fit.expression.get(index)) {
+            let face = self.fit.face(self.model, expression);
+            edges(picture, &face, &self.model.triangles, pose, &self.fit.lens);
+        }
+    }
+
+    /// The frames with the least and the greatest of each angle and of each coordinate of the head's place.
+    fn extremes(&self, good: &[usize]) -> Vec<usize> {
+        let value = |i: usize, k: usize| match k {
+            0..3 => self.fit.poses[i].euler()[k],
+            _ => self.fit.poses[i].translation[k - 3],
+        };
+        (0..6)
+            .flat_map(|k| {
+                let by = |a: &usize, b: &usize| value(*a, k).total_cmp(&value(*b, k));
+                [good.iter().copied().min_by(by), good.iter().copied().max_by(by)]
+            })
+            .flatten()
+            .collect()
+    }
+
+    /// The mean of many frames: as they are, held still by the fit's poses, and by the steadied ones.
+    fn mean(&self, dir: &Path, mesh: &Mesh, good: &[usize]) -> Result<()> {
+        let count = AVERAGED.min(good.len());
+        let frames: Vec<usize> = (0..count).map(|k| good[k * good.len() / count]).collect();
+        let lens = &self.fit.lens;
+        let side = super::crop::SIDE;
+        let mut sums = vec![[0u32; 3]; (3 * side * side) as usize];
+        for part in frames.chunks(AT_ONCE) {
+            let views: Vec<[RgbImage; 3]> = part
+                .par_iter()
+                .map(|i| {
+                    let picture = read_frame(dir, *i)?;
+                    let still =
+                        |poses: &[Pose]| frozen(&picture, mesh, &poses[self.reference], &poses[*i], lens);
+                    let [before, after] = [still(self.before), still(&self.fit.poses)];
+                    Ok([picture, before, after])
+                })
+                .collect::<Result<_>>()?;
+            for view in &views {
+                let pixels = view.iter().flat_map(|v| v.pixels());
+                for (sum, pixel) in sums.iter_mut().zip(pixels) {
+                    (0..3).for_each(|k| sum[k] += u32::from(pixel.0[k]));
+                }
+            }
+        }
+        let whole = RgbImage::from_fn(3 * side, side, |x, y| {
+            let at = (x / side * side * side + y * side + x % side) as usize;
+            Rgb(sums[at].map(|s| (s / count.max(1) as u32) as u8))
+        });
+        files::write_bytes(&dir.join(PICTURES[3]), &files::png(&whole)?)
+    }
+
+    /// Writes `3dmm_render.mp4`: every frame with the face drawn over it, and the sound.
+    fn video(&self, context: &Context) -> Result<()> {
+        let (dir, target) = (context.dir(), context.dir().join(VIDEO));
+        let fail = |e: std::io::Error| Error::io(&target, "a place to write to", &e);
+        let beside = tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(dir).map_err(fail)?;
+        let count = self.fit.poses.len();
+        let mut progress = context.progress("pose check", count);
+        let mut drawn = (0..count.div_ceil(AT_ONCE)).flat_map(|part| {
+            let range = part * AT_ONCE..count.min((part + 1) * AT_ONCE);
+            progress.update(range.start as u64, String::new);
+            let draw = |index: usize| -> Result<RgbImage> {
+                let mut picture = read_frame(dir, index)?;
+                self.draw(index, &mut picture);
+                Ok(picture)
+            };
+            range.into_par_iter().map(draw).collect::<Vec<_>>()
+        });
+        let size = [super::crop::SIDE; 2];
+        let sound = dir.join("aud.wav");
+        context.tools.write_frames(&mut drawn, super::crop::RATE, size, &sound, beside.path())?;
+        beside.as_file().sync_all().map_err(fail)?;
+        beside.persist(&target).map_err(|e| fail(e.error))?;
+        progress.finish();
+        Ok(())
+    }
+}
+
+/// Draws the edges of the triangles that face the camera.
+fn edges(picture: &mut RgbImage, points: &[[f64; 3]], triangles: &[[u32; 3]], pose: &Pose, lens: &Lens) {
+    let seen: Vec<Option<[f64; 2]>> = points
+        .iter()
+        .map(|p| {
+            let p = pose.to_camera(*p);
+            (p[2] > 0.0).then(|| lens.project(p))
+        })
+        .collect();
+    let at = |i: u32| seen.get(i as usize).copied().flatten();
+    let mut covered = vec![false; (picture.width() * picture.height()) as usize];
+    for [a, b, c] in triangles {
+        let (Some(a), Some(b), Some(c)) = (at(*a), at(*b), at(*c)) else { continue };
+        // Counter-clockwise from outside is clockwise where rows grow downwards.
+        if (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) < 0.0 {
+            [(a, b), (b, c), (c, a)].into_iter().for_each(|(p, q)| line(picture, &mut covered, p, q));
+        }
+    }
+}
+
+/// Draws a line between two places that count from the image's edge; pixels that are covered stay as they are.
+fn line(picture: &mut RgbImage, covered: &mut [bool], p: [f64; 2], q: [f64; 2]) {
+    let steps = (p[0] - q[0]).abs().max((p[1] - q[1]).abs()).ceil();
+    if !(0.0..4096.0).contains(&steps) {
+        return;
+    }
+    for k in 0..=steps as usize {
+        let t = k as f64 / steps.max(1.0);
+        let (x, y) = (p[0] + t * (q[0] - p[0]), p[1] + t * (q[1] - p[1]));
+        if x >= 0.0 && y >= 0.0 && x < f64::from(picture.width()) && y < f64::from(picture.height()) {
+            let at = y as usize * picture.width() as usize + x as usize;
+            if !std::mem::replace(&mut covered[at], true) {
+                let pixel = &mut picture.get_pixel_mut(x as u32, y as u32).0;
+                *pixel = std::array::from_fn(|c| {
+                    (f32::from(pixel[c]) * (1.0 - COVER) + f32::from(EDGE[c]) * COVER) as u8
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn triangles_that_face_away_are_not_drawn() {
+        let pose = Pose {
+            rotation: [[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]],
+            translation: [0.0, 0.0, 1.0],
+        };
+        let lens = Lens { focal: 64.0, center: [32.0, 32.0] };
+        let points = [[-0.2, -0.2, 0.0], [0.2, -0.2, 0.0], [0.0, 0.2, 0.0]];
+        let drawn = |face: [u32; 3]| {
+            let mut picture = RgbImage::new(64, 64);
+            edges(&mut picture, &points, &[face], &pose, &lens);
+            picture.pixels().filter(|p| p.0 != [0; 3]).count()
+        };
+        assert!(drawn([0, 1, 2]) > 30);
+        assert_eq!((drawn([0, 2, 1]), drawn([0, 1, 9])), (0, 0));
+    }
+}

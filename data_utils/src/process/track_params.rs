@@ -1,0 +1,198 @@
+//! `track_params.json`: the fitted face and the poses in a form that a person and any program can read.
+
+use crate::camera::Camera;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::track::{FaceModel, Fit, Jitter, Wander};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Name of the file, and the largest that is read.
+pub const FILE: &str = "track_params.json";
+const MAX_BYTES: u64 = 512 << 20;
+
+/// The whole file. Lengths in metres; the world's origin lies inside the head, x to the right of the image, y up, z
+/// out of the face.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TrackParams {
+    /// Always `m`.
+    pub unit: String,
+    /// The face model that was fitted.
+    pub model: String,
+    /// Focal length, pixels.
+    pub focal: f64,
+    /// Its deviation as a share; that of the assumption, 0.25, where the clip does not show it.
+    pub focal_deviation: f64,
+    /// Principal point from the image's edge, pixels.
+    pub center: [f64; 2],
+    /// Width and height of the frames, pixels.
+    pub size: [u32; 2],
+    /// How far the landmarks are from the fit: median and mean of the stable ones, mean of all, pixels.
+    pub landmark_error: [f64; 3],
+    /// What of the face's motion the fit's own poses leave.
+    pub fit_leaves: Motion,
+    /// What the steadied poses leave; none where they are the fit's.
+    pub steadied_leaves: Option<Motion>,
+    /// Identity coefficients, deviations.
+    pub identity: Vec<f64>,
+    /// The person's face with the clip's mean expression, `[468, 3]`.
+    pub mean_face: Vec<[f64; 3]>,
+    /// Names of the expression's coefficients.
+    pub expression_names: Vec<String>,
+    /// Expression of each frame, deviations.
+    pub expression: Vec<Vec<f32>>,
+    /// Which frames have a face; the others are bridged.
+    pub seen: Vec<bool>,
+    /// Angles of each frame, radians: R = Rx(e0)·Ry(e1)·Rz(e2) as SyncTalk's trackers have them.
+    pub euler: Vec<[f64; 3]>,
+    /// The head's origin in each frame's OpenGL camera (x right, y up, looking along −z).
+    pub translation: Vec<[f64; 3]>,
+    /// OpenGL camera-to-world of each frame, row-major.
+    pub camera_to_world: Vec<[[f64; 4]; 4]>,
+}
+
+/// The face's motion in the frames once the poses are removed; see [`Jitter`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Motion {
+    /// Deviation over time along x and y, pixels.
+    pub common: [f64; 2],
+    /// The same of its change from frame to frame.
+    pub frame_to_frame: [f64; 2],
+    /// Median deviation of a single patch.
+    pub single: f64,
+    /// Patches that were followed.
+    pub patches: usize,
+    /// The motion in each frame, pixels.
+    pub path: Vec<Option<[f32; 2]>>,
+}
+
+impl Motion {
+    /// What was measured.
+    pub fn of(wander: &Wander) -> Self {
+        let Jitter { common, frame_to_frame, single, patches } = wander.jitter;
+        let path = wander.path.iter().map(|p| p.map(|p| p.map(|v| v as f32))).collect();
+        Motion { common, frame_to_frame, single, patches, path }
+    }
+
+    /// In a few words.
+    pub fn words(&self) -> String {
+        let [[x, y], [dx, dy]] = [self.common, self.frame_to_frame];
+        format!("{x:.2} / {y:.2} px, {dx:.3} / {dy:.3} from frame to frame")
+    }
+}
+
+impl TrackParams {
+    /// Gathers what was found. `fit` holds the poses that are to be kept.
+    pub fn of(model: &FaceModel, fit: &Fit, size: [u32; 2], leaves: [Option<&Wander>; 2]) -> Self {
+        let cameras: Vec<Camera> = fit.poses.iter().map(|p| p.camera(&fit.lens, size)).collect();
+        let [before, after] = leaves;
+        let still = Wander::default();
+        TrackParams {
+            unit: "m".into(),
+            model: model.name.clone(),
+            focal: fit.lens.focal,
+            focal_deviation: fit.focal_deviation,
+            center: fit.lens.center,
+            size,
+            landmark_error: [fit.errors.stable_median, fit.errors.stable_mean, fit.errors.all_mean],
+            fit_leaves: Motion::of(before.unwrap_or(&still)),
+            steadied_leaves: after.map(Motion::of),
+            identity: fit.identity.clone(),
+            mean_face: fit.mean_face(model),
+            expression_names: model.expression_names.clone(),
+            expression: fit.expression.iter().map(|row| row.iter().map(|v| *v as f32).collect()).collect(),
+            seen: fit.seen.clone(),
+            euler: fit.poses.iter().map(crate::track::Pose::euler).collect(),
+            translation: fit.poses.iter().map(|p| p.translation).map(|[x, y, z]| [x, -y, -z]).collect(),
+            camera_to_world: cameras.iter().map(Camera::to_opengl).collect(),
+        }
+    }
+
+    /// One camera a frame.
+    pub fn cameras(&self) -> Vec<Camera> {
+        let [cx, cy] = self.center;
+        let camera = |m: &[[f64; 4]; 4]| Camera::from_opengl(m, self.focal, cx, cy, self.size);
+        self.camera_to_world.iter().map(camera).collect()
+    }
+
+    /// Writes the file, as a whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the place cannot be written to.
+    pub fn write(&self, dir: &Path) -> Result<()> {
+        let json = serde_json::to_vec(self).map_err(|e| Error::Internal(format!("{FILE}: {e}")))?;
+        files::write_bytes(&dir.join(FILE), &json)
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when it is not whole, or not of one clip.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join(FILE);
+        let bytes = files::read_bounded(&path, MAX_BYTES)?;
+        let refuse = |found: String| {
+            Error::input(
+                path.display(),
+                "poses of the clip",
+                found,
+                "run the same command again with --task 8",
+            )
+        };
+        let params: TrackParams = serde_json::from_slice(&bytes).map_err(|e| refuse(e.to_string()))?;
+        let frames = params.camera_to_world.len();
+        let counts =
+            [params.expression.len(), params.seen.len(), params.euler.len(), params.translation.len()];
+        if counts.iter().any(|c| *c != frames) || !(params.focal > 0.0) || params.size.contains(&0) {
+            return Err(refuse(format!("{frames} cameras, but {counts:?} of what belongs to them")));
+        }
+        Ok(params)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_clip_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        assert_eq!(TrackParams::read(dir.path()).expect_err("nothing there").exit_code(), 2);
+        let leaves =
+            Motion { common: [0.1; 2], frame_to_frame: [0.0; 2], single: 0.5, patches: 3, path: vec![None] };
+        let mut params = TrackParams {
+            unit: "m".into(),
+            model: "made up".into(),
+            focal: 1000.0,
+            focal_deviation: 0.1,
+            center: [256.0, 250.0],
+            size: [512, 500],
+            landmark_error: [0.3, 0.4, 0.5],
+            fit_leaves: leaves,
+            steadied_leaves: None,
+            identity: vec![0.5],
+            mean_face: vec![[0.0, 0.01, 0.02]],
+            expression_names: vec!["a".into()],
+            expression: vec![vec![1.5]],
+            seen: vec![true],
+            euler: vec![[0.0; 3]],
+            translation: vec![[0.0, 0.0, -0.6]],
+            camera_to_world: vec![[
+                [1.0, 0.0, 0.0, 0.0],
+                [0.0, 1.0, 0.0, 0.0],
+                [0.0, 0.0, 1.0, 0.6],
+                [0.0, 0.0, 0.0, 1.0],
+            ]],
+        };
+        params.write(dir.path()).expect("written");
+        let back = TrackParams::read(dir.path()).expect("read");
+        // The head's origin is straight before the camera.
+        let [x, y, z] = back.cameras()[0].project([0.0; 3]);
+        assert!((x - 255.5).abs() < 1e-9 && (y - 249.5).abs() < 1e-9 && (z - 0.6).abs() < 1e-9);
+        params.expression.clear();
+        params.write(dir.path()).expect("written");
+        assert_eq!(TrackParams::read(dir.path()).expect_err("a frame without").exit_code(), 2);
+        std::fs::write(dir.path().join(FILE), "{\"unit\":").expect("written");
+        assert_eq!(TrackParams::read(dir.path()).expect_err("cut short").exit_code(), 2);
+    }
+}
