@@ -126,6 +126,11 @@ impl SsimLoss {
         }
     }
 
+    /// Channels, height and width of the pictures it is for.
+    pub fn size(&self) -> [usize; 3] {
+        [self.channels, self.height, self.width]
+    }
+
     /// Mean SSIM of `x` against `y`, `[channels, height, width]` each.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use crate::raster::{ImageGradients, Rendered};
 use crate::{Camera, Result};
 use data_utils::dataset::Rect;
 use rayon::prelude::*;
+use std::cell::Cell;
 
 /// What one frame should look like.
 pub struct Target {
@@ -202,6 +203,11 @@ pub(super) fn batch_terms(frames: &[LossTerms], weights: &Weights) -> (LossTerms
     (terms, frames.iter().map(|t| t.lips + t.eyes).collect())
 }
 
+thread_local! {
+    /// Work space of the last frame: making it anew costs as much as using it.
+    static SSIM: Cell<Option<SsimLoss>> = const { Cell::new(None) };
+}
+
 fn frame_loss(
     rendered: &Rendered,
     shown: &Shown,
@@ -227,8 +233,11 @@ fn frame_loss(
     terms.l1 = l1 as f32 * each;
 
     if weights.dssim > 0.0 {
-        let mut ssim = SsimLoss::new(3, h, w);
+        // Taken rather than borrowed: while this thread waits for others it may begin another frame.
+        let kept = SSIM.take().filter(|ssim| ssim.size() == [3, h, w]);
+        let mut ssim = kept.unwrap_or_else(|| SsimLoss::new(3, h, w));
         let value = ssim.value_and_gradient(color, &target.color, -weights.dssim, &mut d_color)?;
+        SSIM.set(Some(ssim));
         terms.dssim = (1.0 - value) as f32;
     }
 
