@@ -128,8 +128,8 @@ pub(super) fn lay(
                     ));
                 }
             } else if covered == 0
-                && (x / STEP + y / STEP) % HAIR_EVERY == 0
-                && x / STEP % HAIR_EVERY == 0
+                && (x / STEP + y / STEP).is_multiple_of(HAIR_EVERY)
+                && (x / STEP).is_multiple_of(HAIR_EVERY)
                 && hair.is_some_and(|h| pixels().all(|at| h.get(at) == Some(&true)))
             {
                 let center = pixels().nth(AREA / 2).unwrap_or(0);
