@@ -17,7 +17,7 @@ const LONG_HAIR: f32 = 0.16;
 const CHIN: f32 = -0.5;
 const CURLS: f32 = 1.5;
 /// Half the width, in widths of the face, below which a part of the body is a sliver, and how far from the middle.
-const SLIVER: f32 = 0.025;
+const SLIVER: f32 = 0.035;
 const ASIDE: f32 = 0.6;
 /// A patch below the head is a stray when it is so many times smaller than the largest.
 const STRAY: usize = 20;
@@ -216,6 +216,12 @@ fn drop_slivers(body: &mut [bool], width: usize, radius: usize, local: &impl Fn(
     let solid = grow(&shapes::shrink(body, width, radius), width, radius);
     for (at, b) in body.iter_mut().enumerate() {
         *b &= solid[at] || local(at)[0].abs() < ASIDE;
+    }
+    // What hung on them.
+    let (numbers, sizes) = shapes::patches(body, width);
+    let largest = sizes.iter().copied().max().unwrap_or(0);
+    for (b, number) in body.iter_mut().zip(&numbers) {
+        *b &= sizes[*number as usize] * STRAY >= largest;
     }
 }
 

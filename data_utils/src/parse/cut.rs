@@ -134,7 +134,7 @@ impl Cut {
 
     /// What the arc that leads towards the source's side (for its tree) or away from it can still carry, seen
     /// from a child `node` whose parent lies in direction `d`.
-    fn from_parent(&self, tree: u8, node: usize, d: u8) -> i32 {
+    fn parents_capacity(&self, tree: u8, node: usize, d: u8) -> i32 {
         if tree == SOURCE {
             self.capacities[self.step(node, d)][usize::from(d ^ 4)]
         } else {
@@ -148,7 +148,7 @@ impl Cut {
         for d in 0..8u8 {
             let other = self.step(node, d);
             // The child is `other`, its parent lies the other way.
-            if self.from_parent(tree, other, d ^ 4) <= 0 {
+            if self.parents_capacity(tree, other, d ^ 4) <= 0 {
                 continue;
             }
             if self.trees[other] == FREE {
@@ -177,7 +177,7 @@ impl Cut {
             let mut node = start;
             while self.parents[node] < TERMINAL {
                 let p = self.parents[node];
-                most = most.min(self.from_parent(tree, node, p));
+                most = most.min(self.parents_capacity(tree, node, p));
                 node = self.step(node, p);
             }
             most = most.min(self.terminals[node].abs());
@@ -217,7 +217,7 @@ impl Cut {
             let (mut best, mut nearest) = (NONE, u32::MAX);
             for d in 0..8u8 {
                 let other = self.step(node, d);
-                if self.trees[other] == tree && self.from_parent(tree, node, d) > 0 {
+                if self.trees[other] == tree && self.parents_capacity(tree, node, d) > 0 {
                     let distance = self.distance(other);
                     if distance < nearest {
                         (best, nearest) = (d, distance);
@@ -235,7 +235,7 @@ impl Cut {
                 if self.trees[other] != tree {
                     continue;
                 }
-                if self.from_parent(tree, node, d) > 0 {
+                if self.parents_capacity(tree, node, d) > 0 {
                     self.activate(other);
                 }
                 if self.parents[other] == d ^ 4 {

@@ -143,7 +143,11 @@ impl TrackParams {
         let frames = params.camera_to_world.len();
         let counts =
             [params.expression.len(), params.seen.len(), params.euler.len(), params.translation.len()];
-        if counts.iter().any(|c| *c != frames) || !(params.focal > 0.0) || params.size.contains(&0) {
+        if counts.iter().any(|c| *c != frames)
+            || params.focal.is_nan()
+            || params.focal <= 0.0
+            || params.size.contains(&0)
+        {
             return Err(refuse(format!("{frames} cameras, but {counts:?} of what belongs to them")));
         }
         Ok(params)

@@ -147,9 +147,8 @@ impl Cholesky {
                 b[i] /= self.rows[i * self.n + i];
             }
             let value = b[i];
-            for j in 0..i.min(m) {
-                b[j] -= self.rows[i * self.n + j] * value;
-            }
+            let row = &self.rows[i * self.n..i * self.n + i.min(m)];
+            b.iter_mut().zip(row).for_each(|(b, r)| *b -= r * value);
         }
     }
 

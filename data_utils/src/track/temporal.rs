@@ -73,8 +73,9 @@ impl PathPrior {
 
     /// One over the deviation of each unknown.
     fn weights(&self, poses: &[Pose]) -> [f64; SIX] {
-        let frames = poses.len().max(1) as f64;
-        let distance = poses.iter().map(|p| p.translation[2].abs()).sum::<f64>() / frames;
+        let live = || poses.iter().zip(&self.live).filter(|(_, live)| **live);
+        let sum = live().map(|(p, _)| p.translation[2].abs()).sum::<f64>();
+        let distance = sum / live().count().max(1) as f64;
         std::array::from_fn(|k| 1.0 / if k < 3 { self.turn } else { self.shift[k - 3] * distance.max(1e-9) })
     }
 

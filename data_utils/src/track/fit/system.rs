@@ -79,8 +79,8 @@ pub(super) fn frame_and_shape(
         gradient: vec![0.0; columns],
     };
     let system = accumulate(model, at, points, weights, |l, share, rows| {
-        for axis in 0..2 {
-            let (row, p, f) = (&rows[axis], share.point[axis], share.focal[axis]);
+        for (axis, row) in rows.iter().enumerate() {
+            let (p, f) = (share.point[axis], share.focal[axis]);
             let (w, e) = (share.weight, share.residual[axis]);
             for (i, j) in row.iter().enumerate() {
                 let to = &mut coupling.mixed[i * columns..(i + 1) * columns];

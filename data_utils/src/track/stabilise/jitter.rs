@@ -43,8 +43,10 @@ impl Wander {
         let shifts = register(pictures, patches, poses, lens, seen)?;
         let frames: Vec<usize> = (0..seen.len()).filter(|i| seen[*i]).collect();
         let mut paths = Vec::new();
-        for p in 0..patches.len() {
-            let found: Vec<[f64; 2]> = frames.iter().filter_map(|i| shifts[*i][p].map(|s| s.by)).collect();
+        let path = |p: usize| -> Vec<[f64; 2]> {
+            frames.iter().filter_map(|i| shifts[*i][p].map(|s| s.by)).collect()
+        };
+        for (p, found) in (0..patches.len()).map(|p| (p, path(p))) {
             if 2 * found.len() < frames.len() || found.is_empty() {
                 continue;
             }

@@ -20,7 +20,7 @@ const MOST: f64 = 0.85;
 /// Patches are taken at most so close to edge-on: cosine of the angle between normal and view.
 const FACING: f64 = 0.35;
 /// Deviation of the depth of a patch on the face and in the hair, metres.
-const FACE_DEPTH: f64 = 0.0015;
+const FACE_DEPTH: f64 = 0.004;
 const HAIR_DEPTH: f64 = 0.03;
 /// The head behind the mesh, for hair: middle and half axes of an ellipsoid, metres.
 const SKULL: (V3, V3) = ([0.0, 0.02, -0.05], [0.085, 0.125, 0.1]);
@@ -128,8 +128,8 @@ pub(super) fn lay(
                     ));
                 }
             } else if covered == 0
-                && (x / STEP + y / STEP) % HAIR_EVERY == 0
-                && x / STEP % HAIR_EVERY == 0
+                && (x / STEP + y / STEP).is_multiple_of(HAIR_EVERY)
+                && (x / STEP).is_multiple_of(HAIR_EVERY)
                 && hair.is_some_and(|h| pixels().all(|at| h.get(at) == Some(&true)))
             {
                 let center = pixels().nth(AREA / 2).unwrap_or(0);

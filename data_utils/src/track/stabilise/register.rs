@@ -174,7 +174,8 @@ impl Template {
             let gain = (1.0 + right[2]).clamp(0.5, 2.0);
             let step = [right[0] / gain, right[1] / gain];
             by = [by[0] + step[0], by[1] + step[1]];
-            if !(by[0].hypot(by[1]) <= FARTHEST) {
+            let far = by[0].hypot(by[1]);
+            if far.is_nan() || far > FARTHEST {
                 return None;
             }
             if step[0].hypot(step[1]) < SMALL {
