@@ -84,7 +84,7 @@ pub const STAGES: [Stage; 10] = [
     Stage {
         name: "parsing",
         tasks: [3, 3],
-        version: 2,
+        version: 3,
         inputs: &["ori_imgs/*.jpg", "landmarks478.npy", landmarks::VERDICTS, "@parsing"],
         outputs: &["parsing/*.png", "parsing/*_face.png", "teeth_mask/*.npy"],
         options: |o| vec![("teeth_mask", o.teeth_mask.to_string())],
@@ -111,7 +111,7 @@ pub const STAGES: [Stage; 10] = [
     Stage {
         name: "pose",
         tasks: [8, 9],
-        version: 2,
+        version: 3,
         inputs: &[
             "ori_imgs/*.jpg",
             "parsing/*.png",
