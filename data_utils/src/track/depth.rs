@@ -97,6 +97,29 @@ pub(crate) fn normal([a, b, c]: [V3; 3]) -> V3 {
 }
 
 #[cfg(test)]
+impl Mesh {
+    /// A square sheet of `n × n` vertices around the origin, `side` metres wide, z by `depth` of x and y.
+    pub(crate) fn sheet(n: usize, side: f64, depth: impl Fn(f64, f64) -> f64) -> Self {
+        let at = |k: usize| (k as f64 / (n - 1) as f64 - 0.5) * side;
+        let vertices = (0..n * n)
+            .map(|i| {
+                let (x, y) = (at(i % n), -at(i / n));
+                [x, y, depth(x, y)]
+            })
+            .collect();
+        let mut triangles = Vec::new();
+        for y in 0..n - 1 {
+            for x in 0..n - 1 {
+                let at = |dx: usize, dy: usize| ((y + dy) * n + x + dx) as u32;
+                triangles.push([at(0, 0), at(0, 1), at(1, 0)]);
+                triangles.push([at(1, 0), at(0, 1), at(1, 1)]);
+            }
+        }
+        Mesh { vertices, triangles }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -14,7 +14,7 @@ use surfeltalk::raster::gpu::GpuRasterizer;
 use surfeltalk::train::{Shown, Target, Weights, image_loss, score};
 
 /// Those of the stage with the field.
-const WEIGHTS: Weights = Weights {
+pub(super) const WEIGHTS: Weights = Weights {
     dssim: 0.2,
     lips: 1.0,
     eyes: 0.5,

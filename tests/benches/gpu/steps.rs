@@ -2,12 +2,13 @@
 
 use super::common::goals::random_targets;
 use super::common::scene::Scene;
+use super::step::WEIGHTS;
 use super::with_copies;
 use std::time::Instant;
 use surfeltalk::gpu::{Choice, Gpu};
 use surfeltalk::raster::gpu::GpuRasterizer;
 use surfeltalk::raster::{Outputs, Rasterizer};
-use surfeltalk::train::{Weights, score};
+use surfeltalk::train::score;
 use surfeltalk::{Error, Result};
 
 /// MiB that later steps may take more than those after a tenth of the run.
@@ -21,16 +22,6 @@ pub(super) fn steps(count: usize) -> Result<()> {
     };
     let mut scene: Scene<f32> = with_copies(super::head(60, 32, 2));
     scene.settings.outputs = Outputs { attention: true, ..Outputs::default() };
-    let weights = Weights {
-        dssim: 0.2,
-        lips: 1.0,
-        eyes: 0.5,
-        mask: 0.1,
-        normal: 0.0,
-        distortion: 0.0,
-        attention_audio: 0.01,
-        attention_expression: 0.01,
-    };
     let rasterizer = GpuRasterizer::new(gpu.clone());
     let Some(scorer) = rasterizer.scorer() else {
         return Err(Error::Internal("the GPU does not score".into()));
@@ -43,7 +34,7 @@ pub(super) fn steps(count: usize) -> Result<()> {
         // Every step is a little different, as in training.
         scene.opacities[0] = 0.5 + 0.4 * (step % 100) as f32 / 100.0;
         let (loss, _) =
-            score(scorer, &scene.batch(), &scene.cameras, &scene.settings, &targets, &weights, None)?;
+            score(scorer, &scene.batch(), &scene.cameras, &scene.settings, &targets, &WEIGHTS, None)?;
         if step.is_multiple_of((count / 10).max(1)) {
             let (memory, made) = (resident(), gpu.buffers_made());
             println!(

@@ -11,23 +11,7 @@ fn lens() -> Lens {
 
 /// A curved sheet in the face's place.
 fn sheet() -> Mesh {
-    let n = 25usize;
-    let at = |k: usize| (k as f64 / (n - 1) as f64 - 0.5) * 0.2;
-    let vertices = (0..n * n)
-        .map(|i| {
-            let (x, y) = (at(i % n), -at(i / n));
-            [x, y, 0.04 - 4.0 * (x * x + y * y)]
-        })
-        .collect();
-    let mut triangles = Vec::new();
-    for y in 0..n - 1 {
-        for x in 0..n - 1 {
-            let at = |dx: usize, dy: usize| ((y + dy) * n + x + dx) as u32;
-            triangles.push([at(0, 0), at(0, 1), at(1, 0)]);
-            triangles.push([at(1, 0), at(0, 1), at(1, 1)]);
-        }
-    }
-    Mesh { vertices, triangles }
+    Mesh::sheet(25, 0.2, |x, y| 0.04 - 4.0 * (x * x + y * y))
 }
 
 fn truth(frames: usize) -> Vec<Pose> {

@@ -5,23 +5,7 @@ const SIZE: [u32; 2] = [200, 200];
 
 /// A ball of 8 cm, coarse, and its front half as the face.
 fn face() -> Mesh {
-    let n = 13usize;
-    let at = |k: usize| (k as f64 / (n - 1) as f64 - 0.5) * 0.1;
-    let vertices = (0..n * n)
-        .map(|i| {
-            let (x, y) = (at(i % n), -at(i / n));
-            [x, y, (0.08f64.powi(2) - x * x - y * y).sqrt() - 0.03]
-        })
-        .collect();
-    let mut triangles = Vec::new();
-    for y in 0..n - 1 {
-        for x in 0..n - 1 {
-            let at = |dx: usize, dy: usize| ((y + dy) * n + x + dx) as u32;
-            triangles.push([at(0, 0), at(0, 1), at(1, 0)]);
-            triangles.push([at(1, 0), at(0, 1), at(1, 1)]);
-        }
-    }
-    Mesh { vertices, triangles }
+    Mesh::sheet(13, 0.1, |x, y| (0.08f64.powi(2) - x * x - y * y).sqrt() - 0.03)
 }
 
 fn camera() -> (Pose, Lens) {
