@@ -3,7 +3,7 @@
 use super::device::Device;
 use super::progress::duration;
 use super::watcher::TrainingWatcher;
-use crate::train::{CONFIG_FILE, Session, SessionOptions, Summary, TrainConfig, merge};
+use crate::train::{CONFIG_FILE, COPY_EVERY, Session, SessionOptions, Summary, TrainConfig, merge};
 use crate::{Error, Result};
 use clap::Parser;
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Part};
@@ -147,6 +147,7 @@ pub fn run(flags: &TrainFlags) -> Result<()> {
         resume: flags.resume,
         overwrite: flags.overwrite,
         field_device: flags.device.field_device()?,
+        copy_every: COPY_EVERY,
     };
     let mut session = Session::open(config, &dataset, rasterizer.as_ref(), options)?;
     let ((stage, step), done, total) = session.position();
