@@ -381,7 +381,7 @@ fn what_is_not_finite_is_said_and_the_rest_is_untouched() {
         assert_eq!(looked.finite, gradient[first..].iter().all(|g| g.is_finite()), "{poison}");
     }
     let mut broken = case.cloud.clone();
-    broken.rotations[2] = f32::NAN;
+    broken.log_scales[2] = f32::NAN;
     put(&mut *keeper, &kept(&broken));
     assert!(!look(&mut *keeper, &case, None, &STATIC).0.finite);
     put(&mut *keeper, &kept(&case.cloud));

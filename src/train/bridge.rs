@@ -2,9 +2,13 @@
 
 use super::step::Clock;
 use crate::Result;
+use crate::gpu::Gpu;
 use crate::raster::keep::{Looked, Rows};
 use crate::surfel::activate::DeltaLayout;
 use candle_core::{Device, Storage, Tensor};
+
+/// Set to anything, rows go by way of the host even where memory can be shared.
+pub const BY_HOST: &str = "SURFELTALK_ROWS_BY_HOST";
 
 /// Carries rows to the rasterizer and their gradient back.
 pub(super) trait Bridge {
@@ -37,12 +41,12 @@ impl Bridge for HostBridge {
                 look(Rows::Host(layout, &storage.as_slice::<f32>()?[start..end], &mut gradient))?
             }
             _ => {
+                drop(storage);
                 let values: Vec<f32> = packed.flatten_all()?.to_vec1()?;
                 clock.lap(|t| &mut t.copies);
                 look(Rows::Host(layout, &values, &mut gradient))?
             }
         };
-        drop(storage);
         clock.lap(|t| &mut t.scored);
         let gradient = Tensor::from_vec(gradient, packed.shape(), packed.device())?;
         clock.lap(|t| &mut t.copies);
@@ -51,6 +55,14 @@ impl Bridge for HostBridge {
 }
 
 /// The best bridge between the field's device and the rasterizer's.
-pub(super) fn between(_field: &Device) -> Box<dyn Bridge> {
+pub(super) fn between(field: &Device, gpu: &Gpu) -> Box<dyn Bridge> {
+    #[cfg(all(feature = "cuda", target_os = "linux"))]
+    if field.is_cuda() && std::env::var_os(BY_HOST).is_none() {
+        return Box::new(cuda::CudaBridge::new(gpu.clone()));
+    }
+    let _ = (field, gpu);
     Box::new(HostBridge)
 }
+
+#[cfg(all(feature = "cuda", target_os = "linux"))]
+mod cuda;

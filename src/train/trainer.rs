@@ -118,7 +118,7 @@ impl<'a> Trainer<'a> {
         };
         let own: Box<dyn Own + 'a> = match rasterizer.keeper() {
             Some(keeper) => {
-                let bridge = bridge::between(head.field.device());
+                let bridge = bridge::between(head.field.device(), keeper.device());
                 Box::new(OnTheDevice::new(keeper, bridge, &head.cloud))
             }
             None => Box::new(OnTheHost::new(rasterizer, &head.cloud)),
