@@ -8,7 +8,8 @@ use crate::surfel::activate::DeltaLayout;
 use candle_core::{Device, Storage, Tensor};
 
 /// Set to anything, rows go by way of the host even where memory can be shared.
-pub const BY_HOST: &str = "SURFELTALK_ROWS_BY_HOST";
+#[cfg(all(feature = "cuda", target_os = "linux"))]
+const BY_HOST: &str = "SURFELTALK_ROWS_BY_HOST";
 
 /// Carries rows to the rasterizer and their gradient back.
 pub(super) trait Bridge {

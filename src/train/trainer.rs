@@ -228,6 +228,8 @@ impl<'a> Trainer<'a> {
                     // Frames are read while the field runs.
                     let targets = scope.spawn(move || view.targets(dataset, config.part, room));
                     head.field_step(&view.conditions, |packed| {
+                        // What is asked of a GPU is done later, and should count where it was asked for.
+                        packed.device().synchronize()?;
                         clock.lap(|t| &mut t.field_forward);
                         let targets = targets.join();
                         let targets = &targets
@@ -239,6 +241,7 @@ impl<'a> Trainer<'a> {
                         gradient.ok_or_else(|| Error::Internal("rows without a gradient".into()))
                     })
                 })?;
+                head.field.device().synchronize()?;
                 clock.lap(|t| &mut t.field_backward);
                 field = Some(gradients);
             }
@@ -319,6 +322,7 @@ impl<'a> Trainer<'a> {
         let rates = CloudRates::at(&self.config, step, steps, extent, self.config.fine_cloud_lr);
         let of_field = FieldRates { planes, other, embedding: rates.embedding() };
         self.field_moments.step(&mut self.head, field, &of_field)?;
+        self.head.field.device().synchronize()?;
         if self.config.fine_cloud_lr > 0.0 {
             self.own.learn(&mut self.head.cloud, &rates)?;
             self.own.places(&mut self.head.cloud)?;

@@ -221,3 +221,80 @@ fn import(stream: &Arc<CudaStream>, file: File, size: u64, bytes: u64, numbers: 
     let slice = unsafe { stream.upgrade_device_ptr::<f32>(place, numbers) };
     Ok(Imported { slice: Some(slice), _memory: memory })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::Choice;
+    use std::time::Instant;
+
+    /// The two drivers on one card; nothing where there is none.
+    fn both() -> Option<(Gpu, Arc<CudaStream>)> {
+        let gpu = Gpu::open(Choice::Hardware).ok().flatten();
+        let device = candle_core::CudaDevice::new_with_stream(0).ok();
+        let found = gpu.zip(device.map(|device| device.cuda_stream()));
+        if found.is_none() {
+            eprintln!("skipped: no card that both CUDA and Vulkan drive");
+        }
+        found
+    }
+
+    fn read_back(gpu: &Gpu, buffer: &wgpu::Buffer, numbers: usize) -> Vec<f32> {
+        let mut out = Vec::new();
+        let encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let sources = [(buffer, 4 * numbers as u64)];
+        gpu.submit_and_read(encoder, &sources, |_, data| crate::gpu::buffers::append(&mut out, data))
+            .expect("read back");
+        out
+    }
+
+    #[test]
+    fn each_side_reads_what_the_other_wrote() {
+        let Some((gpu, stream)) = both() else { return };
+        // Rows of four frames of 24,000 surfels, and odd counts.
+        for numbers in [4 * 24_000 * 26, 7, 1] {
+            let mut rows = CudaRows::new(&gpu, &stream, numbers).expect("shared memory");
+            for round in 0..3_u32 {
+                let number = |i: usize| (i as u32).wrapping_mul(2_654_435_761).wrapping_add(round) as f32;
+                let there: Vec<f32> = (0..numbers).map(number).collect();
+                let source = stream.clone_htod(&there).expect("memory of CUDA's");
+                rows.write(&source.as_view()).expect("written by CUDA");
+                assert!(read_back(&gpu, &rows.rows.values, numbers) == there, "wgpu reads {numbers}");
+                let back: Vec<f32> = there.iter().map(|v| -v).collect();
+                gpu.queue.write_buffer(&rows.rows.gradients, 0, bytemuck::cast_slice(&back));
+                gpu.queue.submit([]);
+                gpu.finish().expect("written by wgpu");
+                let read = rows.read().expect("a copy");
+                assert!(stream.clone_dtoh(&read).expect("read by CUDA") == back, "CUDA reads {numbers}");
+            }
+            let source = stream.alloc_zeros::<f32>(numbers).expect("memory of CUDA's");
+            let (start, times) = (Instant::now(), 50);
+            for _ in 0..times {
+                rows.write(&source.as_view()).expect("written by CUDA");
+            }
+            let there = start.elapsed().as_secs_f64() * 1e3 / f64::from(times);
+            let start = Instant::now();
+            for _ in 0..times {
+                drop(rows.read().expect("a copy"));
+                stream.synchronize().expect("done");
+            }
+            let back = start.elapsed().as_secs_f64() * 1e3 / f64::from(times);
+            eprintln!("{} bytes: {there:.4} ms to wgpu, {back:.4} ms to CUDA", 4 * numbers);
+        }
+    }
+
+    #[test]
+    fn more_than_a_kernel_uses_whole_is_refused_in_words() {
+        let Some((gpu, stream)) = both() else { return };
+        let numbers = gpu.limits.max_storage_buffer_binding_size as usize / 4 + 1;
+        assert!(CudaRows::new(&gpu, &stream, numbers).is_err_and(|why| why.contains("bytes")));
+    }
+
+    #[test]
+    fn rows_that_are_too_long_are_refused() {
+        let Some((gpu, stream)) = both() else { return };
+        let mut rows = CudaRows::new(&gpu, &stream, 10).expect("shared memory");
+        let source = stream.alloc_zeros::<f32>(11).expect("memory of CUDA's");
+        assert!(rows.write(&source.as_view()).is_err());
+    }
+}
