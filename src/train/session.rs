@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 
 /// The settings of a run, in its model folder.
 pub const CONFIG_FILE: &str = "config.toml";
-/// Steps between two lines in the logs.
-const LOG_EVERY: u64 = 50;
 
 /// Steps between two copies: some hundredths of a second's work every few seconds.
 pub const COPY_EVERY: u64 = 100;
@@ -182,7 +180,7 @@ impl<'a> Session<'a> {
         let report = self.trainer.step()?;
         let done = self.trainer.steps_done();
         watcher.progress(done, &|| message(&report, evaluation.as_ref()));
-        if done.is_multiple_of(LOG_EVERY) {
+        if done.is_multiple_of(self.trainer.config.log_every) {
             log(events, done, &report)?;
         }
         let config = &self.trainer.config;
