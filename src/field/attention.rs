@@ -28,10 +28,10 @@ impl Norm {
     }
 
     /// Rows in parts; `means` are the constants of [`Means`].
-    fn forward(&self, x: &Tensor, means: &Means) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, parts: &Parts, means: &Means) -> Result<Tensor> {
         let centred = x.matmul(&means.centre)?;
         let variance = centred.sqr()?.matmul(&means.mean)?;
-        Parts::scale(&(centred / (variance + NORM_EPSILON)?.sqrt()?)?, &self.gamma, &self.beta)
+        parts.scale(&(centred / (variance + NORM_EPSILON)?.sqrt()?)?, &self.gamma, &self.beta)
     }
 }
 
@@ -43,6 +43,8 @@ pub(super) struct Means {
     mean: Tensor,
     /// Puts the sum over a head's tokens into each of its columns.
     head: Tensor,
+    /// Puts a number of each head into all of its columns.
+    columns: Tensor,
     /// From the columns of all heads to the mean over heads of each token.
     token: Tensor,
 }
@@ -55,6 +57,7 @@ impl Means {
             centre: parts.constant(width, width, |r, c| if r == c { 1.0 - each } else { -each })?,
             mean: parts.constant(width, width, |_, _| each)?,
             head: parts.constant(columns, columns, |r, c| f64::from(u8::from(r / TOKENS == c / TOKENS)))?,
+            columns: parts.constant(heads, columns, |r, c| f64::from(u8::from(r == c / TOKENS)))?,
             token: parts.constant(columns, TOKENS, |r, c| {
                 if r % TOKENS == c { 1.0 / heads as f64 } else { 0.0 }
             })?,
@@ -94,11 +97,12 @@ impl Layer {
         let (width, feed) = (config.model_width, config.feed_width);
         let name = |part: &str| format!("layers.{index}.{part}");
         Ok(Layer {
-            query: p.dense(&name("query"), width, width, 1.0)?,
+            // What folds into the matrices of a frame runs on the host.
+            query: p.on_the_host(|p| p.dense(&name("query"), width, width, 1.0))?,
             // A bias would move all four scores of a head alike, which the softmax does not see.
-            key: p.linear(&name("key"), width, width)?,
-            value: p.dense(&name("value"), width, width, 1.0)?,
-            output: p.dense(&name("output"), width, width, 1.0)?,
+            key: p.on_the_host(|p| p.linear(&name("key"), width, width))?,
+            value: p.on_the_host(|p| p.dense(&name("value"), width, width, 1.0))?,
+            output: p.on_the_host(|p| p.dense(&name("output"), width, width, 1.0))?,
             norm1: Norm::new(p, &name("norm1"), width)?,
             feed1: p.dense(&name("feed1"), width, feed, 1.0)?,
             feed2: p.dense(&name("feed2"), feed, width, 1.0)?,
@@ -142,20 +146,20 @@ impl Layer {
         means: &Means,
     ) -> Result<(Tensor, Tensor)> {
         let (count, rows, _) = x.dims3()?;
-        let columns = self.heads * TOKENS;
         let score = x.matmul(&parts.of_frames(&folded.score.transpose(1, 2)?)?)?;
-        let score = score.broadcast_add(&parts.of_frames(&folded.score_bias.unsqueeze(1)?)?)?;
+        let bias = parts.of_frames(&folded.score_bias.unsqueeze(1)?)?;
+        let score = (score + parts.in_all_rows(&bias)?)?;
         // What is taken from all scores of a head does not change its weights, so it needs no gradient.
-        let score = score.reshape((count, rows, self.heads, TOKENS))?;
-        let score = score.broadcast_sub(&score.detach().max_keepdim(D::Minus1)?)?;
-        let shares = score.exp()?.reshape((count, rows, columns))?;
+        let largest = score.detach().reshape((count * rows, self.heads, TOKENS))?.max(D::Minus1)?;
+        let largest = largest.reshape((count, rows, self.heads))?.matmul(&means.columns)?;
+        let shares = (score - largest)?.exp()?;
         let weights = (&shares / shares.matmul(&means.head)?)?;
         let mut answer = weights.matmul(&parts.of_frames(&folded.answer)?)?;
         if let Some(bias) = self.answer_bias() {
-            answer = Parts::shift(&answer, bias)?;
+            answer = parts.shift(&answer, &bias.to_device(x.device())?)?;
         }
-        let x = self.norm1.forward(&(x + answer)?, means)?;
-        let fed = Parts::layer(&Parts::layer(&x, &self.feed1)?.relu()?, &self.feed2)?;
-        Ok((self.norm2.forward(&(x + fed)?, means)?, weights.matmul(&means.token)?))
+        let x = self.norm1.forward(&(x + answer)?, parts, means)?;
+        let fed = parts.layer(&parts.layer(&x, &self.feed1)?.relu()?, &self.feed2)?;
+        Ok((self.norm2.forward(&(x + fed)?, parts, means)?, weights.matmul(&means.token)?))
     }
 }

@@ -82,7 +82,7 @@ impl Field {
         bounds.check()?;
         let mut p = Parameters::new(seed, dtype, device);
         let planes = TriPlane::new(&mut p, &config)?;
-        let tokens = TokenNets::new(&mut p, &config)?;
+        let tokens = p.on_the_host(|p| TokenNets::new(p, &config))?;
         let inputs = config.plane_features() + config.embedding;
         let query = p.dense("query", inputs, config.model_width, 1.0)?;
         let layers = (0..config.layers).map(|i| Layer::new(&mut p, i, &config)).collect::<Result<_>>()?;
@@ -249,11 +249,11 @@ impl Field {
     }
 
     fn graph(&self, features: &Tensor, embedding: &Tensor, conditions: &[Conditions]) -> Result<Deformation> {
-        let folded = self.fold(conditions)?;
-        let parts = Parts::new(features.dim(0)?, conditions.len(), self.dtype, &self.device);
+        let folded = self.fold(conditions)?.to_device(&self.device)?;
+        let parts = Parts::new(features.dim(0)?, conditions.len(), self.dtype, &self.device)?;
         let means = Means::new(&parts, self.config.model_width, self.config.attention_heads)?;
         let asked = parts.cut(&Tensor::cat(&[features, embedding], 1)?)?;
-        let mut x = parts.repeat(&Parts::layer(&asked, &self.query)?)?;
+        let mut x = parts.repeat(&parts.layer(&asked, &self.query)?)?;
         let mut attention: Option<Tensor> = None;
         for (layer, folded) in self.layers.iter().zip(&folded.layers) {
             let (rows, weights) = layer.forward(&x, folded, &parts, &means)?;

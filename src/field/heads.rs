@@ -107,7 +107,8 @@ impl Heads {
                     let gain = config.head_gain / (count as f64).sqrt();
                     let init = Init::xavier(gain, config.head_width, columns.len());
                     let shape = [count, columns.len() * config.head_width];
-                    driven.push(p.add(format!("heads.{name}.{drive}"), &shape, init)?);
+                    let name = format!("heads.{name}.{drive}");
+                    driven.push(p.on_the_host(|p| p.add(name, &shape, init))?);
                 }
             }
         }
@@ -136,18 +137,19 @@ impl Heads {
         parts: &Parts,
     ) -> Result<Tensor> {
         let x = x.relu()?;
-        let drives = DRIVES.iter().map(|(token, ..)| Ok(attention.narrow(D::Minus1, *token, 1)?));
+        let drives = DRIVES.iter().map(|(token, ..)| Ok(attention.narrow(D::Minus1, *token, 1)?.contiguous()?));
         let drives = drives.collect::<Result<Vec<Tensor>>>()?;
         let mut columns = Vec::with_capacity(HEADS);
         for (i, head) in self.last.iter().enumerate() {
             // A head at a time: a part of the weights is cheaper to cut out than a part of the rows.
             let part = |t: &Tensor| t.narrow(0, i * self.width, self.width);
             let bias = self.hidden.bias.as_ref().map(part).transpose()?;
-            let hidden = Parts::dense(&x, &part(&self.hidden.weight)?, bias.as_ref())?.relu()?;
-            let mut out = Parts::layer(&hidden, head)?;
+            let hidden = parts.dense(&x, &part(&self.hidden.weight)?, bias.as_ref())?.relu()?;
+            let mut out = parts.layer(&hidden, head)?;
             for (drive, layer) in drives.iter().zip(folded.iter().skip(i * DRIVES.len())) {
                 let driven = hidden.matmul(&parts.of_frames(&layer.transpose(1, 2)?)?)?;
-                out = (out + driven.broadcast_mul(drive)?)?;
+                let loud = parts.in_all_columns(drive, driven.dim(2)?)?;
+                out = (out + (driven * loud)?)?;
             }
             columns.push(if i == 0 { (out * self.reach)? } else { out });
         }
