@@ -58,9 +58,13 @@ impl Means {
             mean: parts.constant(width, width, |_, _| each)?,
             head: parts.constant(columns, columns, |r, c| f64::from(u8::from(r / TOKENS == c / TOKENS)))?,
             columns: parts.constant(heads, columns, |r, c| f64::from(u8::from(r == c / TOKENS)))?,
-            token: parts.constant(columns, TOKENS, |r, c| {
-                if r % TOKENS == c { 1.0 / heads as f64 } else { 0.0 }
-            })?,
+            token: parts.constant(
+                columns,
+                TOKENS,
+                |r, c| {
+                    if r % TOKENS == c { 1.0 / heads as f64 } else { 0.0 }
+                },
+            )?,
         })
     }
 }

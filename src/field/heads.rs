@@ -137,7 +137,8 @@ impl Heads {
         parts: &Parts,
     ) -> Result<Tensor> {
         let x = x.relu()?;
-        let drives = DRIVES.iter().map(|(token, ..)| Ok(attention.narrow(D::Minus1, *token, 1)?.contiguous()?));
+        let drives =
+            DRIVES.iter().map(|(token, ..)| Ok(attention.narrow(D::Minus1, *token, 1)?.contiguous()?));
         let drives = drives.collect::<Result<Vec<Tensor>>>()?;
         let mut columns = Vec::with_capacity(HEADS);
         for (i, head) in self.last.iter().enumerate() {

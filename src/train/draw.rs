@@ -72,8 +72,7 @@ pub(super) fn on_the_host(
     alpha.resize(rendered.alpha.len(), 0.0);
     shown.add_alpha_gradient(targets, color, alpha);
     clock.lap(|t| &mut t.loss);
-    let mut gradients =
-        rasterizer.backward(&batch, &view.cameras, &settings, &rendered, &loss.gradients)?;
+    let mut gradients = rasterizer.backward(&batch, &view.cameras, &settings, &rendered, &loss.gradients)?;
     let radii = std::mem::take(&mut rendered.radii);
     rasterizer.recycle(rendered);
     clock.lap(|t| &mut t.raster_backward);

@@ -24,7 +24,8 @@ fn head() -> Head {
 fn gradients(head: &Head, round: usize) -> FieldGradients {
     let like = |tensor: &Tensor, seed: usize| {
         let count = tensor.elem_count();
-        let values: Vec<f32> = (0..count).map(|i| ((i * 7 + seed * 13 + round * 29) as f32).sin() * 1e-2).collect();
+        let values: Vec<f32> =
+            (0..count).map(|i| ((i * 7 + seed * 13 + round * 29) as f32).sin() * 1e-2).collect();
         Tensor::from_vec(values, tensor.shape(), tensor.device()).expect("a tensor")
     };
     FieldGradients {
@@ -96,7 +97,8 @@ fn what_was_stored_goes_on_to_the_same_bits() {
 #[test]
 fn the_embedding_s_state_grows_and_shrinks_with_the_cloud() {
     let mut head = head();
-    let mut moments = FieldMoments::with(&head.field, head.cloud.embedding.len(), |_| false).expect("moments");
+    let mut moments =
+        FieldMoments::with(&head.field, head.cloud.embedding.len(), |_| false).expect("moments");
     let g = gradients(&head, 0);
     moments.step(&mut head, &g, &RATES).expect("a step");
     moments
