@@ -59,11 +59,11 @@ fn a_head_learns_its_frames() {
     let mut trainer =
         surfeltalk::train::Trainer::new(config, &dataset, &rasterizer, &candle_core::Device::Cpu)
             .expect("a trainer");
-    let before = surfeltalk::train::evaluate(&trainer, 3).expect("scored").psnr;
+    let before = surfeltalk::train::evaluate(&mut trainer, 3).expect("scored").psnr;
     while !trainer.finished() {
         trainer.step().expect("a step");
     }
-    let after = surfeltalk::train::evaluate(&trainer, 3).expect("scored").psnr;
+    let after = surfeltalk::train::evaluate(&mut trainer, 3).expect("scored").psnr;
     assert!(after > before + 3.0, "{before:.2} dB before, {after:.2} dB after");
 }
 

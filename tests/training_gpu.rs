@@ -72,12 +72,12 @@ fn a_run_whose_device_goes_away_is_saved_and_resumed_bit_for_bit() {
     let to_the_end = &mut StopAfter(u64::MAX);
     let at = run(&dataset, &gpu(), options(whole.path(), false), to_the_end).expect("trained");
     assert_eq!(at, (Stage::Fine, 8));
-    // Before and after normals count, and in the fine stage.
+    // Before and after normals count, and in the fine stage; what is learned is copied to the host every third step.
     for last in [3, 9, 15] {
         let cut = tempfile::tempdir().expect("a folder");
         let doomed = open(Restrictions::default());
         let rasterizer = GpuRasterizer::new(doomed.clone());
-        let watcher = &mut Unplug(doomed, last);
+        let watcher = &mut Unplug(doomed, last + 1);
         let error =
             run(&dataset, &rasterizer, options(cut.path(), false), watcher).expect_err("a lost device");
         assert_eq!(error.exit_code(), 3, "{error}");

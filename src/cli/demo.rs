@@ -22,7 +22,7 @@ use crate::synth::talker::{
     HELD_OUT, MouthRegion, Performance, Region, Sentence, Talker, TalkerFrame, measure_mouth_opening,
     training, truth, write_dataset,
 };
-use crate::train::{Session, SessionOptions, TrainConfig};
+use crate::train::{COPY_EVERY, Session, SessionOptions, TrainConfig};
 use crate::{Error, Result};
 use clap::Parser;
 use data_utils::audio::features::{AudioFeatures, AudioKind};
@@ -149,6 +149,7 @@ fn train(
         resume: crate::train::has_checkpoint(model)?,
         overwrite: false,
         field_device: flags.device.field_device()?,
+        copy_every: COPY_EVERY,
     };
     let mut session = Session::open(config, dataset, rasterizer, options)?;
     let (_, done, total) = session.position();

@@ -65,24 +65,27 @@ impl Device {
         })
     }
 
-    /// Where the field runs: CUDA where this build has it and `cpu` was not asked for, else the CPU.
+    /// Where the field runs: CUDA where this build has it and `cpu` was not asked for, else the CPU. Where CUDA does not
+    /// start, `auto` says so and takes the CPU.
     ///
     /// # Errors
-    /// [`Error::Internal`] when CUDA fails to start.
+    /// [`Error::Internal`] when a GPU was asked for and CUDA fails to start.
     pub fn field_device(self) -> Result<candle_core::Device> {
         match self {
             Device::Cpu => Ok(candle_core::Device::Cpu),
-            Device::Auto | Device::Gpu => Ok(candle_core::Device::cuda_if_available(0)?),
+            Device::Gpu => Ok(candle_core::Device::cuda_if_available(0)?),
+            Device::Auto => Ok(candle_core::Device::cuda_if_available(0).unwrap_or_else(|error| {
+                let error = error.to_string();
+                eprintln!("CUDA is not used: {}", error.lines().next().unwrap_or_default());
+                candle_core::Device::Cpu
+            })),
         }
     }
+}
 
-    /// The same in words.
-    ///
-    /// # Errors
-    /// As [`Device::field_device`].
-    pub fn field_name(self) -> Result<&'static str> {
-        Ok(if self.field_device()?.is_cuda() { "CUDA" } else { "the CPU" })
-    }
+/// Where a field runs, in words.
+pub fn field_name(device: &candle_core::Device) -> &'static str {
+    if device.is_cuda() { "CUDA" } else { "the CPU" }
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The `train` program: flags, presets, and the run.
 
-use super::device::Device;
+use super::device::{Device, field_name};
 use super::progress::duration;
 use super::watcher::TrainingWatcher;
-use crate::train::{CONFIG_FILE, Session, SessionOptions, Summary, TrainConfig, merge};
+use crate::train::{CONFIG_FILE, COPY_EVERY, Session, SessionOptions, Summary, TrainConfig, merge};
 use crate::{Error, Result};
 use clap::Parser;
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Part};
@@ -128,6 +128,7 @@ impl TrainFlags {
 pub fn run(flags: &TrainFlags) -> Result<()> {
     let config = flags.config()?;
     let rasterizer = flags.device.rasterizer()?;
+    let field_device = flags.device.field_device()?;
     let dataset = Dataset::open(
         &flags.source_path,
         &OpenOptions {
@@ -139,14 +140,15 @@ pub fn run(flags: &TrainFlags) -> Result<()> {
     )?;
     if !flags.quiet {
         dataset.notes().iter().for_each(|note| eprintln!("note: {note}"));
-        eprintln!("draws on {}; the field runs on {}", rasterizer.name(), flags.device.field_name()?);
+        eprintln!("draws on {}; the field runs on {}", rasterizer.name(), field_name(&field_device));
     }
     let options = SessionOptions {
         source_path: flags.source_path.clone(),
         model_path: flags.model_path.clone(),
         resume: flags.resume,
         overwrite: flags.overwrite,
-        field_device: flags.device.field_device()?,
+        field_device,
+        copy_every: COPY_EVERY,
     };
     let mut session = Session::open(config, &dataset, rasterizer.as_ref(), options)?;
     let ((stage, step), done, total) = session.position();

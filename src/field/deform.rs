@@ -1,9 +1,10 @@
 //! The field itself: its parts put together, its ways forward and back.
 
-use super::attention::Layer;
+use super::attention::{Layer, Means};
 use super::config::FieldBounds;
 use super::heads::Heads;
 use super::params::{Dense, Parameters};
+use super::parts::Parts;
 use super::rows::{infer, queries};
 use super::rows_backward::backward;
 use super::statistics::InputStatistics;
@@ -249,12 +250,13 @@ impl Field {
 
     fn graph(&self, features: &Tensor, embedding: &Tensor, conditions: &[Conditions]) -> Result<Deformation> {
         let folded = self.fold(conditions)?;
-        let x = self.query.forward(&Tensor::cat(&[features, embedding], 1)?)?;
-        let (rows, width) = x.dims2()?;
-        let mut x = x.unsqueeze(0)?.broadcast_as((conditions.len(), rows, width))?.contiguous()?;
+        let parts = Parts::new(features.dim(0)?, conditions.len(), self.dtype, &self.device);
+        let means = Means::new(&parts, self.config.model_width, self.config.attention_heads)?;
+        let asked = parts.cut(&Tensor::cat(&[features, embedding], 1)?)?;
+        let mut x = parts.repeat(&Parts::layer(&asked, &self.query)?)?;
         let mut attention: Option<Tensor> = None;
         for (layer, folded) in self.layers.iter().zip(&folded.layers) {
-            let (rows, weights) = layer.forward(&x, folded)?;
+            let (rows, weights) = layer.forward(&x, folded, &parts, &means)?;
             x = rows;
             attention = Some(match attention {
                 Some(sum) => (sum + weights)?,
@@ -263,9 +265,8 @@ impl Field {
         }
         let attention = attention.ok_or_else(|| Error::Internal("a field has at least one layer".into()))?;
         let attention = (attention / self.layers.len() as f64)?;
-        Ok(Deformation {
-            packed: Tensor::cat(&[self.heads.forward(&x, &attention, &folded.heads)?, attention], D::Minus1)?,
-        })
+        let columns = self.heads.forward(&x, &attention, &folded.heads, &parts)?;
+        Ok(Deformation { packed: parts.join(&Tensor::cat(&[columns, attention], D::Minus1)?)? })
     }
 
     /// The step through the graph. Features and embedding are leaves, so that the planes' gradient is ours and not that of
@@ -278,13 +279,16 @@ impl Field {
         loss: impl FnOnce(&Tensor) -> Result<Tensor>,
     ) -> Result<FieldGradients> {
         self.check(prepared, embedding, conditions)?;
-        let features = Var::from_tensor(&self.planes.forward(prepared)?.detach())?;
+        let laid = self.planes.lay(prepared)?;
+        let samples = self.planes.samples(&laid)?;
+        let features = Var::from_tensor(&self.planes.features(&samples)?)?;
         let embedding = Var::from_tensor(&embedding.detach())?;
         let packed = self.graph(&features, &embedding, conditions)?.packed;
         let gradient = loss(&packed.detach())?;
-        let store = (&packed * gradient.detach())?.sum_all()?.backward()?;
+        // The gradient of a sum, but nobody needs the sum itself.
+        let store = (&packed * gradient.detach())?.backward()?;
         let of_features = gradient_of(&store, &features)?;
-        let mut parameters = self.planes.backward_portable(prepared, &of_features)?;
+        let mut parameters = self.planes.backward_laid(&laid, &samples, &of_features)?;
         for (_, var) in &self.parameters()[parameters.len()..] {
             parameters.push(gradient_of(&store, var)?);
         }

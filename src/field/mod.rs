@@ -28,6 +28,7 @@ mod fold;
 mod heads;
 mod matrix;
 mod params;
+mod parts;
 mod rows;
 mod rows_backward;
 mod rows_bridge;
@@ -36,6 +37,7 @@ mod store;
 mod tokens;
 mod triplane;
 mod triplane_graph;
+mod triplane_laid;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]

@@ -4,6 +4,8 @@ use super::*;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 
+#[cfg(feature = "cuda")]
+mod cuda;
 mod maths;
 
 /// Small enough for central differences, with more of everything than one.

@@ -1,8 +1,7 @@
-//! Tri-planes inside a candle graph: a custom operation on the CPU, plain tensor operations elsewhere.
+//! Tri-planes inside a candle graph: a custom operation on the CPU; plain tensor operations, in `triplane_laid`,
+//! elsewhere.
 
-use super::triplane::{
-    Prepared, Real, Site, TriPlane, corners, product, product_backward, sample_three, scatter,
-};
+use super::triplane::{Prepared, Real, Site, TriPlane, product, product_backward, sample_three, scatter};
 use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor};
 use rayon::prelude::*;
@@ -10,14 +9,12 @@ use std::sync::Arc;
 
 /// Rows of one rayon task.
 const CHUNK: usize = 256;
-/// Parts a scatter is cut into where no atomic addition is at hand; each part adds into a plane of its own.
-const PARTS: usize = 32;
 
 impl TriPlane {
     /// Features `[rows, scales·channels]`, in the graph of the planes.
     pub(super) fn forward(&self, prepared: &Prepared) -> Result<Tensor> {
         if !self.planes[0][0].device().is_cpu() {
-            return self.forward_portable(prepared);
+            return self.features(&self.samples(&self.lay(prepared)?)?);
         }
         let mut scales = Vec::with_capacity(self.planes.len());
         for (scale, [xy, xz, yz]) in self.planes.iter().enumerate() {
@@ -25,71 +22,6 @@ impl TriPlane {
             scales.push(xy.apply_op3(xz, yz, op)?);
         }
         Ok(Tensor::cat(&scales, 1)?)
-    }
-
-    /// The same from selections and sums alone, for devices without a kernel of ours.
-    pub(super) fn forward_portable(&self, prepared: &Prepared) -> Result<Tensor> {
-        let mut scales = Vec::with_capacity(self.planes.len());
-        for scale in 0..self.planes.len() {
-            let [a, b, c] = self.samples_portable(prepared, scale)?;
-            scales.push(((a * b)? * c)?);
-        }
-        Ok(Tensor::cat(&scales, 1)?)
-    }
-
-    fn samples_portable(&self, prepared: &Prepared, scale: usize) -> Result<[Tensor; 3]> {
-        let sample = |axes: usize| -> Result<Tensor> {
-            let plane = &self.planes[scale][axes];
-            let flat = plane.reshape(((), self.channels))?;
-            let (index, weight) = self.indices(prepared, scale, axes)?;
-            let texels = flat.index_select(&index, 0)?.broadcast_mul(&weight)?;
-            Ok(texels.reshape((4, prepared.rows, self.channels))?.sum(0)?)
-        };
-        Ok([sample(0)?, sample(1)?, sample(2)?])
-    }
-
-    /// Texels `[4·rows]` and their weights `[4·rows, 1]`, corner after corner.
-    fn indices(&self, prepared: &Prepared, scale: usize, axes: usize) -> Result<(Tensor, Tensor)> {
-        let plane = &self.planes[scale][axes];
-        let rows = prepared.rows;
-        let (mut index, mut weight) = (vec![0u32; 4 * rows], vec![0f32; 4 * rows]);
-        for (row, site) in prepared.sites[scale].iter().enumerate() {
-            let (texels, weights) = corners(site, axes, self.sides[scale]);
-            for k in 0..4 {
-                index[k * rows + row] = texels[k] as u32;
-                weight[k * rows + row] = weights[k];
-            }
-        }
-        let index = Tensor::from_vec(index, 4 * rows, plane.device())?;
-        let weight = Tensor::from_vec(weight, (4 * rows, 1), plane.device())?;
-        Ok((index, weight.to_dtype(plane.dtype())?))
-    }
-
-    /// Gradients of the planes, scale after scale, from that of the features, by tensor operations alone. candle's own
-    /// backward of a selection adds row after row on one thread per channel; cut in parts it is as many times wider.
-    pub(super) fn backward_portable(&self, prepared: &Prepared, gradient: &Tensor) -> Result<Vec<Tensor>> {
-        let mut out = Vec::new();
-        for scale in 0..self.planes.len() {
-            let g = gradient.narrow(1, scale * self.channels, self.channels)?.contiguous()?;
-            let [a, b, c] = self.samples_portable(prepared, scale)?.map(|t| t.detach());
-            let gradients = [((&b * &c)? * &g)?, ((&a * &c)? * &g)?, ((&a * &b)? * &g)?];
-            for (axes, g) in gradients.into_iter().enumerate() {
-                let (index, weight) = self.indices(prepared, scale, axes)?;
-                let rows = index.elem_count();
-                let texels = Tensor::cat(&[&g, &g, &g, &g], 0)?.broadcast_mul(&weight)?;
-                let missing = rows.next_multiple_of(PARTS) - rows; // padded rows add zero to texel 0
-                let texels = texels.pad_with_zeros(0, 0, missing)?;
-                let index = index.pad_with_zeros(0, 0, missing)?;
-                let shape = (PARTS, (rows + missing) / PARTS, self.channels);
-                let index = index.reshape((PARTS, shape.1, 1))?.broadcast_as(shape)?.contiguous()?;
-                let side = self.sides[scale];
-                let sums =
-                    Tensor::zeros((PARTS, side * side, self.channels), texels.dtype(), texels.device())?;
-                let sums = sums.scatter_add(&index, &texels.reshape(shape)?.contiguous()?, 1)?.sum(0)?;
-                out.push(sums.reshape((side, side, self.channels))?);
-            }
-        }
-        Ok(out)
     }
 }
 

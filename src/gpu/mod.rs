@@ -12,5 +12,6 @@ pub mod buffers;
 pub mod context;
 pub mod kernels;
 pub mod shaders;
+pub mod shared;
 
 pub use context::{Choice, Gpu};

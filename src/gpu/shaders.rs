@@ -6,7 +6,7 @@
 use crate::{Error, Result};
 
 /// Stages, by the name of their file and of their entry point.
-pub const STAGES: [&str; 16] = [
+pub const STAGES: [&str; 19] = [
     "project",
     "prefix_sum",
     "emit_pairs",
@@ -23,6 +23,9 @@ pub const STAGES: [&str; 16] = [
     "room_backward",
     "relief",
     "relief_backward",
+    "activate",
+    "activate_backward",
+    "adam",
 ];
 
 /// How sums over the pixels of a tile are taken.
@@ -40,7 +43,7 @@ macro_rules! file {
     };
 }
 
-const FILES: [(&str, &str); 41] = [
+const FILES: [(&str, &str); 47] = [
     file!("project"),
     file!("prefix_sum"),
     file!("emit_pairs"),
@@ -57,6 +60,12 @@ const FILES: [(&str, &str); 41] = [
     file!("room_backward"),
     file!("relief"),
     file!("relief_backward"),
+    file!("activate"),
+    file!("activate_backward"),
+    file!("adam"),
+    file!("shared/places"),
+    file!("shared/raw"),
+    file!("shared/raw_rows"),
     file!("shared/constants"),
     file!("shared/params"),
     file!("shared/surfels"),

@@ -30,6 +30,10 @@ pub struct Head {
     pub field: Field,
     layout: DeltaLayout,
     prepared: Prepared,
+    /// The cloud's embedding where the field is, `[surfels, EMBEDDING]`; the cloud's own may be older while it is learned.
+    embedding: Tensor,
+    /// Whether that is so.
+    ahead: bool,
 }
 
 impl Head {
@@ -55,7 +59,8 @@ impl Head {
             harmonics: l.harmonics.clone(),
             attention: l.attention.clone(),
         };
-        Ok(Head { settings, cloud, field, layout, prepared })
+        let embedding = embedding(&cloud, &field)?;
+        Ok(Head { settings, cloud, field, layout, prepared, embedding, ahead: false })
     }
 
     /// What the field says about every surfel in each frame, `[frames, surfels, columns]`.
@@ -63,27 +68,57 @@ impl Head {
     /// # Errors
     /// [`crate::Error::Internal`] when conditions do not fit the field.
     pub fn deform(&self, conditions: &[Conditions]) -> Result<Vec<f32>> {
-        let packed = self.field.infer(&self.prepared, &self.embedding()?, conditions)?.packed;
+        let packed = self.field.infer(&self.prepared, &self.embedding, conditions)?.packed;
         Ok(packed.flatten_all()?.to_vec1()?)
     }
 
-    /// Deforms, asks `loss` for the gradient of what was said (same length), and goes back through the field.
+    /// Deforms, asks `loss` for the gradient of what was said (same shape), and goes back through the field.
     ///
     /// # Errors
     /// As [`Head::deform`], and what `loss` returns.
     pub fn field_step(
         &self,
         conditions: &[Conditions],
-        loss: impl FnOnce(&[f32]) -> Result<Vec<f32>>,
+        loss: impl FnOnce(&Tensor) -> Result<Tensor>,
     ) -> Result<FieldGradients> {
-        self.field.step(&self.prepared, &self.embedding()?, conditions, |packed| {
-            let gradient = loss(&packed.flatten_all()?.to_vec1::<f32>()?)?;
-            Ok(Tensor::from_vec(gradient, packed.shape(), packed.device())?)
-        })
+        self.field.step(&self.prepared, &self.embedding, conditions, loss)
     }
 
-    fn embedding(&self) -> Result<Tensor> {
-        Ok(Tensor::from_slice(&self.cloud.embedding, (self.cloud.len(), EMBEDDING), self.field.device())?)
+    /// The embedding where the field is, `[surfels, EMBEDDING]`.
+    pub fn embedding(&self) -> &Tensor {
+        &self.embedding
+    }
+
+    /// To be called after the cloud's embedding changed.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when the field's device fails.
+    pub fn embedding_changed(&mut self) -> Result<()> {
+        self.embedding = embedding(&self.cloud, &self.field)?;
+        self.ahead = false;
+        Ok(())
+    }
+
+    /// Puts another embedding where the field is; the cloud keeps its own until [`Head::fetch_embedding`].
+    pub fn set_embedding(&mut self, embedding: Tensor) {
+        self.embedding = embedding;
+        self.ahead = true;
+    }
+
+    /// Brings the cloud's embedding up to date.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when the field's device fails.
+    pub fn fetch_embedding(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.ahead) {
+            self.cloud.embedding = self.embedding.flatten_all()?.to_vec1()?;
+        }
+        Ok(())
+    }
+
+    /// Meaning of the columns that the field gives.
+    pub fn layout(&self) -> &DeltaLayout {
+        &self.layout
     }
 
     /// [`Head::deform`]'s numbers with the meaning of their columns.
@@ -97,7 +132,7 @@ impl Head {
             return;
         }
         let width = self.layout.width;
-        let each = weight / (self.settings.extent * (packed.len() / width * 3).max(1) as f32);
+        let each = self.each(weight, packed.len() / width);
         for (row, out) in packed.chunks_exact(width).zip(gradient.chunks_exact_mut(width)) {
             for k in self.layout.position.clone() {
                 out[k] += if row[k] > 0.0 {
@@ -111,13 +146,31 @@ impl Head {
         }
     }
 
-    /// To be called after positions changed or surfels came and went: the planes are asked at the new places.
+    /// The size of that gradient in each coordinate of each row, for so many frames.
+    pub fn rest(&self, weight: f32, frames: usize) -> f32 {
+        if weight == 0.0 { 0.0 } else { self.each(weight, frames * self.cloud.len()) }
+    }
+
+    fn each(&self, weight: f32, rows: usize) -> f32 {
+        weight / (self.settings.extent * (rows * 3).max(1) as f32)
+    }
+
+    /// To be called after positions changed: the planes are asked at the new places.
     ///
     /// # Errors
     /// [`crate::Error::Internal`] when a position is not finite.
-    pub fn cloud_moved(&mut self) -> Result<()> {
+    pub fn places_moved(&mut self) -> Result<()> {
         self.prepared = self.field.prepare(&self.cloud.positions)?;
         Ok(())
+    }
+
+    /// To be called after surfels came and went.
+    ///
+    /// # Errors
+    /// As [`Head::places_moved`].
+    pub fn cloud_moved(&mut self) -> Result<()> {
+        self.embedding_changed()?;
+        self.places_moved()
     }
 
     /// Draws the head, one camera for each of the conditions.
@@ -149,4 +202,8 @@ impl Head {
     ) -> Result<Rendered> {
         rasterizer.forward(&activate(&self.cloud, self.cloud.sh_degree, None)?.batch(), cameras, settings)
     }
+}
+
+fn embedding(cloud: &Cloud, field: &Field) -> Result<Tensor> {
+    Ok(Tensor::from_slice(&cloud.embedding, (cloud.len(), EMBEDDING), field.device())?)
 }

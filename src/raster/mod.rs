@@ -7,6 +7,7 @@
 pub mod constants;
 pub mod cpu;
 pub mod gpu;
+pub mod keep;
 mod real;
 pub mod score;
 
@@ -191,6 +192,11 @@ pub trait Rasterizer<R: Real = f32>: Send + Sync {
 
     /// The same backend where it scores what it draws without bringing the images to the host.
     fn scorer(&self) -> Option<&dyn score::Scorer> {
+        None
+    }
+
+    /// The same backend where it keeps surfels and scores what it draws of them; empty at first.
+    fn keeper(&self) -> Option<Box<dyn keep::Keeper + '_>> {
         None
     }
 

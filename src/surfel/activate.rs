@@ -47,7 +47,17 @@ impl DeltaLayout {
         }
     }
 
-    fn check(&self, bands: usize) -> Result<()> {
+    /// Columns that mean something.
+    pub(crate) fn columns(&self) -> usize {
+        let geometry = [&self.position, &self.rotation, &self.log_scale, &self.opacity];
+        geometry.into_iter().chain([&self.harmonics, &self.attention]).map(|c| c.len()).sum()
+    }
+
+    /// Refuses what is no layout for a cloud with so many bands.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] then.
+    pub(crate) fn check(&self, bands: usize) -> Result<()> {
         let fits = |range: &Range<usize>, length: usize| {
             range.is_empty() || (range.len() == length && range.end <= self.width)
         };

@@ -1,7 +1,7 @@
 //! Quaternions (w, x, y, z) of the surfels: normalising and its gradient, tangent frames, products.
 
 /// Length below which a quaternion has no direction and stands for no rotation.
-const SHORTEST: f32 = 1e-12;
+pub(crate) const SHORTEST: f32 = 1e-12;
 
 /// The quaternion divided by its length; (1, 0, 0, 0) when it has none.
 pub fn normalized(q: [f32; 4]) -> [f32; 4] {

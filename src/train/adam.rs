@@ -2,10 +2,12 @@
 
 use rayon::prelude::*;
 
-const BETA1: f32 = 0.9;
-const BETA2: f32 = 0.999;
+/// Decay of the first moments.
+pub(crate) const BETA1: f32 = 0.9;
+/// Decay of the second moments.
+pub(crate) const BETA2: f32 = 0.999;
 /// As small as in 3DGS: gradients of single surfels are tiny.
-const EPSILON: f32 = 1e-15;
+pub(crate) const EPSILON: f32 = 1e-15;
 const CHUNK: usize = 4096;
 
 /// The state of Adam for one parameter array.
@@ -28,8 +30,7 @@ impl Adam {
     /// One step. Parameters come in rows of `rates.len()`, each column with its own learning rate.
     pub fn step(&mut self, parameters: &mut [f32], gradients: &[f32], rates: &[f32]) {
         self.steps += 1;
-        let t = self.steps.min(i32::MAX as u64) as i32;
-        let (c1, c2) = (1.0 - BETA1.powi(t), 1.0 - BETA2.powi(t));
+        let [c1, c2] = corrections(self.steps);
         let chunk = (CHUNK / rates.len()).max(1) * rates.len();
         parameters
             .par_chunks_mut(chunk)
@@ -45,6 +46,12 @@ impl Adam {
                 }
             });
     }
+}
+
+/// 1 − βᵗ of either moment after `steps` steps.
+pub(crate) fn corrections(steps: u64) -> [f32; 2] {
+    let t = steps.min(i32::MAX as u64) as i32;
+    [1.0 - BETA1.powi(t), 1.0 - BETA2.powi(t)]
 }
 
 #[cfg(test)]

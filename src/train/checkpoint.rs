@@ -52,19 +52,39 @@ pub fn remove_all(model: &Path) -> Result<()> {
     list(model)?.iter().try_for_each(|path| remove(path))
 }
 
-/// Writes a checkpoint of `trainer`, reads it back, and only then removes old ones.
-///
-/// # Errors
-/// [`Error::Input`] when the disk is full; the older checkpoints are then still there.
-pub fn save(trainer: &mut Trainer<'_>, model: &Path) -> Result<()> {
-    let path = model.join(FOLDER).join(format!("{:08}.safetensors", trainer.done));
-    let archive = store(trainer)?;
-    archive.write(&path)?;
-    Archive::read(&path)?;
-    let mut all = list(model)?;
-    all.retain(|old| *old != path);
-    let stale = all.len().saturating_sub(KEPT - 1);
-    all[..stale].iter().try_for_each(|old| remove(old))
+/// Everything that makes a run, as it was after some step.
+pub(super) struct Copy {
+    done: u64,
+    archive: Archive,
+}
+
+impl Copy {
+    /// The run as it is now.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] when what is learned was on a device that is gone.
+    pub(super) fn of(trainer: &mut Trainer<'_>) -> Result<Self> {
+        Ok(Copy { done: trainer.done, archive: store(trainer)? })
+    }
+
+    /// Steps done then.
+    pub(super) fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// Writes a checkpoint, reads it back, and only then removes old ones.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the disk is full; the older checkpoints are then still there.
+    pub(super) fn save(&self, model: &Path) -> Result<()> {
+        let path = model.join(FOLDER).join(format!("{:08}.safetensors", self.done));
+        self.archive.write(&path)?;
+        Archive::read(&path)?;
+        let mut all = list(model)?;
+        all.retain(|old| *old != path);
+        let stale = all.len().saturating_sub(KEPT - 1);
+        all[..stale].iter().try_for_each(|old| remove(old))
+    }
 }
 
 fn list(model: &Path) -> Result<Vec<PathBuf>> {
@@ -89,16 +109,18 @@ fn remove(path: &Path) -> Result<()> {
 
 fn store(trainer: &mut Trainer<'_>) -> Result<Archive> {
     let mut archive = Archive::default();
+    trainer.fetch()?;
     trainer.head.store(&mut archive)?;
     let mut adam_steps = Vec::new();
-    let bands = trainer.head.cloud.bands();
-    let cloud = trainer.cloud_moments.arrays_mut(bands).into_iter();
-    let cloud = cloud.map(|(name, _, adam)| (format!("cloud.{name}"), adam));
-    for (name, adam) in cloud.chain(trainer.field_moments.arrays_mut()) {
+    let mut put = |name: String, adam: &Adam| {
         adam_steps.push((name.clone(), adam.steps));
         archive.put(format!("adam.first.{name}"), &[adam.first.len()], adam.first.clone());
         archive.put(format!("adam.second.{name}"), &[adam.second.len()], adam.second.clone());
+    };
+    for (name, _, adam) in trainer.own.moments().arrays_mut(trainer.head.cloud.bands()) {
+        put(format!("cloud.{name}"), adam);
     }
+    trainer.field_moments.arrays()?.into_iter().for_each(|(name, adam)| put(name, &adam));
     let progress = Progress {
         done: trainer.done,
         skipped: trainer.skipped,
@@ -156,12 +178,13 @@ impl<'a> Trainer<'a> {
             Ok(())
         };
         let bands = trainer.head.cloud.bands();
-        for (name, _, adam) in trainer.cloud_moments.arrays_mut(bands) {
+        for (name, _, adam) in trainer.own.moments().arrays_mut(bands) {
             load(&format!("cloud.{name}"), adam)?;
         }
-        for (name, adam) in trainer.field_moments.arrays_mut() {
-            load(&name, adam)?;
-        }
+        trainer.own.changed();
+        let mut arrays = trainer.field_moments.arrays()?;
+        arrays.iter_mut().try_for_each(|(name, adam)| load(name, adam))?;
+        trainer.field_moments.set(arrays.into_iter().map(|(_, adam)| adam).collect())?;
         let n = trainer.head.cloud.len();
         let s = progress.statistics;
         if [s.gradient.len(), s.views.len(), s.radius.len()] != [n; 3] {

@@ -126,6 +126,8 @@ pub struct TrainConfig {
     pub save_every: u64,
     /// Steps between two checkpoints.
     pub checkpoint_every: u64,
+    /// Steps between two lines in the logs.
+    pub log_every: u64,
 
     /// Sizes and inputs of the field.
     pub field: FieldConfig,
@@ -199,6 +201,7 @@ impl Default for TrainConfig {
             test_frames: 10,
             save_every: 5000,
             checkpoint_every: 1000,
+            log_every: 50,
             // A frame code is nothing a voice can give, and it learns frames by heart.
             field: FieldConfig {
                 inputs: TokenInputs { frame: false, ..TokenInputs::default() },
@@ -262,13 +265,10 @@ impl TrainConfig {
         if self.sh_degree > 3 {
             return refuse("sh_degree", "0 to 3", self.sh_degree.to_string());
         }
-        if self.densify_every == 0
-            || self.test_every == 0
-            || self.save_every == 0
-            || self.checkpoint_every == 0
-        {
+        let c = self;
+        if [c.densify_every, c.test_every, c.save_every, c.checkpoint_every, c.log_every].contains(&0) {
             return refuse(
-                "densify_every, test_every, save_every, checkpoint_every",
+                "densify_every, test_every, save_every, checkpoint_every, log_every",
                 "at least 1 step",
                 "0".into(),
             );

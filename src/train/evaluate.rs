@@ -38,7 +38,8 @@ impl fmt::Display for Evaluation {
 ///
 /// # Errors
 /// Those of reading frames and of drawing.
-pub fn evaluate(trainer: &Trainer<'_>, count: usize) -> Result<Evaluation> {
+pub fn evaluate(trainer: &mut Trainer<'_>, count: usize) -> Result<Evaluation> {
+    trainer.fetch()?;
     let dataset = trainer.dataset;
     let val = dataset.val_indices();
     let held_out: Vec<usize> = if val.is_empty() { dataset.train_indices() } else { val }.collect();

@@ -1,51 +1,258 @@
-//! The optimiser's side of the field: Adam for each of its named parameters, on the host whatever the field's
-//! device, so that a checkpoint is the same everywhere.
+//! The optimiser's side of the field: Adam for each of its named parameters and for the embedding of the surfels. On the
+//! CPU over slices, elsewhere with tensors where the field is, so that nothing visits the host.
 
-use super::adam::Adam;
-use crate::Result;
+use super::adam::{Adam, BETA1, BETA2, EPSILON, corrections};
 use crate::field::{Field, FieldGradients};
-use candle_core::Tensor;
+use crate::head::Head;
+use crate::{Error, Result};
+use candle_core::{Device, Tensor};
 
 /// Names of the tri-planes begin so; they learn at a rate of their own.
 const PLANES: &str = "planes.";
+/// The embedding's name among the arrays.
+pub(super) const EMBEDDING: &str = "cloud.embedding";
 
-/// Adam for every parameter of a field, in the field's order.
-#[derive(Debug, Clone, PartialEq)]
+/// Learning rates of a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FieldRates {
+    /// Of the tri-planes.
+    pub planes: f32,
+    /// Of the field's other parameters.
+    pub other: f32,
+    /// Of the embedding.
+    pub embedding: f32,
+}
+
+/// Adam for the embedding and every parameter of a field, in the field's order.
+#[derive(Debug)]
 pub struct FieldMoments {
-    adams: Vec<(String, Adam)>,
+    /// Of the field's parameters.
+    names: Vec<String>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The embedding's and the parameters'.
+    Host(Adam, Vec<Adam>),
+    /// The embedding's, the planes' and the rest's.
+    Device(Flat, [Flat; 2]),
+}
+
+/// Several parameters, one after the other in one tensor, on the field's device.
+#[derive(Debug)]
+struct Flat {
+    /// Which of the field's parameters, and how many numbers each has.
+    members: Vec<(usize, usize)>,
+    /// The parameters, once a step was taken.
+    values: Option<Tensor>,
+    first: Tensor,
+    second: Tensor,
+    steps: u64,
 }
 
 impl FieldMoments {
-    /// Fresh moments for `field`.
-    pub fn new(field: &Field) -> Self {
-        let adam = |(name, var): &(String, candle_core::Var)| (name.clone(), Adam::new(var.elem_count()));
-        FieldMoments { adams: field.parameters().iter().map(adam).collect() }
-    }
-
-    /// One step of every parameter: planes at `grid_rate`, the rest at `rate`.
+    /// Fresh moments for the field of `head` and its embedding.
     ///
     /// # Errors
-    /// [`crate::Error::Internal`] when the field's device fails.
-    pub fn step(
-        &mut self,
-        field: &Field,
-        gradients: &FieldGradients,
-        grid_rate: f32,
-        rate: f32,
-    ) -> Result<()> {
-        let pairs = field.parameters().iter().zip(&gradients.parameters);
-        for ((name, adam), ((_, var), gradient)) in self.adams.iter_mut().zip(pairs) {
-            let mut values: Vec<f32> = var.flatten_all()?.to_vec1()?;
-            let gradient: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
-            let rate = if name.starts_with(PLANES) { grid_rate } else { rate };
-            adam.step(&mut values, &gradient, &[rate]);
-            var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?;
+    /// [`Error::Internal`] when the field's device fails.
+    pub fn new(head: &Head) -> Result<Self> {
+        let field = &head.field;
+        Self::with(field, head.cloud.embedding.len(), field.device().is_cpu())
+    }
+
+    fn with(field: &Field, embedding: usize, on_host: bool) -> Result<Self> {
+        let names: Vec<String> = field.parameters().iter().map(|(name, _)| name.clone()).collect();
+        let counts: Vec<usize> = field.parameters().iter().map(|(_, var)| var.elem_count()).collect();
+        if on_host {
+            let adams = counts.into_iter().map(Adam::new).collect();
+            return Ok(FieldMoments { names, state: State::Host(Adam::new(embedding), adams) });
+        }
+        let group = |planes: bool| {
+            let members = names.iter().zip(&counts).enumerate();
+            let members = members.filter(|(_, (name, _))| name.starts_with(PLANES) == planes);
+            Flat::new(members.map(|(i, (_, count))| (i, *count)).collect(), field.device())
+        };
+        let own = Flat::new(vec![(0, embedding)], field.device())?;
+        let groups = [group(true)?, group(false)?];
+        Ok(FieldMoments { state: State::Device(own, groups), names })
+    }
+
+    /// One step of every parameter and of the embedding.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the field's device fails.
+    pub fn step(&mut self, head: &mut Head, gradients: &FieldGradients, rates: &FieldRates) -> Result<()> {
+        match &mut self.state {
+            State::Host(embedding, adams) => {
+                let of_embedding: Vec<f32> = gradients.embedding.flatten_all()?.to_vec1()?;
+                embedding.step(&mut head.cloud.embedding, &of_embedding, &[rates.embedding]);
+                head.embedding_changed()?;
+                let pairs = head.field.parameters().iter().zip(&gradients.parameters);
+                for ((name, adam), ((_, var), gradient)) in self.names.iter().zip(adams).zip(pairs) {
+                    let mut values: Vec<f32> = var.flatten_all()?.to_vec1()?;
+                    let gradient: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
+                    let rate = if name.starts_with(PLANES) { rates.planes } else { rates.other };
+                    adam.step(&mut values, &gradient, &[rate]);
+                    var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?;
+                }
+                Ok(())
+            }
+            State::Device(embedding, groups) => {
+                let shape = head.embedding().shape().clone();
+                embedding.values = Some(head.embedding().flatten_all()?.detach());
+                let of_embedding = gradients.embedding.flatten_all()?.detach();
+                head.set_embedding(embedding.step(&of_embedding, rates.embedding)?.reshape(shape)?);
+                for (group, rate) in groups.iter_mut().zip([rates.planes, rates.other]) {
+                    group.step_parameters(&head.field, gradients, rate)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Every state with the name of its parameter, for checkpoints.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the field's device fails.
+    pub fn arrays(&self) -> Result<Vec<(String, Adam)>> {
+        let named = |i: usize, adam: Adam| (format!("field.{}", self.names[i]), adam);
+        match &self.state {
+            State::Host(embedding, adams) => {
+                let fields = adams.iter().enumerate().map(|(i, adam)| named(i, adam.clone()));
+                Ok(std::iter::once((EMBEDDING.to_owned(), embedding.clone())).chain(fields).collect())
+            }
+            State::Device(embedding, groups) => {
+                let mut fields = Vec::new();
+                for group in groups {
+                    let adams = group.to_host()?;
+                    fields.extend(group.members.iter().map(|(i, _)| *i).zip(adams));
+                }
+                fields.sort_by_key(|(i, _)| *i);
+                let own = embedding.to_host()?.into_iter().map(|adam| (EMBEDDING.to_owned(), adam));
+                Ok(own.chain(fields.into_iter().map(|(i, adam)| named(i, adam))).collect())
+            }
+        }
+    }
+
+    /// Takes what [`FieldMoments::arrays`] gave, in its order.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when counts disagree or the field's device fails.
+    pub fn set(&mut self, arrays: Vec<Adam>) -> Result<()> {
+        let mut arrays = arrays.into_iter();
+        let wrong = || Error::Internal("moments of another field".into());
+        let own = arrays.next().ok_or_else(wrong)?;
+        let fields: Vec<Adam> = arrays.collect();
+        if fields.len() != self.names.len() {
+            return Err(wrong());
+        }
+        match &mut self.state {
+            State::Host(embedding, adams) => (*embedding, *adams) = (own, fields),
+            State::Device(embedding, groups) => {
+                embedding.members = vec![(0, own.first.len())];
+                embedding.load(&[&own])?;
+                for group in groups {
+                    let adams: Vec<&Adam> = group.members.iter().map(|(i, _)| &fields[*i]).collect();
+                    group.load(&adams)?;
+                }
+            }
         }
         Ok(())
     }
 
-    /// Every state with the name of its parameter, for checkpoints.
-    pub fn arrays_mut(&mut self) -> impl Iterator<Item = (String, &mut Adam)> {
-        self.adams.iter_mut().map(|(name, adam)| (format!("field.{name}"), adam))
+    /// Lets `edit` change the embedding's state, as surfels come and go.
+    ///
+    /// # Errors
+    /// What `edit` returns; [`Error::Internal`] when the field's device fails.
+    pub fn edit_embedding(&mut self, edit: impl FnOnce(&mut Adam) -> Result<()>) -> Result<()> {
+        match &mut self.state {
+            State::Host(adam, _) => edit(adam),
+            State::Device(flat, _) => {
+                let mut adam = flat.to_host()?.into_iter().next().unwrap_or_default();
+                edit(&mut adam)?;
+                flat.members = vec![(0, adam.first.len())];
+                flat.load(&[&adam])
+            }
+        }
     }
 }
+
+impl Flat {
+    fn new(members: Vec<(usize, usize)>, device: &Device) -> Result<Self> {
+        let count: usize = members.iter().map(|(_, count)| count).sum();
+        let zeros = || Tensor::zeros(count, candle_core::DType::F32, device);
+        Ok(Flat { members, values: None, first: zeros()?, second: zeros()?, steps: 0 })
+    }
+
+    /// One step of the parameters of a field.
+    fn step_parameters(&mut self, field: &Field, gradients: &FieldGradients, rate: f32) -> Result<()> {
+        if self.members.is_empty() {
+            return Ok(());
+        }
+        if self.values.is_none() {
+            let flat = self.members.iter().map(|(i, _)| Ok(field.parameters()[*i].1.flatten_all()?.detach()));
+            self.values = Some(Tensor::cat(&flat.collect::<Result<Vec<_>>>()?, 0)?);
+        }
+        let flat = self.members.iter().map(|(i, _)| Ok(gradients.parameters[*i].flatten_all()?.detach()));
+        let gradient = Tensor::cat(&flat.collect::<Result<Vec<_>>>()?, 0)?;
+        let values = self.step(&gradient, rate)?;
+        let mut at = 0;
+        for (i, count) in &self.members {
+            let var = &field.parameters()[*i].1;
+            var.set(&values.narrow(0, at, *count)?.reshape(var.shape())?)?;
+            at += count;
+        }
+        Ok(())
+    }
+
+    /// [`Adam::step`] with tensors; the new values.
+    fn step(&mut self, gradient: &Tensor, rate: f32) -> Result<Tensor> {
+        let Some(values) = &self.values else {
+            return Err(Error::Internal("a step of Adam without parameters".into()));
+        };
+        self.steps += 1;
+        let [c1, c2] = corrections(self.steps).map(f64::from);
+        let [keep1, keep2] = [BETA1, BETA2].map(f64::from);
+        let [new1, new2] = [BETA1, BETA2].map(|beta| f64::from(1.0 - beta));
+        self.first = ((&self.first * keep1)? + (gradient * new1)?)?;
+        self.second = ((&self.second * keep2)? + (gradient.sqr()? * new2)?)?;
+        let length = ((&self.second / c2)?.sqrt()? + f64::from(EPSILON))?;
+        let way = ((&self.first * (f64::from(rate) / c1))? / length)?;
+        let values = (values - way)?;
+        self.values = Some(values.clone());
+        Ok(values)
+    }
+
+    fn to_host(&self) -> Result<Vec<Adam>> {
+        let (first, second): (Vec<f32>, Vec<f32>) = (self.first.to_vec1()?, self.second.to_vec1()?);
+        let mut at = 0;
+        let part = |&(_, count): &(usize, usize)| {
+            let here = at..at + count;
+            at += count;
+            Adam { first: first[here.clone()].to_vec(), second: second[here].to_vec(), steps: self.steps }
+        };
+        Ok(self.members.iter().map(part).collect())
+    }
+
+    fn load(&mut self, adams: &[&Adam]) -> Result<()> {
+        let device = self.first.device().clone();
+        let fits = adams.iter().zip(&self.members).all(|(adam, (_, count))| adam.first.len() == *count);
+        let steps = adams.first().map_or(0, |adam| adam.steps);
+        if !fits || adams.iter().any(|adam| adam.steps != steps || adam.second.len() != adam.first.len()) {
+            return Err(Error::Internal("moments of another field".into()));
+        }
+        let tensor = |part: fn(&Adam) -> &Vec<f32>| -> Result<Tensor> {
+            let all: Vec<f32> = adams.iter().flat_map(|adam| part(adam)).copied().collect();
+            let count = all.len();
+            Ok(Tensor::from_vec(all, count, &device)?)
+        };
+        (self.first, self.second) = (tensor(|a| &a.first)?, tensor(|a| &a.second)?);
+        (self.steps, self.values) = (steps, None);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "field_moments_tests.rs"]
+mod tests;

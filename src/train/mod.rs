@@ -4,7 +4,8 @@
 //! out). Losses on images and Adam live here; the head itself, and the seam between candle and the rasterizer,
 //! are [`crate::head`]'s.
 
-mod adam;
+pub(crate) mod adam;
+mod bridge;
 mod checkpoint;
 mod config;
 mod disturb;
@@ -14,6 +15,7 @@ mod events;
 mod field_moments;
 mod loss;
 mod moments;
+mod own;
 mod perceptual;
 mod sampler;
 mod schedule;
@@ -30,7 +32,7 @@ pub use config::{TrainBackground, TrainConfig, merge};
 pub use evaluate::{Evaluation, evaluate};
 pub use loss::{Loss, LossTerms, Target, Weights, image_loss};
 pub use scored::score;
-pub use session::{CONFIG_FILE, Session, SessionOptions, Summary, Watcher};
+pub use session::{CONFIG_FILE, COPY_EVERY, Session, SessionOptions, Summary, Watcher};
 pub use shown::Shown;
 pub use step::{Stage, StepReport, StepTimes};
 pub use trainer::Trainer;

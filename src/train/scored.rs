@@ -2,7 +2,7 @@
 
 use super::loss::{Loss, LossTerms, Target, Weights, batch_terms};
 use crate::raster::SurfelBatch;
-use crate::raster::score::{Crop, Goal, OnHost, ScoreWeights, Scored, Scorer};
+use crate::raster::score::{Crop, Goal, OnHost, Score, ScoreWeights, Scored, Scorer};
 use crate::raster::{ImageGradients, RasterSettings};
 use crate::{Camera, Result};
 use data_utils::dataset::Rect;
@@ -58,8 +58,12 @@ pub fn score(
 ) -> Result<(Loss, Scored)> {
     let goals: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
     let scored = scorer.score(batch, cameras, settings.background, &goals, &weights.for_scorer(), on_host)?;
-    let frames: Vec<LossTerms> = scored
-        .scores
+    Ok((loss(&scored.scores, weights), scored))
+}
+
+/// The loss of frames with these terms, without gradients of images.
+pub(super) fn loss(scores: &[Score], weights: &Weights) -> Loss {
+    let frames: Vec<LossTerms> = scores
         .iter()
         .map(|s| LossTerms {
             l1: s.l1,
@@ -75,5 +79,5 @@ pub fn score(
         })
         .collect();
     let (terms, errors) = batch_terms(&frames, weights);
-    Ok((Loss { terms, gradients: ImageGradients::default(), errors }, scored))
+    Loss { terms, gradients: ImageGradients::default(), errors }
 }

@@ -1,6 +1,6 @@
 //! A whole training run: the model folder, checkpoints, logs, progress, and stopping when asked.
 
-use super::checkpoint;
+use super::checkpoint::{self, Copy};
 use super::config::TrainConfig;
 use super::evaluate::{Evaluation, evaluate};
 use super::events::Events;
@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 
 /// The settings of a run, in its model folder.
 pub const CONFIG_FILE: &str = "config.toml";
-/// Steps between two lines in the logs.
-const LOG_EVERY: u64 = 50;
+
+/// Steps between two copies: some hundredths of a second's work every few seconds.
+pub const COPY_EVERY: u64 = 100;
 
 /// Where a run reads, writes and whether it goes on.
 #[derive(Debug, Clone)]
@@ -32,6 +33,9 @@ pub struct SessionOptions {
     pub overwrite: bool,
     /// Where the field runs.
     pub field_device: candle_core::Device,
+    /// Steps between two copies of what is learned on a device, which are kept in memory and written when the device
+    /// goes away; [`COPY_EVERY`] will do.
+    pub copy_every: u64,
 }
 
 /// A run that can be started.
@@ -39,6 +43,8 @@ pub struct Session<'a> {
     trainer: Trainer<'a>,
     options: SessionOptions,
     folder: ModelDir,
+    /// The run some steps ago, where what is learned is on a device.
+    copy: Option<Copy>,
 }
 
 /// What a run did.
@@ -114,7 +120,7 @@ impl<'a> Session<'a> {
                 trainer
             }
         };
-        Ok(Session { trainer, options, folder })
+        Ok(Session { trainer, options, folder, copy: None })
     }
 
     /// The stage and step it stands at, and how many steps are done of how many.
@@ -126,16 +132,17 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// [`Error::Input`] when the disk is full; [`Error::Internal`] when the loss stays infinite or not a number, with an
-    /// earlier checkpoint on the disk; [`Error::DeviceLost`] when the GPU goes away, with one of the last step.
+    /// earlier checkpoint on the disk; [`Error::DeviceLost`] when the GPU goes away, with one of at most
+    /// [`SessionOptions::copy_every`] steps before.
     pub fn run(&mut self, watcher: &mut dyn Watcher) -> Result<Summary> {
         let mut events = Events::open(&self.options.model_path)?;
         let (start, first) = (Instant::now(), self.trainer.steps_done());
         let mut evaluation = None;
         while !self.trainer.finished() && !watcher.stop() {
             if let Err(error) = self.advance(&mut events, &mut evaluation, watcher) {
-                // What is trained does not live on the device.
-                if let Error::DeviceLost(_) = error {
-                    self.save_checkpoint(&mut events)?;
+                if let (Error::DeviceLost(_), Some(copy)) = (&error, &self.copy) {
+                    events.flush()?;
+                    copy.save(&self.options.model_path)?;
                 }
                 return Err(error);
             }
@@ -144,13 +151,13 @@ impl<'a> Session<'a> {
         let (stage, step) = self.trainer.position();
         let iteration = self.iteration_dir(stage, step);
         if !self.trainer.finished() || !iteration.exists() {
-            self.trainer.head.save(&iteration)?;
+            self.trainer.head()?.save(&iteration)?;
         }
         let steps = self.trainer.steps_done() - first;
         Ok(Summary {
             at: self.trainer.position(),
             interrupted: !self.trainer.finished(),
-            surfels: self.trainer.head.cloud.len(),
+            surfels: self.trainer.surfels(),
             time: start.elapsed(),
             step_time: start.elapsed() / u32::try_from(steps.max(1)).unwrap_or(u32::MAX),
             evaluation,
@@ -165,25 +172,31 @@ impl<'a> Session<'a> {
         evaluation: &mut Option<Evaluation>,
         watcher: &mut dyn Watcher,
     ) -> Result<()> {
+        let before = self.trainer.steps_done();
+        let due = self.copy.as_ref().is_none_or(|copy| before >= copy.done() + self.options.copy_every);
+        if due && self.trainer.on_device() {
+            self.copy = Some(Copy::of(&mut self.trainer)?);
+        }
         let report = self.trainer.step()?;
         let done = self.trainer.steps_done();
         watcher.progress(done, &|| message(&report, evaluation.as_ref()));
-        if done.is_multiple_of(LOG_EVERY) {
+        if done.is_multiple_of(self.trainer.config.log_every) {
             log(events, done, &report)?;
         }
         let config = &self.trainer.config;
         let last = self.trainer.finished();
         let (test, save) = (done.is_multiple_of(config.test_every), done.is_multiple_of(config.save_every));
-        let check = done.is_multiple_of(config.checkpoint_every);
+        let (check, test_frames) = (done.is_multiple_of(config.checkpoint_every), config.test_frames);
         if test || last {
-            let found = evaluate(&self.trainer, config.test_frames)?;
+            let found = evaluate(&mut self.trainer, test_frames)?;
             record(events, done, &found)?;
             watcher.say(&format!("{} step {}: held-out {found}", report.stage, report.step));
             *evaluation = Some(found);
         }
         if save || last || report.stage_ends {
             let (stage, step) = (report.stage, report.step);
-            self.trainer.head.save(&self.iteration_dir(stage, step))?;
+            let folder = self.iteration_dir(stage, step);
+            self.trainer.head()?.save(&folder)?;
         }
         if check {
             self.save_checkpoint(events)?;
@@ -202,7 +215,12 @@ impl<'a> Session<'a> {
 
     fn save_checkpoint(&mut self, events: &mut Events) -> Result<()> {
         events.flush()?;
-        checkpoint::save(&mut self.trainer, &self.options.model_path)
+        let copy = Copy::of(&mut self.trainer)?;
+        copy.save(&self.options.model_path)?;
+        if self.trainer.on_device() {
+            self.copy = Some(copy);
+        }
+        Ok(())
     }
 }
 
@@ -272,6 +290,7 @@ fn log(events: &mut Events, step: u64, report: &StepReport) -> Result<()> {
         ("skipped_steps", report.skipped as f64),
         ("ms_load", ms(times.load)),
         ("ms_field_forward", ms(times.field_forward)),
+        ("ms_copies", ms(times.copies)),
         ("ms_activate", ms(times.activate)),
         ("ms_scored", ms(times.scored)),
         ("ms_raster_forward", ms(times.raster_forward)),

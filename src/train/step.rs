@@ -27,9 +27,12 @@ pub struct StepTimes {
     pub load: Duration,
     /// The field, forward.
     pub field_forward: Duration,
+    /// What the field says to whoever draws, and its gradient back, as far as that is not part of `scored`.
+    pub copies: Duration,
     /// Parameters to drawn surfels, and gradients back.
     pub activate: Duration,
-    /// Drawing, scoring and going back in one go, where the rasterizer does that; copies included.
+    /// Activating, drawing, scoring and going back in one go, where the rasterizer does that; copies from and to the
+    /// host included.
     pub scored: Duration,
     /// Drawing.
     pub raster_forward: Duration,

@@ -1,12 +1,15 @@
 //! One training step after another: a static stage that finds the cloud, then a stage in which the field
 //! moves it. Numbers in, numbers out; files, logs and clocks on the wall belong to the session.
 
+use super::adam::Adam;
+use super::bridge;
 use super::config::TrainConfig;
 use super::disturb::ConditionNoise;
 use super::draw::{Drawn, View};
-use super::field_moments::FieldMoments;
+use super::field_moments::{FieldMoments, FieldRates};
 use super::loss::Weights;
-use super::moments::{CloudMoments, CloudRates};
+use super::moments::CloudRates;
+use super::own::{Looking, OnTheDevice, OnTheHost, Own};
 use super::perceptual::Perceptual;
 use super::sampler::Sampler;
 use super::schedule::{active_degree, log_linear};
@@ -16,10 +19,10 @@ use crate::field::{Conditions, FieldGradients};
 use crate::head::{Head, HeadSettings};
 use crate::raster::Rasterizer;
 use crate::surfel::density::{self, DensityOptions, DensityStats};
+use crate::surfel::cloud::EMBEDDING;
 use crate::surfel::init;
 use crate::{Error, Result};
 use data_utils::dataset::Dataset;
-use rayon::prelude::*;
 
 /// After this many steps in a row without finite numbers a run ends.
 const BAD_STEPS: u32 = 3;
@@ -32,14 +35,13 @@ const FIRST_OPACITY: f32 = 0.5;
 pub struct Trainer<'a> {
     /// What the run was told.
     pub config: TrainConfig,
-    /// The head so far.
-    pub head: Head,
+    pub(super) head: Head,
     /// The dataset.
     pub dataset: &'a Dataset,
     /// What draws.
     pub rasterizer: &'a dyn Rasterizer,
     pub(super) frames: Vec<usize>,
-    pub(super) cloud_moments: CloudMoments,
+    pub(super) own: Box<dyn Own + 'a>,
     pub(super) field_moments: FieldMoments,
     pub(super) statistics: DensityStats,
     pub(super) sampler: Sampler,
@@ -114,9 +116,16 @@ impl<'a> Trainer<'a> {
             }
             _ => None,
         };
+        let own: Box<dyn Own + 'a> = match rasterizer.keeper() {
+            Some(keeper) => {
+                let bridge = bridge::between(head.field.device(), keeper.device());
+                Box::new(OnTheDevice::new(keeper, bridge, &head.cloud))
+            }
+            None => Box::new(OnTheHost::new(rasterizer, &head.cloud)),
+        };
         Ok(Trainer {
-            cloud_moments: CloudMoments::new(&head.cloud),
-            field_moments: FieldMoments::new(&head.field),
+            own,
+            field_moments: FieldMoments::new(&head)?,
             statistics: DensityStats::new(head.cloud.len()),
             sampler: Sampler::new(frames.len(), config.hard_frames, config.seed),
             done: 0,
@@ -131,6 +140,31 @@ impl<'a> Trainer<'a> {
             dataset,
             rasterizer,
         })
+    }
+
+    /// The head so far.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] when it was on a device that is gone.
+    pub fn head(&mut self) -> Result<&Head> {
+        self.fetch()?;
+        Ok(&self.head)
+    }
+
+    /// Surfels of the cloud.
+    pub fn surfels(&self) -> usize {
+        self.head.cloud.len()
+    }
+
+    /// Whether what is learned goes when a device goes.
+    pub fn on_device(&self) -> bool {
+        self.own.on_device() || !self.head.field.device().is_cpu()
+    }
+
+    /// Brings the host's copy of what is learned up to date.
+    pub(super) fn fetch(&mut self) -> Result<()> {
+        self.own.fetch(&mut self.head.cloud)?;
+        self.head.fetch_embedding()
     }
 
     /// Steps done of both stages.
@@ -159,21 +193,12 @@ impl<'a> Trainer<'a> {
         self.head.conditions(self.dataset, index, freeze_frame_code)
     }
 
-    /// One step. Where the device is lost in it, the trainer is as it was before.
+    /// One step.
     ///
     /// # Errors
     /// Those of reading a frame; [`Error::Internal`] when three steps in a row give no finite numbers,
-    /// [`Error::DeviceLost`] when the GPU goes away.
+    /// [`Error::DeviceLost`] when the GPU goes away, with whatever is learned there.
     pub fn step(&mut self) -> Result<StepReport> {
-        let sampler = self.sampler.clone();
-        let outcome = self.attempt();
-        if let Err(Error::DeviceLost(_)) = outcome {
-            self.sampler = sampler;
-        }
-        outcome
-    }
-
-    fn attempt(&mut self) -> Result<StepReport> {
         let stage = if self.done < self.config.coarse_iterations { Stage::Coarse } else { Stage::Fine };
         let (step, steps) = match stage {
             Stage::Coarse => (self.done + 1, self.config.coarse_iterations),
@@ -186,32 +211,37 @@ impl<'a> Trainer<'a> {
         let degree = active_degree(self.done, self.config.sh_interval, self.head.cloud.sh_degree);
         let mut drawn = None;
         let mut field = None;
+        let statistics = stage == Stage::Coarse && step < self.config.densify_until;
+        let (head, config, own) = (&self.head, &self.config, &mut self.own);
+        let (perceptual, view) = (self.perceptual.as_ref(), &view);
         match stage {
             Stage::Coarse => {
-                let targets = view.targets(self.dataset, self.config.part, &self.room)?;
+                let targets = view.targets(self.dataset, config.part, &self.room)?;
                 clock.lap(|t| &mut t.load);
-                drawn = Some(self.draw(&view, &targets, degree, None, &mut clock)?);
+                let targets = &targets;
+                let looking = Looking { config, head, perceptual, view, targets, degree, statistics };
+                drawn = Some(own.draw(&looking, None, &mut clock)?.0);
             }
             Stage::Fine => {
-                let (dataset, part, room, view) = (self.dataset, self.config.part, &self.room, &view);
+                let (dataset, room) = (self.dataset, &self.room);
                 let gradients = std::thread::scope(|scope| {
                     // Frames are read while the field runs.
-                    let targets = scope.spawn(move || view.targets(dataset, part, room));
-                    self.head.field_step(&view.conditions, |packed| {
+                    let targets = scope.spawn(move || view.targets(dataset, config.part, room));
+                    head.field_step(&view.conditions, |packed| {
+                        // What is asked of a GPU is done later, and should count where it was asked for.
+                        packed.device().synchronize()?;
                         clock.lap(|t| &mut t.field_forward);
                         let targets = targets.join();
-                        let targets = targets
+                        let targets = &targets
                             .map_err(|_| Error::Internal("the thread that reads frames died".into()))??;
                         clock.lap(|t| &mut t.load);
-                        let mut found = self.draw(view, &targets, degree, Some(packed), &mut clock)?;
-                        let deltas = &mut found.raw.deltas;
-                        self.head.add_rest_gradient(packed, self.config.lambda_motion, deltas);
-                        let deltas = std::mem::take(deltas);
-                        found.finite &= deltas.par_iter().all(|v| v.is_finite());
+                        let looking = Looking { config, head, perceptual, view, targets, degree, statistics };
+                        let (found, gradient) = own.draw(&looking, Some(packed), &mut clock)?;
                         drawn = Some(found);
-                        Ok(deltas)
+                        gradient.ok_or_else(|| Error::Internal("rows without a gradient".into()))
                     })
                 })?;
+                head.field.device().synchronize()?;
                 clock.lap(|t| &mut t.field_backward);
                 field = Some(gradients);
             }
@@ -279,19 +309,24 @@ impl<'a> Trainer<'a> {
         let extent = self.head.settings.extent;
         let Some(field) = field else {
             let rates = CloudRates::at(&self.config, step, steps, extent, 1.0);
-            self.cloud_moments.step(&mut self.head.cloud, &drawn.raw, &rates);
+            self.own.learn(&mut self.head.cloud, &rates)?;
             self.control_density(step, drawn)?;
-            return if step == steps { self.head.cloud_moved() } else { Ok(()) };
+            if step < steps {
+                return Ok(());
+            }
+            self.own.places(&mut self.head.cloud)?;
+            return self.head.cloud_moved();
         };
-        let [grid, other] = [self.config.grid_lr, self.config.deformation_lr]
+        let [planes, other] = [self.config.grid_lr, self.config.deformation_lr]
             .map(|[first, last]| log_linear(first, last, step, steps) as f32);
-        self.field_moments.step(&self.head.field, field, grid, other)?;
         let rates = CloudRates::at(&self.config, step, steps, extent, self.config.fine_cloud_lr);
-        let embedding: Vec<f32> = field.embedding.flatten_all()?.to_vec1()?;
-        self.cloud_moments.step_embedding(&mut self.head.cloud, &embedding, &rates);
+        let of_field = FieldRates { planes, other, embedding: rates.embedding() };
+        self.field_moments.step(&mut self.head, field, &of_field)?;
+        self.head.field.device().synchronize()?;
         if self.config.fine_cloud_lr > 0.0 {
-            self.cloud_moments.step(&mut self.head.cloud, &drawn.raw, &rates);
-            self.head.cloud_moved()?;
+            self.own.learn(&mut self.head.cloud, &rates)?;
+            self.own.places(&mut self.head.cloud)?;
+            self.head.places_moved()?;
         }
         Ok(())
     }
@@ -317,12 +352,17 @@ impl<'a> Trainer<'a> {
             seed: c.seed,
             step,
         };
+        self.own.fetch(&mut self.head.cloud)?;
         let edits = density::decide(&self.head.cloud, &self.statistics, &options)?;
         edits.apply(&mut self.head.cloud)?;
-        for (_, stride, adam) in self.cloud_moments.arrays_mut(self.head.cloud.bands()) {
+        let edit = |adam: &mut Adam, stride: usize| {
             edits.apply_moments(&mut adam.first, stride)?;
-            edits.apply_moments(&mut adam.second, stride)?;
-        }
+            edits.apply_moments(&mut adam.second, stride)
+        };
+        let arrays = self.own.moments().arrays_mut(self.head.cloud.bands());
+        arrays.into_iter().try_for_each(|(_, stride, adam)| edit(adam, stride))?;
+        self.field_moments.edit_embedding(|adam| edit(adam, EMBEDDING))?;
+        self.own.changed();
         self.statistics = DensityStats::new(self.head.cloud.len());
         Ok(())
     }

@@ -68,6 +68,7 @@ pub fn options(dir: &Path, resume: bool) -> SessionOptions {
         resume,
         overwrite: false,
         field_device: candle_core::Device::Cpu,
+        copy_every: 3,
     }
 }
 

@@ -168,11 +168,13 @@ fn planes_are_sampled_alike_with_and_without_our_operation() {
     let planes = triplane::TriPlane::new(&mut p, &config).unwrap();
     let prepared = planes.prepare(&places(40), &BOX).unwrap();
     let ours = planes.forward(&prepared).unwrap();
-    let portable = planes.forward_portable(&prepared).unwrap();
+    let laid = planes.lay(&prepared).unwrap();
+    let samples = planes.samples(&laid).unwrap();
+    let portable = planes.features(&samples).unwrap();
     assert!(difference(&ours, &portable) < 1e-12);
     let g = weights(&[40, 8], DType::F64);
     let back = |features: &Tensor| (features * &g).unwrap().sum_all().unwrap().backward().unwrap();
-    let (a, b, c) = (back(&ours), back(&portable), planes.backward_portable(&prepared, &g).unwrap());
+    let (a, b, c) = (back(&ours), back(&portable), planes.backward_laid(&laid, &samples, &g).unwrap());
     for (i, (_, var)) in p.list.iter().enumerate() {
         let ours = a.get(var).unwrap();
         assert!(difference(ours, b.get(var).unwrap()) < 1e-12);

@@ -33,18 +33,36 @@ impl Inputs {
         size: [usize; 2],
         range: Range<usize>,
     ) -> Result<Self> {
-        let words: Vec<f32> = cameras[range.clone()]
-            .iter()
-            .flat_map(|c| CameraWords::new(c).words())
-            .map(f32::from_bits)
-            .collect();
         let (surfels, colors) = surfels(rasterizer, batch, &settings.outputs, range.clone())?;
         Ok(Inputs {
             params: params(batch, settings, range.len(), size),
+            cameras: camera_buffer(rasterizer, &cameras[range.clone()])?,
             frames: range,
-            cameras: rasterizer.gpu.upload(&[&words])?,
             surfels,
             colors,
+        })
+    }
+
+    /// The same with room for surfels that are made on the device; of `batch` only the shape counts.
+    ///
+    /// # Errors
+    /// [`crate::Error::DeviceLost`] when the device goes away.
+    pub(super) fn to_be_made(
+        rasterizer: &GpuRasterizer,
+        batch: &SurfelBatch<'_, f32>,
+        cameras: &[Camera],
+        settings: &RasterSettings<f32>,
+        size: [usize; 2],
+        range: Range<usize>,
+    ) -> Result<Self> {
+        let params = params(batch, settings, range.len(), size);
+        let count = u64::from(params.copies) * u64::from(params.surfels);
+        Ok(Inputs {
+            params,
+            cameras: camera_buffer(rasterizer, &cameras[range.clone()])?,
+            frames: range,
+            surfels: rasterizer.gpu.storage(4 * 14 * count),
+            colors: rasterizer.gpu.storage(4 * batch.colors.width() as u64 * count),
         })
     }
 
@@ -62,6 +80,11 @@ impl Inputs {
     pub(super) fn instances(&self) -> u64 {
         u64::from(self.params.instances)
     }
+}
+
+fn camera_buffer(rasterizer: &GpuRasterizer, cameras: &[Camera]) -> Result<Loan> {
+    let words: Vec<u32> = cameras.iter().flat_map(|c| CameraWords::new(c).words()).collect();
+    rasterizer.gpu.upload(&[&words])
 }
 
 /// What holds for a group of frames.

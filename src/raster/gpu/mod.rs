@@ -6,6 +6,7 @@
 //! forward:  project → prefix_sum → emit_pairs → sort_tiles → blend
 //! scored:   show_room → score → ssim → ssim_backward → relief → relief_backward (→ add_color) → room_backward
 //! backward: blend_backward → sum_pairs → project_backward
+//! kept:     activate → (the above) → activate_backward; adam
 //! ```
 //!
 //! All frames of a batch go through one set of dispatches; where the adapter's buffers are too small for that, in
@@ -22,9 +23,11 @@ mod backward;
 mod forward;
 mod gather;
 mod inputs;
+mod keep;
 mod layout;
 mod plan;
 pub mod resident;
+mod rows;
 mod score;
 mod spare;
 #[cfg(test)]
@@ -150,6 +153,10 @@ impl Rasterizer<f32> for GpuRasterizer {
 
     fn scorer(&self) -> Option<&dyn super::score::Scorer> {
         Some(self)
+    }
+
+    fn keeper(&self) -> Option<Box<dyn super::keep::Keeper + '_>> {
+        Some(Box::new(keep::GpuKeeper::new(self)))
     }
 
     fn name(&self) -> String {

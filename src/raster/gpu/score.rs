@@ -1,6 +1,6 @@
 //! Drawing, scoring and going back in one submission; the images never leave the device.
 
-use super::backward::{self, Upstream};
+use super::backward::{self, Returned, Upstream};
 use super::forward::{self, Drawn, WORK_BYTES, Work};
 use super::gather::Gathered;
 use super::inputs::Inputs;
@@ -12,10 +12,11 @@ use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append};
 use crate::gpu::kernels::{Recorder, Timing};
 use crate::gpu::shaders::Reduce;
-use crate::raster::score::{Goal, OnHost, ScoreWeights, Scored, Scorer, check_goals};
+use crate::raster::score::{Goal, OnHost, Score, ScoreWeights, Scored, Scorer, check_goals};
 use crate::raster::{Outputs, RasterSettings, SurfelBatch};
 use crate::{Camera, Result};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::time::Instant;
 
 /// Pixels that a workgroup of stage `score` sums up.
@@ -29,42 +30,121 @@ impl Scorer for GpuRasterizer {
         background: [f32; 7],
         goals: &[Goal<'_>],
         weights: &ScoreWeights,
-        mut on_host: Option<OnHost<'_>>,
+        on_host: Option<OnHost<'_>>,
     ) -> Result<Scored> {
         let outputs = weights.outputs();
         let settings = RasterSettings { background, outputs };
         let (_, size) = checks::check(batch, cameras, &settings)?;
-        check_goals(goals, cameras.len(), size)?;
-        let together = forward::frames_together(self, batch, cameras.len(), size, &outputs, true)?;
-        let scales: Vec<Scale> = goals.par_iter().map(|g| Scale::of(g, weights, size, goals.len())).collect();
-        let mut scored = Scored::default();
-        let mut gathered = Gathered::new(self, batch, outputs.attention);
-        for first in (0..cameras.len()).step_by(together) {
-            let range = first..(first + together).min(cameras.len());
-            let start = Instant::now();
-            let inputs = Inputs::upload(self, batch, cameras, &settings, size, range.clone())?;
-            let wanted = Wanted::upload(&self.gpu, &goals[range.clone()], &scales[range.clone()], weights)?;
-            if self.timing != Timing::Off {
-                self.note_times(vec![("host: uploads", start.elapsed().as_secs_f64() * 1e3)]);
-            }
-            let mut room = forward::first_room(self, &inputs);
-            loop {
-                let step =
-                    Step { rasterizer: self, inputs: &inputs, outputs: &outputs, wanted: &wanted, room };
-                let host = on_host.as_mut().map(|f| &mut **f as OnHost<'_>);
-                let (work, sums) = step.attempt(&mut gathered, &mut scored.radii, host)?;
-                let Some(more) = forward::more_room(self, &inputs, room, &work)? else {
-                    let frames = scales[range].iter().zip(sums.by_frame(inputs.frames.len()));
-                    scored.scores.extend(frames.map(|(scale, sums)| scale.score(weights, &sums)));
-                    break;
-                };
-                room = more;
-                self.gpu.pool.trim();
-            }
-        }
-        scored.gradients = gathered.finish();
-        Ok(scored)
+        let mut radii = Vec::new();
+        let mut ends = FromHost {
+            rasterizer: self,
+            batch,
+            cameras,
+            settings: &settings,
+            size,
+            gathered: Gathered::new(self, batch, outputs.attention),
+        };
+        let scores =
+            score_all(self, batch, cameras, size, goals, weights, on_host, &mut ends, Some(&mut radii))?;
+        Ok(Scored { scores, gradients: ends.gathered.finish(), radii })
     }
+}
+
+/// Buffers that are read back of a group, beside what the stages found out.
+pub(super) const READ: usize = 3;
+
+/// Where the surfels of a group of frames come from, and where their gradients go.
+pub(super) trait Ends {
+    /// The surfels of the frames `range`, or the buffers they will be in.
+    fn inputs(&mut self, range: Range<usize>) -> Result<Inputs>;
+
+    /// Records what must come before the stages.
+    fn before(&self, recorder: &mut Recorder<'_>, inputs: &Inputs) -> Result<()>;
+
+    /// Records what must come after them.
+    fn after(&self, recorder: &mut Recorder<'_>, inputs: &Inputs, returned: &Returned) -> Result<()>;
+
+    /// What to read back, in bytes of a buffer each.
+    fn sources(&self, inputs: &Inputs, returned: &Returned) -> [(wgpu::Buffer, u64); READ];
+
+    /// Takes source `i` of a group. Groups come in order.
+    fn take(&mut self, i: usize, data: &[u8]);
+}
+
+/// Surfels that come from the host and gradients that go there.
+struct FromHost<'a> {
+    rasterizer: &'a GpuRasterizer,
+    batch: &'a SurfelBatch<'a>,
+    cameras: &'a [Camera],
+    settings: &'a RasterSettings,
+    size: [usize; 2],
+    gathered: Gathered,
+}
+
+impl Ends for FromHost<'_> {
+    fn inputs(&mut self, range: Range<usize>) -> Result<Inputs> {
+        Inputs::upload(self.rasterizer, self.batch, self.cameras, self.settings, self.size, range)
+    }
+
+    fn before(&self, _: &mut Recorder<'_>, _: &Inputs) -> Result<()> {
+        Ok(())
+    }
+
+    fn after(&self, _: &mut Recorder<'_>, _: &Inputs, _: &Returned) -> Result<()> {
+        Ok(())
+    }
+
+    fn sources(&self, inputs: &Inputs, returned: &Returned) -> [(wgpu::Buffer, u64); READ] {
+        self.gathered.sources(inputs, returned).map(|(buffer, bytes)| (buffer.clone(), bytes))
+    }
+
+    fn take(&mut self, i: usize, data: &[u8]) {
+        self.gathered.take(i, data);
+    }
+}
+
+/// Draws, scores and goes back, some frames at a time; the terms of each frame, and radii where they are wanted. Of
+/// `batch` only the shape counts.
+#[expect(clippy::too_many_arguments, reason = "what a batch is, what it should be, and where things go")]
+pub(super) fn score_all(
+    rasterizer: &GpuRasterizer,
+    batch: &SurfelBatch<'_>,
+    cameras: &[Camera],
+    size: [usize; 2],
+    goals: &[Goal<'_>],
+    weights: &ScoreWeights,
+    mut on_host: Option<OnHost<'_>>,
+    ends: &mut dyn Ends,
+    mut radii: Option<&mut Vec<u32>>,
+) -> Result<Vec<Score>> {
+    check_goals(goals, cameras.len(), size)?;
+    let outputs = weights.outputs();
+    let together = forward::frames_together(rasterizer, batch, cameras.len(), size, &outputs, true)?;
+    let scales: Vec<Scale> = goals.par_iter().map(|g| Scale::of(g, weights, size, goals.len())).collect();
+    let mut scores = Vec::with_capacity(cameras.len());
+    for first in (0..cameras.len()).step_by(together) {
+        let range = first..(first + together).min(cameras.len());
+        let start = Instant::now();
+        let inputs = ends.inputs(range.clone())?;
+        let wanted = Wanted::upload(&rasterizer.gpu, &goals[range.clone()], &scales[range.clone()], weights)?;
+        if rasterizer.timing != Timing::Off {
+            rasterizer.note_times(vec![("host: uploads", start.elapsed().as_secs_f64() * 1e3)]);
+        }
+        let mut room = forward::first_room(rasterizer, &inputs);
+        loop {
+            let step = Step { rasterizer, inputs: &inputs, outputs: &outputs, wanted: &wanted, room };
+            let host = on_host.as_mut().map(|f| &mut **f as OnHost<'_>);
+            let (work, sums) = step.attempt(ends, radii.as_deref_mut(), host)?;
+            let Some(more) = forward::more_room(rasterizer, &inputs, room, &work)? else {
+                let frames = scales[range].iter().zip(sums.by_frame(inputs.frames.len()));
+                scores.extend(frames.map(|(scale, sums)| scale.score(weights, &sums)));
+                break;
+            };
+            room = more;
+            rasterizer.gpu.pool.trim();
+        }
+    }
+    Ok(scores)
 }
 
 /// Frames that are drawn, scored and gone back through together, with room for `room` pairs.
@@ -80,13 +160,14 @@ impl Step<'_> {
     /// Runs all stages once; gradients and radii are taken where there was room enough.
     fn attempt(
         &self,
-        gathered: &mut Gathered,
-        radii: &mut Vec<u32>,
+        ends: &mut dyn Ends,
+        mut radii: Option<&mut Vec<u32>>,
         on_host: Option<OnHost<'_>>,
     ) -> Result<(Work, Sums)> {
         let Step { rasterizer, inputs, outputs, wanted, room } = *self;
         let gpu = &rasterizer.gpu;
         let mut recorder = Recorder::new(gpu, rasterizer.timing);
+        ends.before(&mut recorder, inputs)?;
         let drawn = forward::record(&mut recorder, rasterizer, inputs, outputs, room)?;
         let recorded = record(&mut recorder, gpu, inputs, outputs, wanted, &drawn.images)?;
         let mut added = None;
@@ -112,17 +193,17 @@ impl Step<'_> {
         let (kept, upstream) = (&drawn.kept, &recorded.upstream);
         let returned =
             backward::record(&mut recorder, rasterizer, inputs, kept, outputs, upstream, room as u32)?;
-        let [surfels, colors, screen] = gathered.sources(inputs, &returned);
-        let sources = [
+        ends.after(&mut recorder, inputs, &returned)?;
+        let ends_read = ends.sources(inputs, &returned);
+        let radii_bytes = if radii.is_some() { 4 * inputs.instances() } else { 0 };
+        let mut sources = vec![
             (&*drawn.work, WORK_BYTES),
             (&*recorded.pixels, 4 * recorded.counts[0]),
             (&*recorded.similarities, 4 * recorded.counts[1]),
             (&*recorded.relief, 4 * recorded.counts[2]),
-            (&*drawn.radii, 4 * inputs.instances()),
-            surfels,
-            colors,
-            screen,
+            (&*drawn.radii, radii_bytes),
         ];
+        sources.extend(ends_read.iter().map(|(buffer, bytes)| (buffer, *bytes)));
         let (mut work, mut sums) = (Work::default(), Sums::default());
         let times = recorder.submit(&sources, |i, data| match i {
             0 => work = Work::of(data),
@@ -130,8 +211,8 @@ impl Step<'_> {
             1 => append(&mut sums.pixels, data),
             2 => append(&mut sums.similarities, data),
             3 => append(&mut sums.relief, data),
-            4 => append(radii, data),
-            _ => gathered.take(i - 5, data),
+            4 => radii.iter_mut().for_each(|radii| append(radii, data)),
+            _ => ends.take(i - 5, data),
         })?;
         drop(added);
         rasterizer.note_times(times);

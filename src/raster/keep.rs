@@ -1,0 +1,127 @@
+//! Surfels that stay where they are drawn: their own parameters, gradients and the state of Adam, for backends whose
+//! memory is far from the host.
+//!
+//! What a field adds to each surfel in each frame, its rows, is all that goes there in a step, and the rows' gradient
+//! all that comes back. Parameters and moments come to the host when they are asked for.
+
+use super::score::{Goal, OnHost, Score, ScoreWeights};
+use crate::gpu::Gpu;
+use crate::gpu::shared::SharedRows;
+use crate::surfel::activate::DeltaLayout;
+use crate::{Camera, Result};
+
+/// Arrays of a surfel's own parameters: positions, rotations, log-scales, opacity logits, harmonics.
+pub const ARRAYS: usize = 5;
+
+/// Own parameters and the state of Adam (Kingma & Ba 2015) for them, array by array.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Kept<A> {
+    /// Degree of the harmonics, 0..=3.
+    pub sh_degree: usize,
+    /// `[surfels, 3]`, `[surfels, 4]`, `[surfels, 2]`, `[surfels]`, `[surfels, (sh_degree + 1)², 3]`, as
+    /// [`crate::surfel::Cloud`] has them.
+    pub parameters: [A; ARRAYS],
+    /// First moments, laid out the same.
+    pub first: [A; ARRAYS],
+    /// Second moments, laid out the same.
+    pub second: [A; ARRAYS],
+}
+
+/// Learning rates of a step, and 1 − βᵗ of either moment after it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Rates {
+    /// By which the moments are divided.
+    pub corrections: [f32; 2],
+    /// Of positions.
+    pub position: f32,
+    /// Of quaternions.
+    pub rotation: f32,
+    /// Of log-scales.
+    pub scaling: f32,
+    /// Of opacity logits.
+    pub opacity: f32,
+    /// Of band 0 of the harmonics.
+    pub feature: f32,
+    /// Of the bands above it.
+    pub higher: f32,
+}
+
+/// What a step looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Look<'a> {
+    /// One for each frame.
+    pub cameras: &'a [Camera],
+    /// Colour, then attention.
+    pub background: [f32; 7],
+    /// One for each frame.
+    pub goals: &'a [Goal<'a>],
+    /// What counts how much.
+    pub weights: &'a ScoreWeights,
+    /// Degree of the harmonics drawn, at most the surfels' own.
+    pub degree: usize,
+    /// Weight of |displacement| of each row, per coordinate.
+    pub rest: f32,
+    /// Whether radii and the densification signal are wanted.
+    pub statistics: bool,
+}
+
+/// Where the rows are, `[frames, surfels, layout.width]`, and where their gradient goes.
+pub enum Rows<'a> {
+    /// There are none: the surfels are drawn as they are.
+    None,
+    /// On the host; the gradient is added to the end of the second.
+    Host(&'a DeltaLayout, &'a [f32], &'a mut Vec<f32>),
+    /// In memory that the backend shares with who made them.
+    Shared(&'a DeltaLayout, &'a SharedRows),
+}
+
+/// What a look gives back; the gradients of the surfels' own parameters stay where they are.
+#[derive(Debug, Clone, Default)]
+pub struct Looked {
+    /// Terms of each frame.
+    pub scores: Vec<Score>,
+    /// Whether every gradient is a finite number.
+    pub finite: bool,
+    /// Screen radius of each surfel in pixels, `[frames, surfels]`; empty where it was not wanted.
+    pub radii: Vec<u32>,
+    /// The densification signal, `[frames, surfels, 2]`; empty where it was not wanted.
+    pub screen: Vec<f32>,
+}
+
+/// A backend that keeps surfels.
+pub trait Keeper: Send {
+    /// Takes parameters and moments in the place of those it had.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when lengths disagree, [`crate::Error::Input`] when they do not fit the device,
+    /// [`crate::Error::DeviceLost`] when it goes away.
+    fn put(&mut self, kept: &Kept<&[f32]>) -> Result<()>;
+
+    /// Parameters and moments as they are now.
+    ///
+    /// # Errors
+    /// [`crate::Error::DeviceLost`] when the device is gone.
+    fn get(&self) -> Result<Kept<Vec<f32>>>;
+
+    /// The positions alone, `[surfels, 3]`, into `to`.
+    ///
+    /// # Errors
+    /// As [`Keeper::get`].
+    fn positions(&self, to: &mut Vec<f32>) -> Result<()>;
+
+    /// Activates the surfels, draws and scores every frame and goes back, as [`super::score::Scorer::score`] does.
+    ///
+    /// # Errors
+    /// Those of the scorer; [`crate::Error::Internal`] also when rows and frames disagree.
+    fn look(&mut self, look: &Look<'_>, rows: Rows<'_>, on_host: Option<OnHost<'_>>) -> Result<Looked>;
+
+    /// Takes a step of Adam along the gradients of the last look.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when there was none since the surfels were put, [`crate::Error::DeviceLost`] when the
+    /// device goes away.
+    fn step(&mut self, rates: &Rates) -> Result<()>;
+
+    /// The device, for who would share its memory.
+    fn device(&self) -> &Gpu;
+}

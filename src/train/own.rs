@@ -1,0 +1,233 @@
+//! The cloud's own parameters while they are learned: on the host, or where the rasterizer keeps them.
+//!
+//! One seam for both. A step hands over what the field adds to each surfel (its rows, a tensor where the field runs) and
+//! gets their gradient back; the gradients of the own parameters stay with whoever learns them.
+
+use super::bridge::Bridge;
+use super::config::TrainConfig;
+use super::draw::{self, Drawn, View};
+use super::loss::Target;
+use super::moments::{CloudMoments, CloudRates};
+use super::perceptual::Perceptual;
+use super::scored;
+use super::step::Clock;
+use crate::head::Head;
+use crate::raster::Rasterizer;
+use crate::raster::keep::{Keeper, Look, Looked, Rows};
+use crate::raster::score::{Goal, OnHost};
+use crate::surfel::Cloud;
+use crate::surfel::activate::RawGradients;
+use crate::{Error, Result};
+use candle_core::Tensor;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// What a step's pictures are made of.
+pub(super) struct Looking<'a> {
+    pub(super) config: &'a TrainConfig,
+    pub(super) head: &'a Head,
+    pub(super) perceptual: Option<&'a Perceptual>,
+    pub(super) view: &'a View,
+    pub(super) targets: &'a [Target],
+    /// Of the harmonics drawn.
+    pub(super) degree: usize,
+    /// Whether density control wants to know what the surfels did on the screen.
+    pub(super) statistics: bool,
+}
+
+/// Who learns the cloud's own parameters.
+pub(super) trait Own {
+    /// Draws a step's frames, scores them and goes back; the gradient of the rows, where there are any.
+    fn draw(
+        &mut self,
+        looking: &Looking<'_>,
+        rows: Option<&Tensor>,
+        clock: &mut Clock,
+    ) -> Result<(Drawn, Option<Tensor>)>;
+
+    /// Takes Adam's step along the gradients of the last drawing.
+    fn learn(&mut self, cloud: &mut Cloud, rates: &CloudRates) -> Result<()>;
+
+    /// Brings the cloud's positions up to date.
+    fn places(&mut self, cloud: &mut Cloud) -> Result<()>;
+
+    /// Brings the whole cloud and the moments up to date.
+    fn fetch(&mut self, cloud: &mut Cloud) -> Result<()>;
+
+    /// The moments, as they were when they were last fetched.
+    fn moments(&mut self) -> &mut CloudMoments;
+
+    /// To be called after the fetched cloud or moments were changed.
+    fn changed(&mut self);
+
+    /// Whether parameters go when the device goes.
+    fn on_device(&self) -> bool;
+}
+
+/// Learns on the host.
+pub(super) struct OnTheHost<'a> {
+    rasterizer: &'a dyn Rasterizer,
+    moments: CloudMoments,
+    /// Gradients of the last drawing.
+    raw: RawGradients,
+}
+
+impl<'a> OnTheHost<'a> {
+    pub(super) fn new(rasterizer: &'a dyn Rasterizer, cloud: &Cloud) -> Self {
+        OnTheHost { rasterizer, moments: CloudMoments::new(cloud), raw: RawGradients::default() }
+    }
+}
+
+impl Own for OnTheHost<'_> {
+    fn draw(
+        &mut self,
+        looking: &Looking<'_>,
+        rows: Option<&Tensor>,
+        clock: &mut Clock,
+    ) -> Result<(Drawn, Option<Tensor>)> {
+        let packed: Option<Vec<f32>> = rows.map(|t| t.flatten_all()?.to_vec1()).transpose()?;
+        clock.lap(|t| &mut t.copies);
+        let (mut drawn, mut raw) = draw::on_the_host(self.rasterizer, looking, packed.as_deref(), clock)?;
+        let mut deltas = std::mem::take(&mut raw.deltas);
+        self.raw = raw;
+        let (Some(packed), Some(rows)) = (packed, rows) else { return Ok((drawn, None)) };
+        looking.head.add_rest_gradient(&packed, looking.config.lambda_motion, &mut deltas);
+        drawn.finite &= deltas.par_iter().all(|v| v.is_finite());
+        clock.lap(|t| &mut t.activate);
+        let gradient = Tensor::from_vec(deltas, rows.shape(), rows.device())?;
+        clock.lap(|t| &mut t.copies);
+        Ok((drawn, Some(gradient)))
+    }
+
+    fn learn(&mut self, cloud: &mut Cloud, rates: &CloudRates) -> Result<()> {
+        self.moments.step(cloud, &self.raw, rates);
+        Ok(())
+    }
+
+    fn places(&mut self, _: &mut Cloud) -> Result<()> {
+        Ok(())
+    }
+
+    fn fetch(&mut self, _: &mut Cloud) -> Result<()> {
+        Ok(())
+    }
+
+    fn moments(&mut self) -> &mut CloudMoments {
+        &mut self.moments
+    }
+
+    fn changed(&mut self) {}
+
+    fn on_device(&self) -> bool {
+        false
+    }
+}
+
+/// Learns where the rasterizer keeps the surfels.
+pub(super) struct OnTheDevice<'a> {
+    keeper: Box<dyn Keeper + 'a>,
+    bridge: Box<dyn Bridge>,
+    /// As they were fetched, or are to be put.
+    moments: CloudMoments,
+    /// Steps that the moments have seen.
+    steps: u64,
+    /// Whether the device has what the host has, and the other way round.
+    put: bool,
+    fetched: bool,
+}
+
+impl<'a> OnTheDevice<'a> {
+    pub(super) fn new(keeper: Box<dyn Keeper + 'a>, bridge: Box<dyn Bridge>, cloud: &Cloud) -> Self {
+        OnTheDevice { keeper, bridge, moments: CloudMoments::new(cloud), steps: 0, put: false, fetched: true }
+    }
+}
+
+impl Own for OnTheDevice<'_> {
+    fn draw(
+        &mut self,
+        looking: &Looking<'_>,
+        rows: Option<&Tensor>,
+        clock: &mut Clock,
+    ) -> Result<(Drawn, Option<Tensor>)> {
+        if !self.put {
+            self.steps = self.moments.steps()?;
+            self.keeper.put(&self.moments.kept(&looking.head.cloud))?;
+            self.put = true;
+            clock.lap(|t| &mut t.copies);
+        }
+        let Looking { config, head, view, targets, .. } = *looking;
+        let mut background = [0.0; 7];
+        background[..3].copy_from_slice(&view.background);
+        let goals: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
+        let weights = view.weights.for_scorer();
+        let look = Look {
+            cameras: &view.cameras,
+            background,
+            goals: &goals,
+            weights: &weights,
+            degree: looking.degree,
+            rest: head.rest(config.lambda_motion, view.cameras.len()),
+            statistics: looking.statistics,
+        };
+        let mut perceptual = 0.0;
+        let mut patches = |range: Range<usize>, color: &[f32], gradient: &mut [f32]| {
+            perceptual += draw::patches(looking, range, color, gradient)?;
+            Ok(())
+        };
+        // The patches' network runs on the host.
+        let has_patches = looking.perceptual.is_some() && view.perceptual;
+        let mut on_host = has_patches.then_some(&mut patches as OnHost<'_>);
+        let (keeper, bridge) = (&mut self.keeper, &mut self.bridge);
+        let mut go = |rows: Rows<'_>| keeper.look(&look, rows, on_host.as_mut().map(|f| &mut **f as OnHost<'_>));
+        let (looked, gradient) = match rows {
+            None => (go(Rows::None)?, None),
+            Some(rows) => {
+                let (looked, gradient) = bridge.cross(rows, head.layout(), clock, &mut go)?;
+                (looked, Some(gradient))
+            }
+        };
+        clock.lap(|t| &mut t.scored);
+        let Looked { scores, finite, radii, screen } = looked;
+        let loss = scored::loss(&scores, &view.weights);
+        let finite = finite && loss.terms.total.is_finite();
+        let drawn =
+            Drawn { finite, terms: loss.terms, perceptual, errors: loss.errors, radii, screen };
+        Ok((drawn, gradient))
+    }
+
+    fn learn(&mut self, _: &mut Cloud, rates: &CloudRates) -> Result<()> {
+        self.keeper.step(&rates.kept(self.steps + 1))?;
+        self.steps += 1;
+        self.fetched = false;
+        Ok(())
+    }
+
+    fn places(&mut self, cloud: &mut Cloud) -> Result<()> {
+        if self.fetched { Ok(()) } else { self.keeper.positions(&mut cloud.positions) }
+    }
+
+    fn fetch(&mut self, cloud: &mut Cloud) -> Result<()> {
+        if self.fetched {
+            return Ok(());
+        }
+        let kept = self.keeper.get()?;
+        if kept.sh_degree != cloud.sh_degree || kept.parameters[3].len() != cloud.len() {
+            return Err(Error::Internal("the device keeps another cloud".into()));
+        }
+        self.moments.take(kept, self.steps, cloud);
+        self.fetched = true;
+        Ok(())
+    }
+
+    fn moments(&mut self) -> &mut CloudMoments {
+        &mut self.moments
+    }
+
+    fn changed(&mut self) {
+        self.put = false;
+    }
+
+    fn on_device(&self) -> bool {
+        true
+    }
+}
