@@ -146,7 +146,12 @@ fn terms(scores: &[Score]) -> [f32; 9] {
     ]
 }
 
-fn on_the_device(rasterizer: &GpuRasterizer, case: &Case, rows: Option<&[f32]>, weights: &Weights) -> Outcome {
+fn on_the_device(
+    rasterizer: &GpuRasterizer,
+    case: &Case,
+    rows: Option<&[f32]>,
+    weights: &Weights,
+) -> Outcome {
     let mut keeper = rasterizer.keeper().expect("the GPU keeps");
     put(&mut *keeper, &kept(&case.cloud));
     let (looked, of_rows) = look(&mut *keeper, case, rows, weights);
@@ -181,7 +186,9 @@ fn on_the_host(case: &Case, rows: Option<&[f32]>, weights: &Weights) -> Outcome 
     shown.add_alpha_gradient(&case.targets, &upstream.color, &mut upstream.alpha);
     let back = cpu.backward(&activated.batch(), cameras, &settings, &drawn, upstream).expect("a way back");
     let mut raw = activate_vjp(&case.cloud, deltas.as_ref(), &activated, &back).expect("gradients");
-    for (g, row) in raw.deltas.chunks_mut(case.layout.width).zip(rows.unwrap_or_default().chunks(case.layout.width)) {
+    for (g, row) in
+        raw.deltas.chunks_mut(case.layout.width).zip(rows.unwrap_or_default().chunks(case.layout.width))
+    {
         for k in case.layout.position.clone() {
             g[k] += if row[k] == 0.0 { 0.0 } else { REST * row[k].signum() };
         }
@@ -286,7 +293,9 @@ fn columns_left_out_have_no_gradient_and_move_nothing() {
     let faults = differences(&found, &on_the_host(&case, Some(&case.rows), &WEIGHTS));
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     let (_, _, of_rows) = &found.gradients[5];
-    assert!(of_rows.chunks(case.layout.width).all(|row| row[3..7].iter().chain(&row[10..22]).all(|v| *v == 0.0)));
+    assert!(
+        of_rows.chunks(case.layout.width).all(|row| row[3..7].iter().chain(&row[10..22]).all(|v| *v == 0.0))
+    );
 }
 
 #[test]

@@ -55,9 +55,13 @@ impl Means {
             centre: parts.constant(width, width, |r, c| if r == c { 1.0 - each } else { -each })?,
             mean: parts.constant(width, width, |_, _| each)?,
             head: parts.constant(columns, columns, |r, c| f64::from(u8::from(r / TOKENS == c / TOKENS)))?,
-            token: parts.constant(columns, TOKENS, |r, c| {
-                if r % TOKENS == c { 1.0 / heads as f64 } else { 0.0 }
-            })?,
+            token: parts.constant(
+                columns,
+                TOKENS,
+                |r, c| {
+                    if r % TOKENS == c { 1.0 / heads as f64 } else { 0.0 }
+                },
+            )?,
         })
     }
 }

@@ -99,6 +99,8 @@ pub struct TrainConfig {
     pub voice_shift: f64,
     /// Channels of it that are muted at most, in every other frame.
     pub voice_mask: f64,
+    /// Share of the frames that borrow blendshapes and pose of another and of which only the lips count, 0..1.
+    pub lips_alone: f64,
 
     /// Share of the frames drawn by how badly their mouth and eyes were drawn, 0..1.
     pub hard_frames: f64,
@@ -189,6 +191,7 @@ impl Default for TrainConfig {
             expression_noise: 0.2,
             voice_shift: 6.0,
             voice_mask: 30.0,
+            lips_alone: 0.25,
             hard_frames: 0.5,
             frame_code_dropout: 1.0,
             densify_from: 500,
@@ -276,6 +279,7 @@ impl TrainConfig {
         for (key, share) in [
             ("initial_share", self.initial_share),
             ("hard_frames", self.hard_frames),
+            ("lips_alone", self.lips_alone),
             ("frame_code_dropout", self.frame_code_dropout),
         ] {
             if !(0.0..=1.0).contains(&share) {

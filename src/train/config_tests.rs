@@ -57,6 +57,7 @@ fn values_out_of_range_are_refused_by_name() {
         ("expression_noise", "nan"),
         ("voice_shift", "-1.0"),
         ("voice_mask", "81.0"),
+        ("lips_alone", "2.0"),
         ("mask_margin", "1000"),
         ("perceptual_every", "0"),
         ("max_points", "0"),

@@ -24,7 +24,8 @@ fn head() -> Head {
 fn gradients(head: &Head, round: usize) -> FieldGradients {
     let like = |tensor: &Tensor, seed: usize| {
         let count = tensor.elem_count();
-        let values: Vec<f32> = (0..count).map(|i| ((i * 7 + seed * 13 + round * 29) as f32).sin() * 1e-2).collect();
+        let values: Vec<f32> =
+            (0..count).map(|i| ((i * 7 + seed * 13 + round * 29) as f32).sin() * 1e-2).collect();
         Tensor::from_vec(values, tensor.shape(), tensor.device()).expect("a tensor")
     };
     FieldGradients {

@@ -178,7 +178,8 @@ impl Own for OnTheDevice<'_> {
         let has_patches = looking.perceptual.is_some() && view.perceptual;
         let mut on_host = has_patches.then_some(&mut patches as OnHost<'_>);
         let (keeper, bridge) = (&mut self.keeper, &mut self.bridge);
-        let mut go = |rows: Rows<'_>| keeper.look(&look, rows, on_host.as_mut().map(|f| &mut **f as OnHost<'_>));
+        let mut go =
+            |rows: Rows<'_>| keeper.look(&look, rows, on_host.as_mut().map(|f| &mut **f as OnHost<'_>));
         let (looked, gradient) = match rows {
             None => (go(Rows::None)?, None),
             Some(rows) => {
@@ -190,8 +191,7 @@ impl Own for OnTheDevice<'_> {
         let Looked { scores, finite, radii, screen } = looked;
         let loss = scored::loss(&scores, &view.weights);
         let finite = finite && loss.terms.total.is_finite();
-        let drawn =
-            Drawn { finite, terms: loss.terms, perceptual, errors: loss.errors, radii, screen };
+        let drawn = Drawn { finite, terms: loss.terms, perceptual, errors: loss.errors, radii, screen };
         Ok((drawn, gradient))
     }
 

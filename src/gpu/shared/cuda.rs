@@ -129,7 +129,11 @@ fn same_device(gpu: &Gpu, stream: &Arc<CudaStream>) -> Outcome<()> {
         instance.get_physical_device_properties2(device.raw_physical_device(), &mut properties);
         id.device_uuid
     };
-    if theirs.bytes.map(|b| b as u8) == ours { Ok(()) } else { Err("CUDA and Vulkan use different cards".into()) }
+    if theirs.bytes.map(|b| b as u8) == ours {
+        Ok(())
+    } else {
+        Err("CUDA and Vulkan use different cards".into())
+    }
 }
 
 /// A buffer of wgpu's whose memory can be imported, the handle of that memory, and its size in bytes.
@@ -147,8 +151,7 @@ fn export(gpu: &Gpu, bytes: u64) -> Outcome<(wgpu::Buffer, File, u64)> {
         let hal = gpu.device.as_hal::<wgpu::hal::api::Vulkan>().ok_or("the adapter is not Vulkan's")?;
         let (device, instance) = (hal.raw_device(), hal.shared_instance().raw_instance());
         let physical = hal.raw_physical_device();
-        let asked =
-            vk::PhysicalDeviceExternalBufferInfo::default().usage(usage).handle_type(kind);
+        let asked = vk::PhysicalDeviceExternalBufferInfo::default().usage(usage).handle_type(kind);
         let mut allowed = vk::ExternalBufferProperties::default();
         instance.get_physical_device_external_buffer_properties(physical, &asked, &mut allowed);
         let allowed = allowed.external_memory_properties.external_memory_features;

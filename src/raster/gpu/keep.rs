@@ -93,7 +93,9 @@ impl Keeper for GpuKeeper<'_> {
         let all = [&kept.parameters, &kept.first, &kept.second];
         if kept.sh_degree > 3 || !all.into_iter().all(fits) || u32::try_from(surfels).is_err() {
             let found = kept.parameters.map(<[f32]>::len);
-            return Err(Error::Internal(format!("arrays of {found:?} numbers for {surfels} surfels to keep")));
+            return Err(Error::Internal(format!(
+                "arrays of {found:?} numbers for {surfels} surfels to keep"
+            )));
         }
         self.check_room(surfels, stored)?;
         let gpu = &self.rasterizer.gpu;
@@ -118,9 +120,8 @@ impl Keeper for GpuKeeper<'_> {
         let held = self.held()?;
         let bytes = self.numbers().map(|n| 4 * n as u64);
         let mut kept = Kept { sh_degree: self.sh_degree, ..Kept::default() };
-        let sources: Vec<(&wgpu::Buffer, u64)> = (0..3)
-            .flat_map(|k| [(&*held.arrays[0][k], bytes[0]), (&*held.arrays[1][k], bytes[1])])
-            .collect();
+        let sources: Vec<(&wgpu::Buffer, u64)> =
+            (0..3).flat_map(|k| [(&*held.arrays[0][k], bytes[0]), (&*held.arrays[1][k], bytes[1])]).collect();
         let encoder = self.rasterizer.gpu.device.create_command_encoder(&Default::default());
         self.rasterizer.gpu.submit_and_read(encoder, &sources, |i, data| {
             let arrays = [&mut kept.parameters, &mut kept.first, &mut kept.second];
@@ -189,7 +190,9 @@ impl Keeper for GpuKeeper<'_> {
         let gpu = &self.rasterizer.gpu;
         let mut recorder = Recorder::new(gpu, Default::default());
         let mut constants = Vec::new();
-        for (k, (count, [parameters, first, second])) in self.numbers().into_iter().zip(&held.arrays).enumerate() {
+        for (k, (count, [parameters, first, second])) in
+            self.numbers().into_iter().zip(&held.arrays).enumerate()
+        {
             let [correction1, correction2] = rates.corrections;
             let words = AdamWords {
                 count: count as u32,

@@ -72,7 +72,9 @@ impl<'a> FromRows<'a> {
         let held = keeper.held()?;
         let (n, stored, drawn) = (keeper.surfels, keeper.stored, shape.colors.width());
         if drawn > stored {
-            return Err(Error::Internal(format!("{drawn} numbers of harmonics drawn where {stored} are kept")));
+            return Err(Error::Internal(format!(
+                "{drawn} numbers of harmonics drawn where {stored} are kept"
+            )));
         }
         let (layout, numbers, source) = match rows {
             Rows::None => (None, 0, Source::None),
@@ -202,7 +204,8 @@ impl Ends for FromRows<'_> {
             per_row + (rows * u64::from(words.drawn)).div_ceil(256),
             per_surfel + (n as u64 * u64::from(words.stored)).div_ceil(256),
         ];
-        let uniform = |geometry: u64| gpu.uniform(&RowWords { geometry_groups: geometry as u32, ..words }.words());
+        let uniform =
+            |geometry: u64| gpu.uniform(&RowWords { geometry_groups: geometry as u32, ..words }.words());
         self.group = Some(Group {
             forward: uniform(per_row),
             backward: uniform(per_surfel),
