@@ -57,6 +57,8 @@ pub struct Goal<'a> {
     pub lips: Option<Crop>,
     /// Eyes and brows, when they are known.
     pub eyes: Option<Crop>,
+    /// Whether nothing but the lips counts.
+    pub lips_alone: bool,
 }
 
 /// How much each term counts. The loss is the mean over the frames of

@@ -83,6 +83,11 @@ impl BackgroundType {
         self == BackgroundType::Gt
     }
 
+    /// Whether the clothes of the source frame are in it.
+    pub fn shows_clothes(self) -> bool {
+        self.needs_torso() || self.needs_original()
+    }
+
     /// Whether the camera may lag behind the source frame (`--smooth_coef`). Against the room it may not: the
     /// head would slide over a plate that stands still (SyncGaussianTalker forces 1 there as well).
     pub fn allows_lag(self) -> bool {

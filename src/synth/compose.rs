@@ -19,6 +19,8 @@ pub struct Layers<'a> {
     pub alpha: &'a [f32],
     /// The mask of the trained part (`--use_gt_mask`), 0..1, `[rows, columns]`: the head shows only inside it.
     pub mask: Option<&'a [f32]>,
+    /// What of the background stands before the head, 0..1, `[rows, columns]`; [`super::clothes::before_head`] makes it.
+    pub before: Option<&'a [f32]>,
     /// What stands behind, 0..1, `[rows, columns, 3]`; [`super::background::BackgroundType::paint`] makes it.
     pub background: &'a [f32],
 }
@@ -48,6 +50,7 @@ pub fn blend(layers: &Layers<'_>) -> Result<Vec<f32>> {
         ("color", layers.color.len(), 3 * pixels),
         ("alpha", layers.alpha.len(), pixels),
         ("mask", layers.mask.map_or(pixels, <[f32]>::len), pixels),
+        ("before", layers.before.map_or(pixels, <[f32]>::len), pixels),
         ("background", layers.background.len(), 3 * pixels),
     ];
     for (name, found, expected) in lengths {
@@ -60,7 +63,8 @@ pub fn blend(layers: &Layers<'_>) -> Result<Vec<f32>> {
     }
     let mut image = layers.background.to_vec();
     image.par_chunks_exact_mut(3).enumerate().for_each(|(i, pixel)| {
-        let inside = layers.mask.map_or(1.0, |mask| mask[i].clamp(0.0, 1.0));
+        let inside = layers.mask.map_or(1.0, |mask| mask[i].clamp(0.0, 1.0))
+            * layers.before.map_or(1.0, |before| 1.0 - before[i].clamp(0.0, 1.0));
         let behind = 1.0 - inside * layers.alpha[i].clamp(0.0, 1.0);
         for (channel, value) in pixel.iter_mut().enumerate() {
             *value = layers.color[channel * pixels + i] * inside + *value * behind;
@@ -100,8 +104,14 @@ mod tests {
     fn constant_layers_blend_to_the_value_of_over() {
         let color = planar([0.5 * 0.8, 0.5 * 0.4, 0.0]);
         let background = interleaved([0.2, 0.6, 1.0]);
-        let layers =
-            Layers { size: SIZE, color: &color, alpha: &[0.5; PIXELS], mask: None, background: &background };
+        let layers = Layers {
+            size: SIZE,
+            color: &color,
+            alpha: &[0.5; PIXELS],
+            mask: None,
+            before: None,
+            background: &background,
+        };
         let image = blend(&layers).unwrap();
         for pixel in image.chunks_exact(3) {
             for (found, expected) in pixel.iter().zip([0.5, 0.5, 0.5]) {
@@ -118,7 +128,14 @@ mod tests {
         let color: Vec<f32> = (0..3).flat_map(|_| alpha.iter().map(|a| a * 0.7)).collect();
         let background = interleaved([0.7; 3]);
         for mask in [None, Some(&alpha[..]), Some(&[1.0; PIXELS][..]), Some(&[0.0; PIXELS][..])] {
-            let layers = Layers { size: SIZE, color: &color, alpha: &alpha, mask, background: &background };
+            let layers = Layers {
+                size: SIZE,
+                color: &color,
+                alpha: &alpha,
+                mask,
+                before: None,
+                background: &background,
+            };
             for seam in [0, 3] {
                 let image = compose(&layers, Seam::new(seam).unwrap()).unwrap();
                 assert!(image.iter().all(|v| v.abs_diff(179) <= 1), "mask {mask:?}: {image:?}");
@@ -136,22 +153,36 @@ mod tests {
             color: &color,
             alpha: &[1.0; PIXELS],
             mask: Some(&mask),
+            before: None,
             background: &background,
         };
-        for (i, pixel) in compose(&layers, Seam::default()).unwrap().chunks_exact(3).enumerate() {
-            assert_eq!(pixel, if i == 5 { [0, 255, 0] } else { [255, 0, 0] });
-        }
+        let sixth_is_background = |layers: &Layers<'_>| {
+            for (i, pixel) in compose(layers, Seam::default()).unwrap().chunks_exact(3).enumerate() {
+                assert_eq!(pixel, if i == 5 { [0, 255, 0] } else { [255, 0, 0] });
+            }
+        };
+        sixth_is_background(&layers);
+        // The same the other way round.
+        let before = mask.map(|inside| 1.0 - inside);
+        sixth_is_background(&Layers { mask: None, before: Some(&before), ..layers });
     }
 
     #[test]
     fn layers_of_another_size_are_an_error() {
         let (color, background) = (planar([0.0; 3]), interleaved([0.0; 3]));
-        let good =
-            Layers { size: SIZE, color: &color, alpha: &[0.0; PIXELS], mask: None, background: &background };
+        let good = Layers {
+            size: SIZE,
+            color: &color,
+            alpha: &[0.0; PIXELS],
+            mask: None,
+            before: None,
+            background: &background,
+        };
         assert!(blend(&good).is_ok());
         assert!(blend(&Layers { alpha: &[0.0; PIXELS - 1], ..good }).is_err());
         assert!(blend(&Layers { color: &color[1..], ..good }).is_err());
         assert!(blend(&Layers { mask: Some(&[]), ..good }).is_err());
+        assert!(blend(&Layers { before: Some(&[0.0]), ..good }).is_err());
         assert!(blend(&Layers { size: [4, 3], ..good }).is_err());
     }
 

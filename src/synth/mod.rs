@@ -16,6 +16,7 @@
 
 pub mod attention;
 pub mod background;
+pub mod clothes;
 pub mod compose;
 pub mod drive;
 #[cfg(test)]

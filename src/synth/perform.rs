@@ -3,6 +3,7 @@
 
 use super::attention::AttentionVideos;
 use super::background::{BackgroundType, Plates};
+use super::clothes::before_head;
 use super::compose::{Layers, compose};
 use super::drive::{Drive, DriveFrame, FPS};
 use super::feather::Seam;
@@ -12,7 +13,7 @@ use crate::metrics::planes::part_mask;
 use crate::raster::{Outputs, RasterSettings, Rasterizer};
 use crate::{Camera, Result};
 use data_utils::audio::Sound;
-use data_utils::dataset::Dataset;
+use data_utils::dataset::{Dataset, Part};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -120,7 +121,9 @@ impl Performer<'_> {
                     true => Some(dataset.torso(frame.source)?),
                     false => None,
                 };
-                let source = match options.use_gt_mask || options.background.needs_original() {
+                // A head that has learned its clothes hides those of the background.
+                let dressed = options.background.shows_clothes() && head.settings.part != Part::All;
+                let source = match options.use_gt_mask || options.background.needs_original() || dressed {
                     true => Some(dataset.pixels(frame.source)?),
                     false => None,
                 };
@@ -135,11 +138,13 @@ impl Performer<'_> {
                     (true, Some(source)) => Some(part_mask(source, head.settings.part)),
                     _ => None,
                 };
+                let before = source.as_ref().filter(|_| dressed).map(|source| before_head(source));
                 let layers = Layers {
                     size: [width, height],
                     color,
                     alpha,
                     mask: mask.as_deref(),
+                    before: before.as_deref(),
                     background: &background,
                 };
                 let picture = compose(&layers, options.seam)?;

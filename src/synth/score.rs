@@ -17,6 +17,8 @@ use std::path::Path;
 
 /// Quieter than the loudest frame by this much counts as silence, dB.
 const SILENCE_BELOW_DB: f32 = 40.0;
+/// Quieter than this is silence beside anything, dB of full scale.
+const SILENT_DB: f32 = -70.0;
 const NO_LANDMARKER: &str = "give --face_landmarker";
 const NO_LPIPS: &str = "give --lpips_weights";
 
@@ -172,8 +174,8 @@ impl<'a> Scorer<'a> {
         let seen: Vec<(f64, f32)> =
             self.drawn.iter().zip(loudness).filter_map(|(opening, db)| Some(((*opening)?, *db))).collect();
         let loudest = loudness.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let (quiet, spoken): (Vec<_>, Vec<_>) =
-            seen.iter().partition(|(_, db)| *db < loudest - SILENCE_BELOW_DB);
+        let silence = (loudest - SILENCE_BELOW_DB).max(SILENT_DB);
+        let (quiet, spoken): (Vec<_>, Vec<_>) = seen.iter().partition(|(_, db)| *db < silence);
         let mean = |part: &[(f64, f32)], why: &str| {
             let mut mean = Mean::default();
             part.iter().for_each(|(opening, _)| mean.add(*opening));
@@ -181,7 +183,7 @@ impl<'a> Scorer<'a> {
         };
         let mut movement = Mean::default();
         for (pair, db) in self.drawn.windows(2).zip(loudness.windows(2)) {
-            if let ([Some(a), Some(b)], true) = (pair, db.iter().all(|db| *db < loudest - SILENCE_BELOW_DB)) {
+            if let ([Some(a), Some(b)], true) = (pair, db.iter().all(|db| *db < silence)) {
                 movement.add((a - b).abs());
             }
         }

@@ -11,7 +11,7 @@ use data_utils::audio::features::{AudioFeatures, AudioKind};
 const LEVELS: [f64; 2] = [0.1, 0.9];
 /// Rows (1/25 s) of a voice from which its own levels count for half; a short one is left more as it is.
 const HALF_TRUST: f32 = 25.0;
-/// A channel is stretched or compressed by no more than this.
+/// A channel is stretched or compressed by no more than this, its quiet values held: what has no loud ones is silence.
 const MAX_STRETCH: f32 = 2.0;
 
 /// Brings `voice` to the levels of `trained`. Features of networks, which were trained to hear through such
@@ -28,10 +28,9 @@ pub fn match_voice(voice: &mut AudioFeatures, trained: &AudioFeatures) {
         let [low, high, least, most] = levels(trained, channel);
         let stretch = (high - low).max(1e-3) / (from[1] - from[0]).max(1e-3);
         let stretch = stretch.clamp(1.0 / MAX_STRETCH, MAX_STRETCH);
-        let middle = [0.5 * (from[0] + from[1]), 0.5 * (low + high)];
         for row in voice.values.chunks_exact_mut(channels * width) {
             for value in &mut row[channel * width..][..width] {
-                let matched = (middle[1] + (*value - middle[0]) * stretch).clamp(least, most);
+                let matched = (low + (*value - from[0]) * stretch).clamp(least, most);
                 *value += trust * (matched - *value);
             }
         }
@@ -86,6 +85,18 @@ mod tests {
         let least = trained.values.iter().copied().fold(f32::INFINITY, f32::min);
         // What trust the voice does not have leaves it a little outside.
         assert!(voice.values.iter().all(|v| *v >= least - 0.06 && v.is_finite()));
+    }
+
+    #[test]
+    fn a_file_of_silence_is_silence_to_the_head() {
+        let trained = mel(500, wave);
+        let mut voice = mel(200, |_, _| -1.0);
+        match_voice(&mut voice, &trained);
+        for channel in [0, 40, 79] {
+            let [low, ..] = levels(&trained, channel);
+            let [heard, ..] = levels(&voice, channel);
+            assert!(heard <= low + 1e-6, "channel {channel}: {heard} beside {low}");
+        }
     }
 
     #[test]

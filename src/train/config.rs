@@ -97,6 +97,10 @@ pub struct TrainConfig {
     pub expression_noise: f64,
     /// Channels of the mel spectrogram by which the voice is raised or lowered at most.
     pub voice_shift: f64,
+    /// Channels of it that are muted at most, in every other frame.
+    pub voice_mask: f64,
+    /// Share of the frames that borrow blendshapes and pose of another and of which only the lips count, 0..1.
+    pub lips_alone: f64,
 
     /// Share of the frames drawn by how badly their mouth and eyes were drawn, 0..1.
     pub hard_frames: f64,
@@ -186,6 +190,8 @@ impl Default for TrainConfig {
             camera_noise: 0.3,
             expression_noise: 0.2,
             voice_shift: 6.0,
+            voice_mask: 30.0,
+            lips_alone: 0.25,
             hard_frames: 0.5,
             frame_code_dropout: 1.0,
             densify_from: 500,
@@ -273,6 +279,7 @@ impl TrainConfig {
         for (key, share) in [
             ("initial_share", self.initial_share),
             ("hard_frames", self.hard_frames),
+            ("lips_alone", self.lips_alone),
             ("frame_code_dropout", self.frame_code_dropout),
         ] {
             if !(0.0..=1.0).contains(&share) {
@@ -287,6 +294,9 @@ impl TrainConfig {
             if !(0.0..=10.0).contains(&noise) {
                 return refuse(key, "0 to 10", noise.to_string());
             }
+        }
+        if !(0.0..=80.0).contains(&self.voice_mask) {
+            return refuse("voice_mask", "0 to 80 channels", self.voice_mask.to_string());
         }
         if self.mask_margin > 64 {
             return refuse("mask_margin", "0 to 64 pixels", self.mask_margin.to_string());
@@ -328,72 +338,5 @@ pub fn merge(into: &mut toml::Table, from: toml::Table) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PRESETS: [(&str, &str); 4] = [
-        ("head", include_str!("../../arguments/head.toml")),
-        ("face", include_str!("../../arguments/face.toml")),
-        ("all", include_str!("../../arguments/all.toml")),
-        ("quick", include_str!("../../arguments/quick.toml")),
-    ];
-
-    fn preset(text: &str) -> TrainConfig {
-        let table = text.parse().expect("TOML");
-        TrainConfig::from_tables("a preset", table, toml::Table::new()).expect("a preset that holds")
-    }
-
-    fn keys(table: &toml::Table, path: &str, found: &mut Vec<String>) {
-        for (key, value) in table {
-            match value {
-                toml::Value::Table(inner) => keys(inner, &format!("{path}{key}."), found),
-                _ => found.push(format!("{path}{key}")),
-            }
-        }
-    }
-
-    #[test]
-    fn every_preset_names_every_key() {
-        let config = TrainConfig { perceptual_weights: Some("weights.pt".into()), ..TrainConfig::default() };
-        let mut wanted = Vec::new();
-        keys(&config.to_toml().expect("text").parse().expect("TOML"), "", &mut wanted);
-        wanted.retain(|key| key != "perceptual_weights");
-        assert!(wanted.len() > 50, "{wanted:?}");
-        for (name, text) in PRESETS {
-            preset(text);
-            let mut named = Vec::new();
-            keys(&text.parse().expect("TOML"), "", &mut named);
-            let missing: Vec<_> = wanted.iter().filter(|key| !named.contains(key)).collect();
-            assert!(missing.is_empty(), "{name} leaves out {missing:?}");
-            assert!(text.contains("# perceptual_weights ="), "{name} leaves out perceptual_weights");
-        }
-    }
-
-    #[test]
-    fn the_preset_head_is_the_default() {
-        assert_eq!(preset(PRESETS[0].1), TrainConfig::default());
-    }
-
-    #[test]
-    fn presets_train_what_they_are_called_after() {
-        let parts = PRESETS.map(|(_, text)| preset(text).part);
-        assert_eq!(parts, [Part::Head, Part::Face, Part::All, Part::Head]);
-    }
-
-    #[test]
-    fn values_out_of_range_are_refused_by_name() {
-        for (key, value) in [
-            ("initial_share", "1.5"),
-            ("camera_noise", "-1.0"),
-            ("expression_noise", "nan"),
-            ("voice_shift", "-1.0"),
-            ("mask_margin", "1000"),
-            ("perceptual_every", "0"),
-            ("max_points", "0"),
-        ] {
-            let table = format!("{key} = {value}").parse().expect("TOML");
-            let refused = TrainConfig::from_tables("here", table, toml::Table::new()).expect_err("refused");
-            assert!(refused.to_string().contains(key), "{refused}");
-        }
-    }
-}
+#[path = "config_tests.rs"]
+mod tests;

@@ -4,8 +4,9 @@
 use super::config::TrainConfig;
 use super::sampler::Sampler;
 use crate::field::{Conditions, EXPRESSION, squashed, stretched};
-use data_utils::audio::features::AudioKind;
+use data_utils::audio::features::{AudioFeatures, AudioKind};
 use data_utils::dataset::Dataset;
+use std::ops::Range;
 
 /// How far each condition of a training's frames varies, the unit of the noise.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,8 +15,16 @@ pub struct ConditionNoise {
     camera: Vec<f32>,
     /// The same of the stretched blendshapes.
     expression: Vec<f32>,
-    /// Channels and steps of a mel window; none where the sound is another feature.
-    mel: Option<[usize; 2]>,
+    /// The mel windows; none where the sound is another feature.
+    mel: Option<Mel>,
+}
+
+/// Windows `[channels, width]` of a mel spectrogram.
+#[derive(Debug, Clone, PartialEq)]
+struct Mel {
+    /// Mean of each channel over the clip.
+    mean: Vec<f32>,
+    width: usize,
 }
 
 impl ConditionNoise {
@@ -28,12 +37,12 @@ impl ConditionNoise {
             expression: (0..EXPRESSION)
                 .map(|k| deviation(frames.iter().map(|f| stretched(f.expression[k]))))
                 .collect(),
-            mel: (dataset.audio.kind == AudioKind::Mel)
-                .then_some([dataset.audio.channels, dataset.audio.width]),
+            mel: (dataset.audio.kind == AudioKind::Mel).then(|| Mel::of(&dataset.audio)),
         }
     }
 
-    /// Adds normal noise to camera and expression, and raises or lowers the voice; what is off draws no numbers.
+    /// Adds normal noise to camera and expression, raises or lowers the voice and mutes some of its channels; what is
+    /// off draws no numbers.
     pub fn disturb(&self, conditions: &mut Conditions, config: &TrainConfig, sampler: &mut Sampler) {
         if config.camera_noise > 0.0 {
             for (value, deviation) in conditions.camera.iter_mut().zip(&self.camera) {
@@ -46,12 +55,48 @@ impl ConditionNoise {
                 *value = squashed(stretched(*value) + noise);
             }
         }
-        if let Some([channels, width]) = self.mel.filter(|_| config.voice_shift > 0.0) {
+        let Some(mel) = &self.mel else { return };
+        if config.voice_shift > 0.0 {
             let shift = config.voice_shift * (2.0 * sampler.unit() - 1.0);
-            for row in conditions.audio.chunks_exact_mut(channels * width) {
-                shift_channels(row, width, shift as f32);
+            mel.rows(&mut conditions.audio).for_each(|row| shift_channels(row, mel.width, shift as f32));
+        }
+        // Half of the steps hear the whole voice.
+        if config.voice_mask > 0.0 && sampler.unit() < 0.5 {
+            let muted = mel.muted(config.voice_mask, sampler);
+            mel.rows(&mut conditions.audio).for_each(|row| mel.mute(row, muted.clone()));
+        }
+    }
+}
+
+impl Mel {
+    fn of(audio: &AudioFeatures) -> Self {
+        let (channels, width) = (audio.channels, audio.width);
+        let mut sums = vec![0.0f64; channels];
+        for row in audio.values.chunks_exact(channels * width) {
+            for (sum, steps) in sums.iter_mut().zip(row.chunks_exact(width)) {
+                *sum += steps.iter().map(|v| f64::from(*v)).sum::<f64>();
             }
         }
+        let count = (audio.rows * width).max(1) as f64;
+        Mel { mean: sums.iter().map(|sum| (sum / count) as f32).collect(), width }
+    }
+
+    fn rows<'a>(&self, audio: &'a mut [f32]) -> impl Iterator<Item = &'a mut [f32]> {
+        audio.chunks_exact_mut(self.mean.len() * self.width)
+    }
+
+    /// A run of up to `most` channels, somewhere.
+    fn muted(&self, most: f64, sampler: &mut Sampler) -> Range<usize> {
+        let channels = self.mean.len();
+        let count = ((most * sampler.unit()).ceil() as usize).min(channels);
+        let start = ((channels - count + 1) as f64 * sampler.unit()) as usize;
+        start..start + count
+    }
+
+    /// Hides channels behind their mean: no throat and no microphone has them all (SpecAugment, Park et al. 2019, §2).
+    fn mute(&self, row: &mut [f32], muted: Range<usize>) {
+        let steps = row.chunks_exact_mut(self.width).zip(&self.mean);
+        steps.skip(muted.start).take(muted.len()).for_each(|(steps, mean)| steps.fill(*mean));
     }
 }
 
@@ -122,13 +167,41 @@ mod tests {
     }
 
     #[test]
+    fn half_of_the_steps_hear_a_voice_with_some_channels_muted() {
+        let mel = Mel { mean: (0..20).map(|c| c as f32).collect(), width: 2 };
+        let mut sampler = Sampler::new(1, 0.0, 3);
+        let noise = ConditionNoise { camera: vec![], expression: vec![], mel: Some(mel.clone()) };
+        let config =
+            TrainConfig { voice_shift: 0.0, voice_mask: 8.0, camera_noise: 0.0, ..TrainConfig::default() };
+        let mut heard = [0usize; 9];
+        for _ in 0..2000 {
+            let mut c = Conditions {
+                audio: vec![-1.0; 3 * 20 * 2],
+                expression: vec![],
+                camera: [0.0; 12],
+                frame: 0.0,
+            };
+            noise.disturb(&mut c, &config, &mut sampler);
+            let rows: Vec<&[f32]> = c.audio.chunks_exact(40).collect();
+            assert!(rows.iter().all(|row| *row == rows[0]), "all rows of a step lack the same channels");
+            let muted: Vec<usize> = (0..20).filter(|c| rows[0][2 * c] >= 0.0).collect();
+            assert!(muted.iter().all(|c| rows[0][2 * c..2 * c + 2] == [*c as f32; 2]));
+            assert!(muted.windows(2).all(|pair| pair[1] == pair[0] + 1));
+            heard[muted.len()] += 1;
+        }
+        assert!((900..1100).contains(&heard[0]), "{heard:?}");
+        assert!(heard[1..].iter().all(|n| (80..170).contains(n)), "{heard:?}");
+    }
+
+    #[test]
     fn without_noise_nothing_is_drawn_and_nothing_changes() {
-        let noise =
-            ConditionNoise { camera: vec![1.0; 12], expression: vec![1.0; EXPRESSION], mel: Some([3, 2]) };
+        let mel = Some(Mel { mean: vec![0.0; 3], width: 2 });
+        let noise = ConditionNoise { camera: vec![1.0; 12], expression: vec![1.0; EXPRESSION], mel };
         let config = TrainConfig {
             camera_noise: 0.0,
             expression_noise: 0.0,
             voice_shift: 0.0,
+            voice_mask: 0.0,
             ..TrainConfig::default()
         };
         let mut sampler = Sampler::new(1, 0.0, 3);

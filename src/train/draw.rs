@@ -21,6 +21,8 @@ pub(super) struct View {
     pub(super) background: [f32; 3],
     pub(super) dice: Vec<[f64; 2]>,
     pub(super) conditions: Vec<Conditions>,
+    /// Whether blendshapes and pose are another frame's, so that only the lips count.
+    pub(super) borrowed: Vec<bool>,
     pub(super) cameras: Vec<Camera>,
     pub(super) weights: Weights,
     pub(super) perceptual: bool,
@@ -32,8 +34,11 @@ impl View {
     /// # Errors
     /// Those of reading a frame.
     pub(super) fn targets(&self, dataset: &Dataset, part: Part, room: &RoomEdge) -> Result<Vec<Target>> {
-        let target = |index: &usize| targets::target(dataset, *index, part, self.background, room);
-        self.indices.par_iter().map(target).collect()
+        let target = |(index, borrowed): (&usize, &bool)| {
+            let target = targets::target(dataset, *index, part, self.background, room)?;
+            Ok(Target { lips_alone: *borrowed, ..target })
+        };
+        self.indices.par_iter().zip(&self.borrowed).map(target).collect()
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Target {
     pub lips: Option<Rect>,
     /// The crop of eyes and brows, when landmarks are known.
     pub eyes: Option<Rect>,
+    /// Whether nothing but the lips counts, as in a frame with borrowed blendshapes and pose.
+    pub lips_alone: bool,
 }
 
 /// Which terms count in this step.
@@ -136,6 +138,23 @@ struct FrameLoss {
     distortion: Vec<f32>,
 }
 
+impl FrameLoss {
+    /// No loss and no gradient over `n` pixels, of the images that `weights` ask for.
+    fn nothing(n: usize, weights: &Weights) -> Self {
+        let zeros = |planes: usize, wanted: bool| vec![0.0; if wanted { planes * n } else { 0 }];
+        let hears = weights.attention_audio > 0.0 || weights.attention_expression > 0.0;
+        FrameLoss {
+            terms: LossTerms::default(),
+            color: zeros(3, true),
+            alpha: zeros(1, weights.mask > 0.0 || weights.normal > 0.0),
+            attention: zeros(4, hears),
+            normal: zeros(3, weights.normal > 0.0),
+            depth: zeros(1, weights.normal > 0.0),
+            distortion: zeros(1, weights.distortion > 0.0),
+        }
+    }
+}
+
 /// Scores a drawn batch, and what it `shown` over its room, against its targets; the colour's gradient is that of what is
 /// shown ([`Shown::add_alpha_gradient`] takes it on to alpha). Frames are added in order, so the result does not depend on threads.
 ///
@@ -221,6 +240,13 @@ fn frame_loss(
     let color = &shown.color[frame * 3 * n..][..3 * n];
     let alpha = &rendered.alpha[frame * n..][..n];
     let mut terms = LossTerms::default();
+    if target.lips_alone {
+        let mut found = FrameLoss::nothing(n, weights);
+        if let Some(rect) = target.lips {
+            found.terms.lips = crop_l1(color, &target.color, [h, w], rect, weights.lips, &mut found.color);
+        }
+        return Ok(found);
+    }
     let inside = target.mask.iter().sum::<f32>().max(1.0);
 
     let mut d_color = vec![0.0; 3 * n];

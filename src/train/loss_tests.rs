@@ -46,6 +46,7 @@ fn case() -> (Rendered, Vec<Camera>, Vec<Target>, Weights) {
         face: noise(n, seed + 2).iter().map(|v| *v > 0.6).collect(),
         lips: Some(Rect { row0: 8, row1: 14, col0: 6, col1: 16 }),
         eyes: Some(Rect { row0: 2, row1: 9, col0: 3, col1: 20 }),
+        lips_alone: false,
     };
     let weights = Weights {
         dssim: 0.2,
@@ -57,7 +58,8 @@ fn case() -> (Rendered, Vec<Camera>, Vec<Target>, Weights) {
         attention_audio: 0.4,
         attention_expression: 0.4,
     };
-    (rendered, vec![camera; 2], vec![target(10), target(20)], weights)
+    let lips = Target { lips_alone: true, ..target(20) };
+    (rendered, vec![camera; 2], vec![target(10), lips], weights)
 }
 
 fn scored(rendered: &Rendered, cameras: &[Camera], targets: &[Target], weights: &Weights) -> Loss {
@@ -97,6 +99,21 @@ fn gradients_agree_with_central_differences_of_the_total() {
                 gradient[at]
             );
         }
+    }
+}
+
+#[test]
+fn where_the_lips_count_alone_nothing_else_is_pulled() {
+    let (rendered, cameras, targets, weights) = case();
+    let loss = image_loss(&rendered, &Shown::of(&rendered, [0.2; 3], &targets), &cameras, &targets, &weights);
+    let ImageGradients { color, alpha, attention, distortion, .. } = loss.expect("scored").gradients;
+    let n = 24 * 20;
+    let pulled = |at: &usize| color[3 * n + at] != 0.0;
+    let lips = |at: &usize| (8..14).contains(&(at / 24)) && (6..16).contains(&(at % 24));
+    assert!((0..n).all(|at| pulled(&at) == lips(&at)));
+    for (gradient, planes) in [(alpha, 1), (attention, 4), (distortion, 1)] {
+        let (whole, alone) = gradient.split_at(planes * n);
+        assert!(whole.iter().any(|g| *g != 0.0) && alone.iter().all(|g| *g == 0.0));
     }
 }
 

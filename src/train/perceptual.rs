@@ -25,7 +25,7 @@ impl Perceptual {
         Ok(Perceptual { lpips: Lpips::open(&[path], &Device::Cpu)?, side: side.max(SMALLEST) })
     }
 
-    /// The sum over some frames of the LPIPS of one patch in each; `color` are their pictures, and `weight` times its
+    /// The sum over some frames of the LPIPS of one patch in each, none where the lips count alone; `color` are their pictures, and `weight` times its
     /// gradient is added to `gradient` (both `[frames, 3, rows, columns]`). `w` and `h` are columns and rows, `dice` two numbers in 0..1 for each frame: half of the patches lie on the
     /// lips where they are known, the others anywhere inside the mask's bounds.
     ///
@@ -44,6 +44,9 @@ impl Perceptual {
         let n = w * h;
         // Convolutions of a patch are too small for many threads, so each patch takes one of its own.
         let patches = targets.par_iter().zip(dice).enumerate().map(|(frame, (target, dice))| {
+            if target.lips_alone {
+                return Ok(None);
+            }
             let [row, col] = corner(target, *dice, [h, w], side);
             let cut = |planes: &[f32]| -> Vec<f32> {
                 (0..3 * side * side)
@@ -52,11 +55,12 @@ impl Perceptual {
             };
             let drawn = cut(&color[frame * 3 * n..][..3 * n]);
             let found = self.lpips.distance_and_gradient(&drawn, &cut(&target.color), [side, side])?;
-            Ok(([row, col], found))
+            Ok(Some(([row, col], found)))
         });
         let mut total = 0.0;
         let patches = patches.collect::<Result<Vec<_>>>()?;
-        for (([row, col], (value, slope)), out) in patches.into_iter().zip(gradient.chunks_exact_mut(3 * n)) {
+        for (patch, out) in patches.into_iter().zip(gradient.chunks_exact_mut(3 * n)) {
+            let Some(([row, col], (value, slope))) = patch else { continue };
             total += value as f32;
             for (i, g) in slope.iter().enumerate() {
                 out[i / (side * side) * n + (row + i / side % side) * w + col + i % side] += weight * g;
@@ -98,6 +102,7 @@ mod tests {
             face: Vec::new(),
             lips,
             eyes: None,
+            lips_alone: false,
         }
     }
 

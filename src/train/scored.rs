@@ -38,6 +38,7 @@ impl Target {
             room: &self.room,
             lips: self.lips.map(crop),
             eyes: self.eyes.map(crop),
+            lips_alone: self.lips_alone,
         }
     }
 }

@@ -51,6 +51,7 @@ pub fn target(
         room,
         lips: dataset.frames[index].lips_rect(),
         eyes: dataset.frames[index].eyes_rect(),
+        lips_alone: false,
     })
 }
 

@@ -270,7 +270,11 @@ impl<'a> Trainer<'a> {
             return Ok(report(self, clock.times));
         }
         self.bad_in_a_row = 0;
-        view.picks.iter().zip(&drawn.errors).for_each(|(pick, e)| self.sampler.observe(*pick, *e));
+        for ((pick, error), borrowed) in view.picks.iter().zip(&drawn.errors).zip(&view.borrowed) {
+            if !borrowed {
+                self.sampler.observe(*pick, *error);
+            }
+        }
         self.learn(step, steps, &drawn, field.as_ref())?;
         clock.lap(|t| &mut t.optimiser);
         Ok(report(self, clock.times))
@@ -292,6 +296,7 @@ impl<'a> Trainer<'a> {
                 pairs.map(|(index, frozen)| self.conditions(*index, *frozen)).collect::<Result<Vec<_>>>()?
             }
         };
+        let borrowed = self.borrow(&indices, &mut conditions)?;
         conditions.iter_mut().for_each(|c| self.noise.disturb(c, &self.config, &mut self.sampler));
         let weights = match stage {
             Stage::Coarse => Weights::coarse(&self.config, step, self.head.settings.extent),
@@ -301,7 +306,27 @@ impl<'a> Trainer<'a> {
         let perceptual =
             stage == Stage::Fine && from.is_some_and(|k| k.is_multiple_of(self.config.perceptual_every));
         let cameras = indices.iter().map(|index| self.dataset.frames[*index].camera).collect();
-        Ok(View { picks, indices, background, dice, conditions, cameras, weights, perceptual })
+        Ok(View { picks, indices, background, dice, conditions, borrowed, cameras, weights, perceptual })
+    }
+
+    /// Gives some frames, true in the result, the blendshapes and the pose of others: what is still right there is
+    /// what the sound alone can tell.
+    fn borrow(&mut self, indices: &[usize], conditions: &mut [Conditions]) -> Result<Vec<bool>> {
+        let mut borrowed = vec![false; indices.len()];
+        if self.config.lips_alone <= 0.0 {
+            return Ok(borrowed);
+        }
+        for ((index, conditions), borrowed) in indices.iter().zip(conditions).zip(&mut borrowed) {
+            let (chosen, other) = (self.sampler.unit() < self.config.lips_alone, self.sampler.unit());
+            if !chosen || self.dataset.frames[*index].lips_rect().is_none() {
+                continue;
+            }
+            let other = self.frames[(other * self.frames.len() as f64) as usize];
+            let other = self.conditions(other, true)?;
+            (conditions.expression, conditions.camera) = (other.expression, other.camera);
+            *borrowed = true;
+        }
+        Ok(borrowed)
     }
 
     /// Takes Adam's steps and controls the density.

@@ -27,6 +27,8 @@ pub fn random_targets(scene: &Scene<f32>, room_every: usize) -> Vec<Target> {
             lips: Some(Rect { row0: h / 3, row1: h, col0: 2, col1: w / 2 }),
             // Some frames have no eyes, and some eyes reach over the edge.
             eyes: (index != 1).then_some(Rect { row0: 0, row1: h / 3, col0: w / 2, col1: w + 9 }),
+            // Of one frame only the lips count.
+            lips_alone: index == 2,
         }
     };
     (0..scene.cameras.len()).map(frame).collect()

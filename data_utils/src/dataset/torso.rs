@@ -15,7 +15,7 @@ impl Dataset {
     }
 
     /// Neck and torso of `frames[index]` to be laid under the head (straight alpha): its `torso_imgs`, or without one
-    /// what its parsing calls torso, continued a little upwards.
+    /// what its parsing calls torso and neck, continued a little upwards.
     ///
     /// # Errors
     /// [`Error::Input`] for a file that cannot be decoded, [`Error::Internal`] when there is no such frame.
@@ -48,7 +48,8 @@ impl Dataset {
     }
 }
 
-/// The pixels labelled torso; in each column the topmost of each run is continued under the head above it.
+/// The pixels labelled torso or neck, which no drawn neck covers to the pixel; in each column the topmost of each run is
+/// continued under the head above it.
 fn cut(frame: &FramePixels) -> RgbaImage {
     let (w, h) = (frame.width, frame.height);
     let mut torso = RgbaImage::new(w, h);
@@ -58,7 +59,7 @@ fn cut(frame: &FramePixels) -> RgbaImage {
         let mut below: Option<(Rgba<u8>, u32)> = None;
         for y in (0..h).rev() {
             let at = (y * w + x) as usize * 3;
-            if label(x, y) & Label::TORSO != 0 {
+            if label(x, y) & (Label::TORSO | Label::NECK) != 0 {
                 let color = Rgba([frame.rgb[at], frame.rgb[at + 1], frame.rgb[at + 2], 255]);
                 torso.put_pixel(x, y, color);
                 below = Some((color, reach));
@@ -78,16 +79,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cut_torso_goes_on_under_the_head_but_not_over_the_background() {
+    fn torso_and_neck_go_on_under_the_head_but_not_over_the_background() {
         let (w, h) = (2u32, 200u32);
         let mut frame = FramePixels { width: w, height: h, rgb: vec![7; 1200], labels: vec![0; 400] };
         for y in 0..h {
-            frame.labels[(y * w) as usize] = if y >= 150 { Label::TORSO } else { Label::NECK };
+            let column = if y >= 150 {
+                Label::TORSO
+            } else if y >= 120 {
+                Label::NECK
+            } else {
+                Label::FACE
+            };
+            frame.labels[(y * w) as usize] = column;
             frame.labels[(y * w + 1) as usize] = if y >= 150 { Label::TORSO } else { 0 };
         }
         let torso = cut(&frame);
         let opaque = |x: u32| (0..h).filter(|y| torso.get_pixel(x, *y).0[3] == 255).count();
-        assert_eq!((opaque(0), opaque(1)), (54, 50));
-        assert_eq!(torso.get_pixel(0, 147).0, [7, 7, 7, 255]);
+        assert_eq!((opaque(0), opaque(1)), (84, 50));
+        assert_eq!(torso.get_pixel(0, 117).0, [7, 7, 7, 255]);
     }
 }

@@ -19,6 +19,7 @@ pub(super) struct Scale {
     pixels: f32,
     lips: f32,
     eyes: f32,
+    lips_alone: bool,
 }
 
 impl Scale {
@@ -36,32 +37,36 @@ impl Scale {
             (crop, 1.0 / (3 * crop.area()) as f32)
         };
         let ((lips_at, lips), (eyes_at, eyes)) = (crop(goal.lips), crop(goal.eyes));
+        let rest = if goal.lips_alone { 0.0 } else { share };
         let words = GoalWords {
-            l1: share * (1.0 - weights.dssim) * inside,
-            similarity: -share * weights.dssim * pixels / 3.0,
-            mask: share * weights.mask * pixels,
-            audio: share * weights.audio * pixels,
-            expression: share * weights.expression * pixels,
-            normal: share * weights.normal * pixels,
-            distortion: share * weights.distortion * pixels,
+            l1: rest * (1.0 - weights.dssim) * inside,
+            similarity: -rest * weights.dssim * pixels / 3.0,
+            mask: rest * weights.mask * pixels,
+            audio: rest * weights.audio * pixels,
+            expression: rest * weights.expression * pixels,
+            normal: rest * weights.normal * pixels,
+            distortion: rest * weights.distortion * pixels,
             lips: share * weights.lips * lips,
             lips_row0: lips_at.rows[0] as u32,
             lips_row1: lips_at.rows[1] as u32,
             lips_col0: lips_at.columns[0] as u32,
             lips_col1: lips_at.columns[1] as u32,
-            eyes: share * weights.eyes * eyes,
+            eyes: rest * weights.eyes * eyes,
             eyes_row0: eyes_at.rows[0] as u32,
             eyes_row1: eyes_at.rows[1] as u32,
             eyes_col0: eyes_at.columns[0] as u32,
             eyes_col1: eyes_at.columns[1] as u32,
         };
-        Scale { words, inside, pixels, lips, eyes }
+        Scale { words, inside, pixels, lips, eyes, lips_alone: goal.lips_alone }
     }
 
     /// Terms from the sums of the stages.
     pub(super) fn score(&self, weights: &ScoreWeights, sums: &FrameSums) -> Score {
         let mean = |k: usize, each: f32| (sums.pixels[k] * f64::from(each)) as f32;
         let counts = |weight: f32, value: f32| if weight > 0.0 { value } else { 0.0 };
+        if self.lips_alone {
+            return Score { lips: mean(1, self.lips), ..Score::default() };
+        }
         Score {
             l1: mean(0, self.inside),
             dssim: counts(weights.dssim, (1.0 - sums.similarity * f64::from(self.pixels) / 3.0) as f32),

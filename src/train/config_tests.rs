@@ -1,0 +1,69 @@
+use super::*;
+
+const PRESETS: [(&str, &str); 4] = [
+    ("head", include_str!("../../arguments/head.toml")),
+    ("face", include_str!("../../arguments/face.toml")),
+    ("all", include_str!("../../arguments/all.toml")),
+    ("quick", include_str!("../../arguments/quick.toml")),
+];
+
+fn preset(text: &str) -> TrainConfig {
+    let table = text.parse().expect("TOML");
+    TrainConfig::from_tables("a preset", table, toml::Table::new()).expect("a preset that holds")
+}
+
+fn keys(table: &toml::Table, path: &str, found: &mut Vec<String>) {
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(inner) => keys(inner, &format!("{path}{key}."), found),
+            _ => found.push(format!("{path}{key}")),
+        }
+    }
+}
+
+#[test]
+fn every_preset_names_every_key() {
+    let config = TrainConfig { perceptual_weights: Some("weights.pt".into()), ..TrainConfig::default() };
+    let mut wanted = Vec::new();
+    keys(&config.to_toml().expect("text").parse().expect("TOML"), "", &mut wanted);
+    wanted.retain(|key| key != "perceptual_weights");
+    assert!(wanted.len() > 50, "{wanted:?}");
+    for (name, text) in PRESETS {
+        preset(text);
+        let mut named = Vec::new();
+        keys(&text.parse().expect("TOML"), "", &mut named);
+        let missing: Vec<_> = wanted.iter().filter(|key| !named.contains(key)).collect();
+        assert!(missing.is_empty(), "{name} leaves out {missing:?}");
+        assert!(text.contains("# perceptual_weights ="), "{name} leaves out perceptual_weights");
+    }
+}
+
+#[test]
+fn the_preset_head_is_the_default() {
+    assert_eq!(preset(PRESETS[0].1), TrainConfig::default());
+}
+
+#[test]
+fn presets_train_what_they_are_called_after() {
+    let parts = PRESETS.map(|(_, text)| preset(text).part);
+    assert_eq!(parts, [Part::Head, Part::Face, Part::All, Part::Head]);
+}
+
+#[test]
+fn values_out_of_range_are_refused_by_name() {
+    for (key, value) in [
+        ("initial_share", "1.5"),
+        ("camera_noise", "-1.0"),
+        ("expression_noise", "nan"),
+        ("voice_shift", "-1.0"),
+        ("voice_mask", "81.0"),
+        ("lips_alone", "2.0"),
+        ("mask_margin", "1000"),
+        ("perceptual_every", "0"),
+        ("max_points", "0"),
+    ] {
+        let table = format!("{key} = {value}").parse().expect("TOML");
+        let refused = TrainConfig::from_tables("here", table, toml::Table::new()).expect_err("refused");
+        assert!(refused.to_string().contains(key), "{refused}");
+    }
+}
