@@ -5,7 +5,6 @@
 //! rows see only `score` and `answer`, of 4·heads columns each; column h·4 + t.
 
 use super::params::{Dense, Init, Parameters};
-use super::parts::Parts;
 use super::{FieldConfig, TOKENS};
 use crate::Result;
 use candle_core::{D, Tensor};
@@ -27,45 +26,11 @@ impl Norm {
         })
     }
 
-    /// Rows in parts; `means` are the constants of [`Means`].
-    fn forward(&self, x: &Tensor, parts: &Parts, means: &Means) -> Result<Tensor> {
-        let centred = x.matmul(&means.centre)?;
-        let variance = centred.sqr()?.matmul(&means.mean)?;
-        parts.scale(&(centred / (variance + NORM_EPSILON)?.sqrt()?)?, &self.gamma, &self.beta)
-    }
-}
-
-/// Constant matrices that take means over the columns of rows in parts.
-pub(super) struct Means {
-    /// Takes away the mean of a row.
-    centre: Tensor,
-    /// Puts the mean of a row into every column.
-    mean: Tensor,
-    /// Puts the sum over a head's tokens into each of its columns.
-    head: Tensor,
-    /// Puts a number of each head into all of its columns.
-    columns: Tensor,
-    /// From the columns of all heads to the mean over heads of each token.
-    token: Tensor,
-}
-
-impl Means {
-    /// For rows of `width` columns and `heads` heads.
-    pub(super) fn new(parts: &Parts, width: usize, heads: usize) -> Result<Self> {
-        let (each, columns) = (1.0 / width as f64, heads * TOKENS);
-        Ok(Means {
-            centre: parts.constant(width, width, |r, c| if r == c { 1.0 - each } else { -each })?,
-            mean: parts.constant(width, width, |_, _| each)?,
-            head: parts.constant(columns, columns, |r, c| f64::from(u8::from(r / TOKENS == c / TOKENS)))?,
-            columns: parts.constant(heads, columns, |r, c| f64::from(u8::from(r == c / TOKENS)))?,
-            token: parts.constant(
-                columns,
-                TOKENS,
-                |r, c| {
-                    if r % TOKENS == c { 1.0 / heads as f64 } else { 0.0 }
-                },
-            )?,
-        })
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+        let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + NORM_EPSILON)?.sqrt()?;
+        let y = centred.broadcast_div(&deviation)?;
+        Ok(y.broadcast_mul(&self.gamma)?.broadcast_add(&self.beta)?)
     }
 }
 
@@ -101,12 +66,11 @@ impl Layer {
         let (width, feed) = (config.model_width, config.feed_width);
         let name = |part: &str| format!("layers.{index}.{part}");
         Ok(Layer {
-            // What folds into the matrices of a frame runs on the host.
-            query: p.on_the_host(|p| p.dense(&name("query"), width, width, 1.0))?,
+            query: p.dense(&name("query"), width, width, 1.0)?,
             // A bias would move all four scores of a head alike, which the softmax does not see.
-            key: p.on_the_host(|p| p.linear(&name("key"), width, width))?,
-            value: p.on_the_host(|p| p.dense(&name("value"), width, width, 1.0))?,
-            output: p.on_the_host(|p| p.dense(&name("output"), width, width, 1.0))?,
+            key: p.linear(&name("key"), width, width)?,
+            value: p.dense(&name("value"), width, width, 1.0)?,
+            output: p.dense(&name("output"), width, width, 1.0)?,
             norm1: Norm::new(p, &name("norm1"), width)?,
             feed1: p.dense(&name("feed1"), width, feed, 1.0)?,
             feed2: p.dense(&name("feed2"), feed, width, 1.0)?,
@@ -141,29 +105,19 @@ impl Layer {
         self.output.bias.as_ref()
     }
 
-    /// Rows in parts `[p, r, width]` to rows and attention weights `[p, r, 4]`, mean over the heads.
-    pub(super) fn forward(
-        &self,
-        x: &Tensor,
-        folded: &FoldedLayer,
-        parts: &Parts,
-        means: &Means,
-    ) -> Result<(Tensor, Tensor)> {
-        let (count, rows, _) = x.dims3()?;
-        let score = x.matmul(&parts.of_frames(&folded.score.transpose(1, 2)?)?)?;
-        let bias = parts.of_frames(&folded.score_bias.unsqueeze(1)?)?;
-        let score = (score + parts.in_all_rows(&bias)?)?;
-        // What is taken from all scores of a head does not change its weights, so it needs no gradient.
-        let largest = score.detach().reshape((count * rows, self.heads, TOKENS))?.max(D::Minus1)?;
-        let largest = largest.reshape((count, rows, self.heads))?.matmul(&means.columns)?;
-        let shares = (score - largest)?.exp()?;
-        let weights = (&shares / shares.matmul(&means.head)?)?;
-        let mut answer = weights.matmul(&parts.of_frames(&folded.answer)?)?;
+    /// Rows `[b, n, width]` to rows and attention weights `[b, n, 4]`, mean over the heads.
+    pub(super) fn forward(&self, x: &Tensor, folded: &FoldedLayer) -> Result<(Tensor, Tensor)> {
+        let (frames, rows, _) = x.dims3()?;
+        let score = x.matmul(&folded.score.transpose(1, 2)?.contiguous()?)?;
+        let score = score.broadcast_add(&folded.score_bias.unsqueeze(1)?)?;
+        let score = score.reshape((frames, rows, self.heads, TOKENS))?;
+        let weights = candle_nn::ops::softmax(&score, D::Minus1)?;
+        let mut answer = weights.reshape((frames, rows, self.heads * TOKENS))?.matmul(&folded.answer)?;
         if let Some(bias) = self.answer_bias() {
-            answer = parts.shift(&answer, &bias.to_device(x.device())?)?;
+            answer = answer.broadcast_add(bias)?;
         }
-        let x = self.norm1.forward(&(x + answer)?, parts, means)?;
-        let fed = parts.layer(&parts.layer(&x, &self.feed1)?.relu()?, &self.feed2)?;
-        Ok((self.norm2.forward(&(x + fed)?, parts, means)?, weights.matmul(&means.token)?))
+        let x = self.norm1.forward(&(x + answer)?)?;
+        let fed = self.feed2.forward(&self.feed1.forward(&x)?.relu()?)?;
+        Ok((self.norm2.forward(&(x + fed)?)?, weights.mean(2)?))
     }
 }

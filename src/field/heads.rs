@@ -7,7 +7,6 @@
 
 use super::audio_net::AUDIO_FEATURES;
 use super::params::{Dense, Init, Parameters};
-use super::parts::Parts;
 use super::{EXPRESSION, FieldConfig, TOKENS};
 use crate::Result;
 use candle_core::{D, Tensor};
@@ -107,8 +106,7 @@ impl Heads {
                     let gain = config.head_gain / (count as f64).sqrt();
                     let init = Init::xavier(gain, config.head_width, columns.len());
                     let shape = [count, columns.len() * config.head_width];
-                    let name = format!("heads.{name}.{drive}");
-                    driven.push(p.on_the_host(|p| p.add(name, &shape, init))?);
+                    driven.push(p.add(format!("heads.{name}.{drive}"), &shape, init)?);
                 }
             }
         }
@@ -127,30 +125,17 @@ impl Heads {
         folded.collect()
     }
 
-    /// Rows in parts `[p, r, width]` and attention `[p, r, 4]` to the columns before the attention, with the layers of
+    /// Rows `[b, n, width]` and attention `[b, n, 4]` to the columns before the attention, with the layers of
     /// [`Heads::fold`].
-    pub(super) fn forward(
-        &self,
-        x: &Tensor,
-        attention: &Tensor,
-        folded: &[Tensor],
-        parts: &Parts,
-    ) -> Result<Tensor> {
-        let x = x.relu()?;
-        let drives =
-            DRIVES.iter().map(|(token, ..)| Ok(attention.narrow(D::Minus1, *token, 1)?.contiguous()?));
-        let drives = drives.collect::<Result<Vec<Tensor>>>()?;
+    pub(super) fn forward(&self, x: &Tensor, attention: &Tensor, folded: &[Tensor]) -> Result<Tensor> {
+        let hidden = self.hidden.forward(&x.relu()?)?.relu()?;
         let mut columns = Vec::with_capacity(HEADS);
         for (i, head) in self.last.iter().enumerate() {
-            // A head at a time: a part of the weights is cheaper to cut out than a part of the rows.
-            let part = |t: &Tensor| t.narrow(0, i * self.width, self.width);
-            let bias = self.hidden.bias.as_ref().map(part).transpose()?;
-            let hidden = parts.dense(&x, &part(&self.hidden.weight)?, bias.as_ref())?.relu()?;
-            let mut out = parts.layer(&hidden, head)?;
-            for (drive, layer) in drives.iter().zip(folded.iter().skip(i * DRIVES.len())) {
-                let driven = hidden.matmul(&parts.of_frames(&layer.transpose(1, 2)?)?)?;
-                let loud = parts.in_all_columns(drive, driven.dim(2)?)?;
-                out = (out + (driven * loud)?)?;
+            let part = hidden.narrow(D::Minus1, i * self.width, self.width)?.contiguous()?;
+            let mut out = head.forward(&part)?;
+            for ((token, ..), layer) in DRIVES.iter().zip(folded.iter().skip(i * DRIVES.len())) {
+                let driven = part.matmul(&layer.transpose(1, 2)?.contiguous()?)?;
+                out = (out + driven.broadcast_mul(&attention.narrow(D::Minus1, *token, 1)?)?)?;
             }
             columns.push(if i == 0 { (out * self.reach)? } else { out });
         }

@@ -48,14 +48,6 @@ impl Parameters {
         Parameters { list: Vec::new(), seed, dtype, device: device.clone() }
     }
 
-    /// Makes parameters that stay on the host, whatever the field's device.
-    pub(super) fn on_the_host<T>(&mut self, make: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        let device = std::mem::replace(&mut self.device, Device::Cpu);
-        let made = make(self);
-        self.device = device;
-        made
-    }
-
     /// A new parameter; the tensor returned shares its storage, so it follows the learning.
     pub(super) fn add(&mut self, name: String, shape: &[usize], init: Init) -> Result<Tensor> {
         let count: usize = shape.iter().product();

@@ -37,8 +37,9 @@ impl TriPlane {
             .collect();
         // One copy to the device for all of them.
         let plane = &self.planes[0][0];
-        let numbers: Vec<u32> = lists.iter().flat_map(Lists::numbers).flatten().copied().collect();
-        let weights: Vec<f32> = lists.iter().flat_map(|l| &l.weights).copied().collect();
+        let numbers: Vec<&[u32]> = lists.iter().flat_map(Lists::numbers).map(Vec::as_slice).collect();
+        let weights: Vec<&[f32]> = lists.iter().map(|l| l.weights.as_slice()).collect();
+        let (numbers, weights) = (numbers.concat(), weights.concat());
         let (all, rows) = (numbers.len(), weights.len() / CORNERS);
         let numbers = Tensor::from_vec(numbers, all, plane.device())?;
         let weights = Tensor::from_vec(weights, (rows, CORNERS), plane.device())?.to_dtype(plane.dtype())?;
