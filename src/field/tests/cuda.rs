@@ -1,6 +1,7 @@
 //! The field on a CUDA card against the CPU, and how long its parts take there. Skipped, and said so, where there is none.
 
 use super::*;
+use crate::field::tensor_rows::TensorRows;
 use std::time::Instant;
 
 fn card() -> Option<Device> {
@@ -91,6 +92,16 @@ fn how_long_the_parts_of_a_step_take() {
             drop(f.planes.backward_laid(&laid, &samples, &of_features).unwrap())
         });
         time(&device, "tokens and folding", || drop(f.fold(&c).unwrap()));
+        let folded = f.fold(&c).unwrap();
+        time(&device, "and back", || {
+            let all: Vec<Tensor> = folded.tensors().iter().map(|t| t.flatten_all().unwrap()).collect();
+            drop(Tensor::cat(&all, 0).unwrap().backward().unwrap());
+        });
+        let by_hand = TensorRows::new(&f, rows, frames).unwrap();
+        time(&device, "constants", || drop(TensorRows::new(&f, rows, frames).unwrap()));
+        time(&device, "rows", || drop(by_hand.forward(&features, &e, &folded).unwrap()));
+        let (_, trace) = by_hand.forward(&features, &e, &folded).unwrap();
+        time(&device, "rows back", || drop(by_hand.backward(&trace, &folded, &g).unwrap()));
         time(&device, "whole way there", || drop(f.infer(&prepared, &e, &c).unwrap()));
         time(&device, "whole step", || drop(f.step(&prepared, &e, &c, |_| Ok(g.clone())).unwrap()));
     }
