@@ -2,8 +2,8 @@
 
 use super::loss::{Loss, LossTerms, Target, Weights, batch_terms};
 use crate::raster::SurfelBatch;
-use crate::raster::score::{Crop, Goal, OnHost, Score, ScoreWeights, Scored, Scorer};
-use crate::raster::{ImageGradients, RasterSettings};
+use crate::raster::score::{Crop, Goal, OnHost, Score, ScoreWeights, Scored, Scorer, Staged};
+use crate::raster::{ImageGradients, RasterSettings, Rasterizer};
 use crate::{Camera, Result};
 use data_utils::dataset::Rect;
 
@@ -60,6 +60,20 @@ pub fn score(
     let goals: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
     let scored = scorer.score(batch, cameras, settings.background, &goals, &weights.for_scorer(), on_host)?;
     Ok((loss(&scored.scores, weights), scored))
+}
+
+/// Brings targets to where `rasterizer` compares them, where that is far away.
+///
+/// # Errors
+/// Those of [`Rasterizer::stage`].
+pub(super) fn stage(
+    rasterizer: &dyn Rasterizer,
+    targets: &[Target],
+    weights: &Weights,
+    [width, height]: [u32; 2],
+) -> Result<Option<Staged>> {
+    let goals: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
+    rasterizer.stage(&goals, &weights.for_scorer(), [width as usize, height as usize])
 }
 
 /// The loss of frames with these terms, without gradients of images.
