@@ -434,8 +434,15 @@ impl Field {
         loss: impl FnOnce(&Tensor) -> Result<Tensor>,
     ) -> Result<FieldGradients> {
         self.check(prepared, embedding, conditions)?;
-        let folded = self.fold(conditions)?;
-        let laid = self.planes.lay(prepared)?;
+        // The host finds out how places lie while it starts the tokens' many small operations.
+        let (lists, folded) = std::thread::scope(|scope| {
+            let lists = scope.spawn(|| self.planes.lists(prepared));
+            let folded = self.fold(conditions);
+            (lists.join(), folded)
+        });
+        let folded = folded?;
+        let lists = lists.map_err(|_| Error::Internal("the thread that lays places out died".into()))?;
+        let laid = self.planes.bring(&lists)?;
         let samples = self.planes.samples(&laid)?;
         let features = self.planes.features(&samples)?;
         let rows = TensorRows::new(self, prepared.len(), conditions.len())?;

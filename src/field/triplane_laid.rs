@@ -29,12 +29,19 @@ pub(super) struct Laid {
 }
 
 impl TriPlane {
+    /// Finds out, on the host, how places lie on every plane.
+    pub(super) fn lists(&self, prepared: &Prepared) -> Vec<Lists> {
+        let planes = (0..self.planes.len() * PLANES).into_par_iter();
+        planes.map(|i| Lists::of(&prepared.sites[i / PLANES], i % PLANES, self.sides[i / PLANES])).collect()
+    }
+
     /// Lays places onto every plane: `[scales][3]`.
     pub(super) fn lay(&self, prepared: &Prepared) -> Result<Vec<Vec<Laid>>> {
-        let planes = (0..self.planes.len() * PLANES).into_par_iter();
-        let lists: Vec<Lists> = planes
-            .map(|i| Lists::of(&prepared.sites[i / PLANES], i % PLANES, self.sides[i / PLANES]))
-            .collect();
+        self.bring(&self.lists(prepared))
+    }
+
+    /// Brings lists to the planes' device: `[scales][3]`.
+    pub(super) fn bring(&self, lists: &[Lists]) -> Result<Vec<Vec<Laid>>> {
         // One copy to the device for all of them.
         let plane = &self.planes[0][0];
         let numbers: Vec<&[u32]> = lists.iter().flat_map(Lists::numbers).map(Vec::as_slice).collect();
@@ -49,7 +56,7 @@ impl TriPlane {
             Ok(numbers.narrow(0, at - count, count)?)
         };
         let mut laid = Vec::with_capacity(lists.len());
-        for list in &lists {
+        for list in lists {
             let count = list.weights.len() / CORNERS;
             row += count;
             laid.push(Laid {
@@ -131,7 +138,7 @@ impl Laid {
 }
 
 /// [`Laid`] as it is made.
-struct Lists {
+pub(super) struct Lists {
     texels: Vec<u32>,
     weights: Vec<f32>,
     levels: Vec<Vec<u32>>,
