@@ -11,11 +11,11 @@ use surfeltalk::gpu::context::Restrictions;
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
 use surfeltalk::raster::keep::{Keeper, Kept, Look, Looked, Rates, Rows};
-use surfeltalk::raster::score::{Goal, Score};
+use surfeltalk::raster::score::{Goal, Score, Weights};
 use surfeltalk::raster::{RasterSettings, Rasterizer};
 use surfeltalk::surfel::Cloud;
 use surfeltalk::surfel::activate::{DeltaLayout, Deltas, activate, activate_vjp};
-use surfeltalk::train::{Shown, Target, Weights, image_loss};
+use surfeltalk::train::{Shown, Target, image_loss};
 
 const WEIGHTS: Weights = Weights {
     dssim: 0.2,
@@ -109,7 +109,7 @@ fn look(keeper: &mut dyn Keeper, case: &Case, rows: Option<&[f32]>, weights: &We
         cameras: &case.scene.cameras,
         background: case.scene.settings.background,
         goals: &goals,
-        weights: &weights.for_scorer(),
+        weights: &weights,
         degree: case.degree,
         rest: REST,
         statistics: true,
@@ -139,8 +139,8 @@ fn terms(scores: &[Score]) -> [f32; 9] {
         mean(|s| s.lips),
         mean(|s| s.eyes),
         mean(|s| s.mask),
-        mean(|s| s.audio),
-        mean(|s| s.expression),
+        mean(|s| s.attention_audio),
+        mean(|s| s.attention_expression),
         mean(|s| s.normal),
         mean(|s| s.distortion),
     ]
@@ -406,12 +406,11 @@ fn what_does_not_belong_together_is_refused() {
     put(&mut *keeper, &kept(&case.cloud));
     assert_eq!(keeper.step(&RATES).expect_err("no gradients").exit_code(), 1);
     let goals: Vec<Goal<'_>> = case.targets.iter().map(Target::goal).collect();
-    let weights = WEIGHTS.for_scorer();
     let whole = Look {
         cameras: &case.scene.cameras,
         background: [0.0; 7],
         goals: &goals,
-        weights: &weights,
+        weights: &WEIGHTS,
         degree: 1,
         rest: 0.0,
         statistics: false,

@@ -12,7 +12,7 @@ use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append};
 use crate::gpu::kernels::{Recorder, Timing};
 use crate::gpu::shaders::Reduce;
-use crate::raster::score::{Goal, OnHost, Score, ScoreWeights, Scored, Scorer, check_goals};
+use crate::raster::score::{Goal, OnHost, Score, Scored, Scorer, Weights, check_goals};
 use crate::raster::{Outputs, RasterSettings, SurfelBatch};
 use crate::{Camera, Result};
 use rayon::prelude::*;
@@ -29,7 +29,7 @@ impl Scorer for GpuRasterizer {
         cameras: &[Camera],
         background: [f32; 7],
         goals: &[Goal<'_>],
-        weights: &ScoreWeights,
+        weights: &Weights,
         on_host: Option<OnHost<'_>>,
     ) -> Result<Scored> {
         let outputs = weights.outputs();
@@ -112,7 +112,7 @@ pub(super) fn score_all(
     cameras: &[Camera],
     size: [usize; 2],
     goals: &[Goal<'_>],
-    weights: &ScoreWeights,
+    weights: &Weights,
     mut on_host: Option<OnHost<'_>>,
     ends: &mut dyn Ends,
     mut radii: Option<&mut Vec<u32>>,
