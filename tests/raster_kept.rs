@@ -11,7 +11,7 @@ use surfeltalk::gpu::context::Restrictions;
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
 use surfeltalk::raster::keep::{Keeper, Kept, Look, Looked, Rates, Rows};
-use surfeltalk::raster::score::{Goal, Score, Weights};
+use surfeltalk::raster::score::{Goal, Score, Staged, Weights};
 use surfeltalk::raster::{RasterSettings, Rasterizer};
 use surfeltalk::surfel::Cloud;
 use surfeltalk::surfel::activate::{DeltaLayout, Deltas, activate, activate_vjp};
@@ -104,6 +104,17 @@ fn put(keeper: &mut dyn Keeper, kept: &Kept<Vec<f32>>) {
 
 /// Looks once, without rows where `rows` is nothing; what was found and the rows' gradient.
 fn look(keeper: &mut dyn Keeper, case: &Case, rows: Option<&[f32]>, weights: &Weights) -> (Looked, Vec<f32>) {
+    look_at(keeper, case, None, rows, weights)
+}
+
+/// The same with goals that were staged.
+fn look_at(
+    keeper: &mut dyn Keeper,
+    case: &Case,
+    staged: Option<Staged>,
+    rows: Option<&[f32]>,
+    weights: &Weights,
+) -> (Looked, Vec<f32>) {
     let goals: Vec<Goal<'_>> = case.targets.iter().map(Target::goal).collect();
     let look = Look {
         cameras: &case.scene.cameras,
@@ -116,7 +127,7 @@ fn look(keeper: &mut dyn Keeper, case: &Case, rows: Option<&[f32]>, weights: &We
     };
     let mut gradient = Vec::new();
     let rows = rows.map_or(Rows::None, |rows| Rows::Host(&case.layout, rows, &mut gradient));
-    let looked = keeper.look(&look, rows, None).expect("looked");
+    let looked = keeper.look(&look, staged, rows, None).expect("looked");
     (looked, gradient)
 }
 
@@ -398,6 +409,30 @@ fn what_is_not_finite_is_said_and_the_rest_is_untouched() {
 }
 
 #[test]
+fn staged_goals_are_the_same_goals() {
+    let case = case(11, 150, 3, [64, 48]);
+    let goals: Vec<Goal<'_>> = case.targets.iter().map(Target::goal).collect();
+    // Together, and where only two frames go together and the goals are brought again.
+    let binding_bytes = Some(36 * 64 * 48 * 5 / 2);
+    let lesser = GpuRasterizer::new(open(Restrictions { binding_bytes, ..Restrictions::default() }));
+    for (rasterizer, again) in [(gpu(), false), (lesser, true)] {
+        let mut keeper = rasterizer.keeper().expect("the GPU keeps");
+        put(&mut *keeper, &kept(&case.cloud));
+        let stage = |goals: &[Goal<'_>]| rasterizer.stage(goals, &WEIGHTS, [64, 48]);
+        let plain = look(&mut *keeper, &case, Some(&case.rows), &WEIGHTS);
+        let staged = stage(&goals).expect("staged");
+        assert!(staged.is_some());
+        let found = look_at(&mut *keeper, &case, staged, Some(&case.rows), &WEIGHTS);
+        assert!(found.0.scores == plain.0.scores && found.1 == plain.1);
+        // What was staged is what counts, where it is not brought again; so the comparison can fail.
+        let other = [goals[1], goals[2], goals[0]];
+        let found = look_at(&mut *keeper, &case, stage(&other).expect("staged"), Some(&case.rows), &WEIGHTS);
+        assert_eq!(found.0.scores == plain.0.scores, again);
+        assert!(rasterizer.stage(&goals, &WEIGHTS, [64, 47]).is_err());
+    }
+}
+
+#[test]
 fn what_does_not_belong_together_is_refused() {
     let case = case(9, 40, 2, [48, 48]);
     let rasterizer = gpu();
@@ -417,7 +452,10 @@ fn what_does_not_belong_together_is_refused() {
     };
     let mut gradient = Vec::new();
     let mut refused = |look: &Look<'_>, layout: &DeltaLayout, rows: &[f32]| {
-        keeper.look(look, Rows::Host(layout, rows, &mut gradient), None).expect_err("refused").exit_code()
+        keeper
+            .look(look, None, Rows::Host(layout, rows, &mut gradient), None)
+            .expect_err("refused")
+            .exit_code()
     };
     assert_eq!(refused(&whole, &case.layout, &case.rows[1..]), 1);
     assert_eq!(refused(&Look { degree: 3, ..whole }, &case.layout, &case.rows), 1);

@@ -5,7 +5,6 @@
 //! rows see only `score` and `answer`, of 4·heads columns each; column h·4 + t.
 
 use super::params::{Dense, Init, Parameters};
-use super::parts::Parts;
 use super::{FieldConfig, TOKENS};
 use crate::Result;
 use candle_core::{D, Tensor};
@@ -27,42 +26,11 @@ impl Norm {
         })
     }
 
-    /// Rows in parts; `means` are the constants of [`Means`].
-    fn forward(&self, x: &Tensor, means: &Means) -> Result<Tensor> {
-        let centred = x.matmul(&means.centre)?;
-        let variance = centred.sqr()?.matmul(&means.mean)?;
-        Parts::scale(&(centred / (variance + NORM_EPSILON)?.sqrt()?)?, &self.gamma, &self.beta)
-    }
-}
-
-/// Constant matrices that take means over the columns of rows in parts.
-pub(super) struct Means {
-    /// Takes away the mean of a row.
-    centre: Tensor,
-    /// Puts the mean of a row into every column.
-    mean: Tensor,
-    /// Puts the sum over a head's tokens into each of its columns.
-    head: Tensor,
-    /// From the columns of all heads to the mean over heads of each token.
-    token: Tensor,
-}
-
-impl Means {
-    /// For rows of `width` columns and `heads` heads.
-    pub(super) fn new(parts: &Parts, width: usize, heads: usize) -> Result<Self> {
-        let (each, columns) = (1.0 / width as f64, heads * TOKENS);
-        Ok(Means {
-            centre: parts.constant(width, width, |r, c| if r == c { 1.0 - each } else { -each })?,
-            mean: parts.constant(width, width, |_, _| each)?,
-            head: parts.constant(columns, columns, |r, c| f64::from(u8::from(r / TOKENS == c / TOKENS)))?,
-            token: parts.constant(
-                columns,
-                TOKENS,
-                |r, c| {
-                    if r % TOKENS == c { 1.0 / heads as f64 } else { 0.0 }
-                },
-            )?,
-        })
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+        let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + NORM_EPSILON)?.sqrt()?;
+        let y = centred.broadcast_div(&deviation)?;
+        Ok(y.broadcast_mul(&self.gamma)?.broadcast_add(&self.beta)?)
     }
 }
 
@@ -137,29 +105,19 @@ impl Layer {
         self.output.bias.as_ref()
     }
 
-    /// Rows in parts `[p, r, width]` to rows and attention weights `[p, r, 4]`, mean over the heads.
-    pub(super) fn forward(
-        &self,
-        x: &Tensor,
-        folded: &FoldedLayer,
-        parts: &Parts,
-        means: &Means,
-    ) -> Result<(Tensor, Tensor)> {
-        let (count, rows, _) = x.dims3()?;
-        let columns = self.heads * TOKENS;
-        let score = x.matmul(&parts.of_frames(&folded.score.transpose(1, 2)?)?)?;
-        let score = score.broadcast_add(&parts.of_frames(&folded.score_bias.unsqueeze(1)?)?)?;
-        // What is taken from all scores of a head does not change its weights, so it needs no gradient.
-        let score = score.reshape((count, rows, self.heads, TOKENS))?;
-        let score = score.broadcast_sub(&score.detach().max_keepdim(D::Minus1)?)?;
-        let shares = score.exp()?.reshape((count, rows, columns))?;
-        let weights = (&shares / shares.matmul(&means.head)?)?;
-        let mut answer = weights.matmul(&parts.of_frames(&folded.answer)?)?;
+    /// Rows `[b, n, width]` to rows and attention weights `[b, n, 4]`, mean over the heads.
+    pub(super) fn forward(&self, x: &Tensor, folded: &FoldedLayer) -> Result<(Tensor, Tensor)> {
+        let (frames, rows, _) = x.dims3()?;
+        let score = x.matmul(&folded.score.transpose(1, 2)?.contiguous()?)?;
+        let score = score.broadcast_add(&folded.score_bias.unsqueeze(1)?)?;
+        let score = score.reshape((frames, rows, self.heads, TOKENS))?;
+        let weights = candle_nn::ops::softmax(&score, D::Minus1)?;
+        let mut answer = weights.reshape((frames, rows, self.heads * TOKENS))?.matmul(&folded.answer)?;
         if let Some(bias) = self.answer_bias() {
-            answer = Parts::shift(&answer, bias)?;
+            answer = answer.broadcast_add(bias)?;
         }
-        let x = self.norm1.forward(&(x + answer)?, means)?;
-        let fed = Parts::layer(&Parts::layer(&x, &self.feed1)?.relu()?, &self.feed2)?;
-        Ok((self.norm2.forward(&(x + fed)?, means)?, weights.matmul(&means.token)?))
+        let x = self.norm1.forward(&(x + answer)?)?;
+        let fed = self.feed2.forward(&self.feed1.forward(&x)?.relu()?)?;
+        Ok((self.norm2.forward(&(x + fed)?)?, weights.mean(2)?))
     }
 }

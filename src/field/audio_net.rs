@@ -31,12 +31,10 @@ impl Convolution {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (rows, inputs, steps) = x.dims3()?;
         let (outputs, after) = (self.bias.elem_count(), steps.div_ceil(self.stride));
-        let padded = x.pad_with_zeros(2, 1, 1)?;
-        let tap = |k: usize| -> Result<Tensor> {
-            let at: Vec<u32> = (0..after).map(|i| (i * self.stride + k) as u32).collect();
-            Ok(padded.index_select(&Tensor::new(at, x.device())?, 2)?)
-        };
-        let taps = Tensor::stack(&[tap(0)?, tap(1)?, tap(2)?], 2)?; // [rows, inputs, 3, after]
+        // All first taps, then all second ones, then all third ones.
+        let at = |i: usize| (i % after * self.stride + i / after) as u32;
+        let at: Vec<u32> = (0..3 * after).map(at).collect();
+        let taps = x.pad_with_zeros(2, 1, 1)?.index_select(&Tensor::new(at, x.device())?, 2)?;
         let taps = taps.reshape((rows, inputs * 3, after))?.transpose(1, 2)?.contiguous()?;
         let weight = self.weight.reshape((outputs, inputs * 3))?.t()?;
         let y = taps.reshape((rows * after, inputs * 3))?.matmul(&weight)?.broadcast_add(&self.bias)?;

@@ -1,13 +1,13 @@
 //! The field itself: its parts put together, its ways forward and back.
 
-use super::attention::{Layer, Means};
+use super::attention::Layer;
 use super::config::FieldBounds;
 use super::heads::Heads;
 use super::params::{Dense, Parameters};
-use super::parts::Parts;
 use super::rows::{infer, queries};
 use super::rows_backward::backward;
 use super::statistics::InputStatistics;
+use super::tensor_rows::TensorRows;
 use super::tokens::TokenNets;
 use super::triplane::{Prepared, TriPlane};
 use super::triplane_graph::with_values;
@@ -169,8 +169,11 @@ impl Field {
         conditions: &[Conditions],
     ) -> Result<Deformation> {
         if !self.by_rows() {
-            let out = self.forward(prepared, embedding, conditions)?;
-            return Ok(Deformation { packed: out.packed.detach() });
+            self.check(prepared, embedding, conditions)?;
+            let features = self.planes.features(&self.planes.samples(&self.planes.lay(prepared)?)?)?;
+            let rows = TensorRows::new(self, prepared.rows, conditions.len())?;
+            let (packed, _) = rows.forward(&features, embedding, &self.fold(conditions)?)?;
+            return Ok(Deformation { packed });
         }
         self.check(prepared, embedding, conditions)?;
         let values = self.row_values(&self.fold(conditions)?)?;
@@ -193,7 +196,7 @@ impl Field {
         gradient: &Tensor,
     ) -> Result<FieldGradients> {
         if !self.by_rows() {
-            return self.graph_step(prepared, embedding, conditions, |_| Ok(gradient.clone()));
+            return self.tensor_step(prepared, embedding, conditions, |_| Ok(gradient.clone()));
         }
         self.check(prepared, embedding, conditions)?;
         let shape = [conditions.len(), prepared.rows, self.layout.columns];
@@ -213,7 +216,7 @@ impl Field {
     }
 
     /// One step of training: deforms, asks `loss` for the gradient of the packed deformation (same shape), and goes back. On a
-    /// GPU the graph of the forward pass is kept; on the CPU computing it again is faster than keeping it.
+    /// GPU what the forward pass found is kept; on the CPU computing it again is faster than keeping it.
     ///
     /// # Errors
     /// As [`Field::forward`], and what `loss` returns.
@@ -225,7 +228,7 @@ impl Field {
         loss: impl FnOnce(&Tensor) -> Result<Tensor>,
     ) -> Result<FieldGradients> {
         if !self.by_rows() {
-            return self.graph_step(prepared, embedding, conditions, loss);
+            return self.tensor_step(prepared, embedding, conditions, loss);
         }
         let gradient = loss(&self.infer(prepared, embedding, conditions)?.packed)?;
         self.backward(prepared, embedding, conditions, &gradient)
@@ -235,7 +238,12 @@ impl Field {
         self.device.is_cpu() && self.dtype == DType::F32
     }
 
-    fn check(&self, prepared: &Prepared, embedding: &Tensor, conditions: &[Conditions]) -> Result<()> {
+    pub(super) fn check(
+        &self,
+        prepared: &Prepared,
+        embedding: &Tensor,
+        conditions: &[Conditions],
+    ) -> Result<()> {
         let expected = [prepared.rows, self.config.embedding];
         let sides = prepared.sites.len() == self.planes.sides.len();
         if embedding.dims() != expected || conditions.is_empty() || prepared.is_empty() || !sides {
@@ -250,13 +258,12 @@ impl Field {
 
     fn graph(&self, features: &Tensor, embedding: &Tensor, conditions: &[Conditions]) -> Result<Deformation> {
         let folded = self.fold(conditions)?;
-        let parts = Parts::new(features.dim(0)?, conditions.len(), self.dtype, &self.device);
-        let means = Means::new(&parts, self.config.model_width, self.config.attention_heads)?;
-        let asked = parts.cut(&Tensor::cat(&[features, embedding], 1)?)?;
-        let mut x = parts.repeat(&Parts::layer(&asked, &self.query)?)?;
+        let x = self.query.forward(&Tensor::cat(&[features, embedding], 1)?)?;
+        let (rows, width) = x.dims2()?;
+        let mut x = x.unsqueeze(0)?.broadcast_as((conditions.len(), rows, width))?.contiguous()?;
         let mut attention: Option<Tensor> = None;
         for (layer, folded) in self.layers.iter().zip(&folded.layers) {
-            let (rows, weights) = layer.forward(&x, folded, &parts, &means)?;
+            let (rows, weights) = layer.forward(&x, folded)?;
             x = rows;
             attention = Some(match attention {
                 Some(sum) => (sum + weights)?,
@@ -265,12 +272,14 @@ impl Field {
         }
         let attention = attention.ok_or_else(|| Error::Internal("a field has at least one layer".into()))?;
         let attention = (attention / self.layers.len() as f64)?;
-        let columns = self.heads.forward(&x, &attention, &folded.heads, &parts)?;
-        Ok(Deformation { packed: parts.join(&Tensor::cat(&[columns, attention], D::Minus1)?)? })
+        Ok(Deformation {
+            packed: Tensor::cat(&[self.heads.forward(&x, &attention, &folded.heads)?, attention], D::Minus1)?,
+        })
     }
 
-    /// The step through the graph. Features and embedding are leaves, so that the planes' gradient is ours and not that of
-    /// candle's selection.
+    /// The step through the graph, to which tests hold the others. Features and embedding are leaves, so that the planes'
+    /// gradient is ours and not that of candle's selection.
+    #[cfg(test)]
     pub(super) fn graph_step(
         &self,
         prepared: &Prepared,
@@ -281,12 +290,11 @@ impl Field {
         self.check(prepared, embedding, conditions)?;
         let laid = self.planes.lay(prepared)?;
         let samples = self.planes.samples(&laid)?;
-        let features = Var::from_tensor(&self.planes.features(&samples)?)?;
+        let features = Var::from_tensor(&self.planes.features(&samples)?.detach())?;
         let embedding = Var::from_tensor(&embedding.detach())?;
         let packed = self.graph(&features, &embedding, conditions)?.packed;
         let gradient = loss(&packed.detach())?;
-        // The gradient of a sum, but nobody needs the sum itself.
-        let store = (&packed * gradient.detach())?.backward()?;
+        let store = (&packed * gradient.detach())?.sum_all()?.backward()?;
         let of_features = gradient_of(&store, &features)?;
         let mut parameters = self.planes.backward_laid(&laid, &samples, &of_features)?;
         for (_, var) in &self.parameters()[parameters.len()..] {

@@ -7,7 +7,6 @@
 
 use super::audio_net::AUDIO_FEATURES;
 use super::params::{Dense, Init, Parameters};
-use super::parts::Parts;
 use super::{EXPRESSION, FieldConfig, TOKENS};
 use crate::Result;
 use candle_core::{D, Tensor};
@@ -126,28 +125,17 @@ impl Heads {
         folded.collect()
     }
 
-    /// Rows in parts `[p, r, width]` and attention `[p, r, 4]` to the columns before the attention, with the layers of
+    /// Rows `[b, n, width]` and attention `[b, n, 4]` to the columns before the attention, with the layers of
     /// [`Heads::fold`].
-    pub(super) fn forward(
-        &self,
-        x: &Tensor,
-        attention: &Tensor,
-        folded: &[Tensor],
-        parts: &Parts,
-    ) -> Result<Tensor> {
-        let x = x.relu()?;
-        let drives = DRIVES.iter().map(|(token, ..)| Ok(attention.narrow(D::Minus1, *token, 1)?));
-        let drives = drives.collect::<Result<Vec<Tensor>>>()?;
+    pub(super) fn forward(&self, x: &Tensor, attention: &Tensor, folded: &[Tensor]) -> Result<Tensor> {
+        let hidden = self.hidden.forward(&x.relu()?)?.relu()?;
         let mut columns = Vec::with_capacity(HEADS);
         for (i, head) in self.last.iter().enumerate() {
-            // A head at a time: a part of the weights is cheaper to cut out than a part of the rows.
-            let part = |t: &Tensor| t.narrow(0, i * self.width, self.width);
-            let bias = self.hidden.bias.as_ref().map(part).transpose()?;
-            let hidden = Parts::dense(&x, &part(&self.hidden.weight)?, bias.as_ref())?.relu()?;
-            let mut out = Parts::layer(&hidden, head)?;
-            for (drive, layer) in drives.iter().zip(folded.iter().skip(i * DRIVES.len())) {
-                let driven = hidden.matmul(&parts.of_frames(&layer.transpose(1, 2)?)?)?;
-                out = (out + driven.broadcast_mul(drive)?)?;
+            let part = hidden.narrow(D::Minus1, i * self.width, self.width)?.contiguous()?;
+            let mut out = head.forward(&part)?;
+            for ((token, ..), layer) in DRIVES.iter().zip(folded.iter().skip(i * DRIVES.len())) {
+                let driven = part.matmul(&layer.transpose(1, 2)?.contiguous()?)?;
+                out = (out + driven.broadcast_mul(&attention.narrow(D::Minus1, *token, 1)?)?)?;
             }
             columns.push(if i == 0 { (out * self.reach)? } else { out });
         }

@@ -17,7 +17,7 @@
 //!   f32 or f64;
 //! * [`Field::infer`], [`Field::backward`] and [`Field::step`]: on the CPU in f32 the rows run in small chunks over
 //!   rayon with a hand-written backward (`rows`), about three times faster than the graph and the same for any number of
-//!   threads; elsewhere they use the graph.
+//!   threads; elsewhere by tensor operations with a hand-written backward (`tensor_rows`).
 
 mod attention;
 mod audio_net;
@@ -28,12 +28,12 @@ mod fold;
 mod heads;
 mod matrix;
 mod params;
-mod parts;
 mod rows;
 mod rows_backward;
 mod rows_bridge;
 mod statistics;
 mod store;
+mod tensor_rows;
 mod tokens;
 mod triplane;
 mod triplane_graph;

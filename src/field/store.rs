@@ -51,7 +51,7 @@ impl Field {
         self.statistics.audio = moments(self.config.audio_channels);
         self.statistics.expression_range = [take(EXPRESSION), take(EXPRESSION)];
         for ((_, var), values) in self.parameters().iter().zip(values) {
-            var.set(&Tensor::from_vec(values, var.dims(), &self.device)?.to_dtype(self.dtype)?)?;
+            var.set(&Tensor::from_vec(values, var.dims(), var.device())?.to_dtype(self.dtype)?)?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use super::params::{Init, Parameters};
 use super::{FieldBounds, FieldConfig};
 use crate::{Error, Result};
 use candle_core::Tensor;
+use rayon::prelude::*;
 
 /// Planes of a scale.
 pub(super) const PLANES: usize = 3;
@@ -102,8 +103,10 @@ impl TriPlane {
             }
             site
         };
-        let sites =
-            self.sides.iter().map(|&side| positions.chunks_exact(3).map(|p| place(p, side)).collect());
+        let sites = self
+            .sides
+            .iter()
+            .map(|&side| positions.par_chunks_exact(3).with_min_len(1024).map(|p| place(p, side)).collect());
         Ok(Prepared { rows: positions.len() / 3, sites: std::sync::Arc::new(sites.collect()) })
     }
 }

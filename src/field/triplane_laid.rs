@@ -8,7 +8,7 @@
 
 use super::triplane::{PLANES, Prepared, Site, TriPlane, corners};
 use crate::Result;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use rayon::prelude::*;
 
 /// Rows that are brought together at a time.
@@ -35,9 +35,31 @@ impl TriPlane {
         let lists: Vec<Lists> = planes
             .map(|i| Lists::of(&prepared.sites[i / PLANES], i % PLANES, self.sides[i / PLANES]))
             .collect();
-        let device = self.planes[0][0].device();
-        let laid = lists.into_iter().map(|l| l.upload(device, self.planes[0][0].dtype()));
-        let mut laid = laid.collect::<Result<Vec<_>>>()?.into_iter();
+        // One copy to the device for all of them.
+        let plane = &self.planes[0][0];
+        let numbers: Vec<&[u32]> = lists.iter().flat_map(Lists::numbers).map(Vec::as_slice).collect();
+        let weights: Vec<&[f32]> = lists.iter().map(|l| l.weights.as_slice()).collect();
+        let (numbers, weights) = (numbers.concat(), weights.concat());
+        let (all, rows) = (numbers.len(), weights.len() / CORNERS);
+        let numbers = Tensor::from_vec(numbers, all, plane.device())?;
+        let weights = Tensor::from_vec(weights, (rows, CORNERS), plane.device())?.to_dtype(plane.dtype())?;
+        let (mut at, mut row) = (0, 0);
+        let mut next = |count: usize| -> Result<Tensor> {
+            at += count;
+            Ok(numbers.narrow(0, at - count, count)?)
+        };
+        let mut laid = Vec::with_capacity(lists.len());
+        for list in &lists {
+            let count = list.weights.len() / CORNERS;
+            row += count;
+            laid.push(Laid {
+                texels: next(list.texels.len())?,
+                weights: weights.narrow(0, row - count, count)?,
+                levels: list.levels.iter().map(|level| next(level.len())).collect::<Result<_>>()?,
+                taken: next(list.taken.len())?,
+            });
+        }
+        let mut laid = laid.into_iter();
         Ok((0..self.planes.len()).map(|_| laid.by_ref().take(PLANES).collect()).collect())
     }
 
@@ -146,18 +168,9 @@ impl Lists {
         Lists { texels, weights, levels, taken }
     }
 
-    fn upload(self, device: &Device, dtype: candle_core::DType) -> Result<Laid> {
-        let tensor = |values: Vec<u32>| -> Result<Tensor> {
-            let count = values.len();
-            Ok(Tensor::from_vec(values, count, device)?)
-        };
-        let rows = self.weights.len() / CORNERS;
-        Ok(Laid {
-            texels: tensor(self.texels)?,
-            weights: Tensor::from_vec(self.weights, (rows, CORNERS), device)?.to_dtype(dtype)?,
-            levels: self.levels.into_iter().map(tensor).collect::<Result<_>>()?,
-            taken: tensor(self.taken)?,
-        })
+    /// Its whole numbers in the order of [`Laid`].
+    fn numbers(&self) -> impl Iterator<Item = &Vec<u32>> {
+        std::iter::once(&self.texels).chain(&self.levels).chain([&self.taken])
     }
 }
 

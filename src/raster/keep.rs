@@ -4,7 +4,7 @@
 //! What a field adds to each surfel in each frame, its rows, is all that goes there in a step, and the rows' gradient
 //! all that comes back. Parameters and moments come to the host when they are asked for.
 
-use super::score::{Goal, OnHost, Score, Weights};
+use super::score::{Goal, OnHost, Score, Staged, Weights};
 use crate::gpu::Gpu;
 use crate::gpu::shared::SharedRows;
 use crate::surfel::activate::DeltaLayout;
@@ -109,11 +109,18 @@ pub trait Keeper: Send {
     /// As [`Keeper::get`].
     fn positions(&self, to: &mut Vec<f32>) -> Result<()>;
 
-    /// Activates the surfels, draws and scores every frame and goes back, as [`super::score::Scorer::score`] does.
+    /// Activates the surfels, draws and scores every frame and goes back; `staged` are the look's goals where they were
+    /// brought before. As [`super::score::Scorer::score`] does.
     ///
     /// # Errors
     /// Those of the scorer; [`crate::Error::Internal`] also when rows and frames disagree.
-    fn look(&mut self, look: &Look<'_>, rows: Rows<'_>, on_host: Option<OnHost<'_>>) -> Result<Looked>;
+    fn look(
+        &mut self,
+        look: &Look<'_>,
+        staged: Option<Staged>,
+        rows: Rows<'_>,
+        on_host: Option<OnHost<'_>>,
+    ) -> Result<Looked>;
 
     /// Takes a step of Adam along the gradients of the last look.
     ///

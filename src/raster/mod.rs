@@ -195,6 +195,20 @@ pub trait Rasterizer<R: Real = f32>: Send + Sync {
         None
     }
 
+    /// Brings goals to where they will be compared, while others do something else; nothing where that is the host. They
+    /// count once, in a look at the same goals with the same weights.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when sizes disagree, [`crate::Error::DeviceLost`] when the GPU goes away.
+    fn stage(
+        &self,
+        _: &[score::Goal<'_>],
+        _: &score::Weights,
+        _size: [usize; 2],
+    ) -> Result<Option<score::Staged>> {
+        Ok(None)
+    }
+
     /// The same backend where it keeps surfels and scores what it draws of them; empty at first.
     fn keeper(&self) -> Option<Box<dyn keep::Keeper + '_>> {
         None

@@ -5,6 +5,7 @@
 
 use super::{Outputs, SurfelBatch, SurfelGradients};
 use crate::{Camera, Error, Result};
+use std::any::Any;
 use std::ops::Range;
 
 /// What stands behind the head in a pixel.
@@ -172,6 +173,9 @@ pub struct Scored {
 /// Scores what only the host can: given the numbers of some frames and their pictures as they are compared
 /// (`[frames, 3, rows, columns]`), adds the gradient of the whole loss to the last slice, which is laid out the same.
 pub type OnHost<'a> = &'a mut dyn FnMut(Range<usize>, &[f32], &mut [f32]) -> Result<()>;
+
+/// Goals that are on their way to where they are compared, made by [`super::Rasterizer::stage`].
+pub struct Staged(pub(super) Box<dyn Any + Send>);
 
 /// A backend that scores what it draws.
 pub trait Scorer: Send + Sync {

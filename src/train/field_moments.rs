@@ -23,20 +23,22 @@ pub struct FieldRates {
     pub embedding: f32,
 }
 
-/// Adam for the embedding and every parameter of a field, in the field's order.
+/// Adam for the embedding and every parameter of a field, each where it is.
 #[derive(Debug)]
 pub struct FieldMoments {
     /// Of the field's parameters.
     names: Vec<String>,
-    state: State,
+    embedding: Embedding,
+    /// Those on the host, by their number among the field's.
+    host: Vec<(usize, Adam)>,
+    /// The others: planes, and the rest.
+    device: Vec<Flat>,
 }
 
 #[derive(Debug)]
-enum State {
-    /// The embedding's and the parameters'.
-    Host(Adam, Vec<Adam>),
-    /// The embedding's, the planes' and the rest's.
-    Device(Flat, [Flat; 2]),
+enum Embedding {
+    Host(Adam),
+    Device(Flat),
 }
 
 /// Several parameters, one after the other in one tensor, on the field's device.
@@ -44,6 +46,8 @@ enum State {
 struct Flat {
     /// Which of the field's parameters, and how many numbers each has.
     members: Vec<(usize, usize)>,
+    /// Whether these are planes.
+    planes: bool,
     /// The parameters, once a step was taken.
     values: Option<Tensor>,
     first: Tensor,
@@ -57,25 +61,27 @@ impl FieldMoments {
     /// # Errors
     /// [`Error::Internal`] when the field's device fails.
     pub fn new(head: &Head) -> Result<Self> {
-        let field = &head.field;
-        Self::with(field, head.cloud.embedding.len(), field.device().is_cpu())
+        Self::with(&head.field, head.cloud.embedding.len(), Device::is_cpu)
     }
 
-    fn with(field: &Field, embedding: usize, on_host: bool) -> Result<Self> {
+    fn with(field: &Field, embedding: usize, on_host: impl Fn(&Device) -> bool) -> Result<Self> {
         let names: Vec<String> = field.parameters().iter().map(|(name, _)| name.clone()).collect();
-        let counts: Vec<usize> = field.parameters().iter().map(|(_, var)| var.elem_count()).collect();
-        if on_host {
-            let adams = counts.into_iter().map(Adam::new).collect();
-            return Ok(FieldMoments { names, state: State::Host(Adam::new(embedding), adams) });
+        let (mut host, mut planes, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, (name, var)) in field.parameters().iter().enumerate() {
+            let count = var.elem_count();
+            match (on_host(var.device()), name.starts_with(PLANES)) {
+                (true, _) => host.push((i, Adam::new(count))),
+                (false, true) => planes.push((i, count)),
+                (false, false) => rest.push((i, count)),
+            }
         }
-        let group = |planes: bool| {
-            let members = names.iter().zip(&counts).enumerate();
-            let members = members.filter(|(_, (name, _))| name.starts_with(PLANES) == planes);
-            Flat::new(members.map(|(i, (_, count))| (i, *count)).collect(), field.device())
+        let groups = [(planes, true), (rest, false)].into_iter().filter(|(members, _)| !members.is_empty());
+        let device = groups.map(|(members, planes)| Flat::new(members, planes, field.device()));
+        let embedding = match on_host(field.device()) {
+            true => Embedding::Host(Adam::new(embedding)),
+            false => Embedding::Device(Flat::new(vec![(0, embedding)], false, field.device())?),
         };
-        let own = Flat::new(vec![(0, embedding)], field.device())?;
-        let groups = [group(true)?, group(false)?];
-        Ok(FieldMoments { state: State::Device(own, groups), names })
+        Ok(FieldMoments { names, embedding, host, device: device.collect::<Result<_>>()? })
     }
 
     /// One step of every parameter and of the embedding.
@@ -83,32 +89,30 @@ impl FieldMoments {
     /// # Errors
     /// [`Error::Internal`] when the field's device fails.
     pub fn step(&mut self, head: &mut Head, gradients: &FieldGradients, rates: &FieldRates) -> Result<()> {
-        match &mut self.state {
-            State::Host(embedding, adams) => {
-                let of_embedding: Vec<f32> = gradients.embedding.flatten_all()?.to_vec1()?;
-                embedding.step(&mut head.cloud.embedding, &of_embedding, &[rates.embedding]);
+        let of_embedding = gradients.embedding.flatten_all()?.detach();
+        match &mut self.embedding {
+            Embedding::Host(adam) => {
+                adam.step(&mut head.cloud.embedding, &of_embedding.to_vec1()?, &[rates.embedding]);
                 head.embedding_changed()?;
-                let pairs = head.field.parameters().iter().zip(&gradients.parameters);
-                for ((name, adam), ((_, var), gradient)) in self.names.iter().zip(adams).zip(pairs) {
-                    let mut values: Vec<f32> = var.flatten_all()?.to_vec1()?;
-                    let gradient: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
-                    let rate = if name.starts_with(PLANES) { rates.planes } else { rates.other };
-                    adam.step(&mut values, &gradient, &[rate]);
-                    var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?;
-                }
-                Ok(())
             }
-            State::Device(embedding, groups) => {
+            Embedding::Device(flat) => {
                 let shape = head.embedding().shape().clone();
-                embedding.values = Some(head.embedding().flatten_all()?.detach());
-                let of_embedding = gradients.embedding.flatten_all()?.detach();
-                head.set_embedding(embedding.step(&of_embedding, rates.embedding)?.reshape(shape)?);
-                for (group, rate) in groups.iter_mut().zip([rates.planes, rates.other]) {
-                    group.step_parameters(&head.field, gradients, rate)?;
-                }
-                Ok(())
+                flat.values = Some(head.embedding().flatten_all()?.detach());
+                head.set_embedding(flat.step(&of_embedding, rates.embedding)?.reshape(shape)?);
             }
         }
+        let rate = |planes: bool| if planes { rates.planes } else { rates.other };
+        for (i, adam) in &mut self.host {
+            let (name, var) = &head.field.parameters()[*i];
+            let mut values: Vec<f32> = var.flatten_all()?.to_vec1()?;
+            let gradient: Vec<f32> = gradients.parameters[*i].flatten_all()?.to_vec1()?;
+            adam.step(&mut values, &gradient, &[rate(name.starts_with(PLANES))]);
+            var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?;
+        }
+        for flat in &mut self.device {
+            flat.step_parameters(&head.field, gradients, rate(flat.planes))?;
+        }
+        Ok(())
     }
 
     /// Every state with the name of its parameter, for checkpoints.
@@ -116,23 +120,17 @@ impl FieldMoments {
     /// # Errors
     /// [`Error::Internal`] when the field's device fails.
     pub fn arrays(&self) -> Result<Vec<(String, Adam)>> {
-        let named = |i: usize, adam: Adam| (format!("field.{}", self.names[i]), adam);
-        match &self.state {
-            State::Host(embedding, adams) => {
-                let fields = adams.iter().enumerate().map(|(i, adam)| named(i, adam.clone()));
-                Ok(std::iter::once((EMBEDDING.to_owned(), embedding.clone())).chain(fields).collect())
-            }
-            State::Device(embedding, groups) => {
-                let mut fields = Vec::new();
-                for group in groups {
-                    let adams = group.to_host()?;
-                    fields.extend(group.members.iter().map(|(i, _)| *i).zip(adams));
-                }
-                fields.sort_by_key(|(i, _)| *i);
-                let own = embedding.to_host()?.into_iter().map(|adam| (EMBEDDING.to_owned(), adam));
-                Ok(own.chain(fields.into_iter().map(|(i, adam)| named(i, adam))).collect())
-            }
+        let mut fields: Vec<(usize, Adam)> = self.host.clone();
+        for flat in &self.device {
+            fields.extend(flat.members.iter().map(|(i, _)| *i).zip(flat.to_host()?));
         }
+        fields.sort_by_key(|(i, _)| *i);
+        let own = match &self.embedding {
+            Embedding::Host(adam) => adam.clone(),
+            Embedding::Device(flat) => flat.to_host()?.into_iter().next().unwrap_or_default(),
+        };
+        let named = fields.into_iter().map(|(i, adam)| (format!("field.{}", self.names[i]), adam));
+        Ok(std::iter::once((EMBEDDING.to_owned(), own)).chain(named).collect())
     }
 
     /// Takes what [`FieldMoments::arrays`] gave, in its order.
@@ -143,20 +141,18 @@ impl FieldMoments {
         let mut arrays = arrays.into_iter();
         let wrong = || Error::Internal("moments of another field".into());
         let own = arrays.next().ok_or_else(wrong)?;
-        let fields: Vec<Adam> = arrays.collect();
+        let mut fields: Vec<Adam> = arrays.collect();
         if fields.len() != self.names.len() {
             return Err(wrong());
         }
-        match &mut self.state {
-            State::Host(embedding, adams) => (*embedding, *adams) = (own, fields),
-            State::Device(embedding, groups) => {
-                embedding.members = vec![(0, own.first.len())];
-                embedding.load(&[&own])?;
-                for group in groups {
-                    let adams: Vec<&Adam> = group.members.iter().map(|(i, _)| &fields[*i]).collect();
-                    group.load(&adams)?;
-                }
-            }
+        for flat in &mut self.device {
+            let adams: Vec<&Adam> = flat.members.iter().map(|(i, _)| &fields[*i]).collect();
+            flat.load(&adams)?;
+        }
+        self.host.iter_mut().for_each(|(i, adam)| *adam = std::mem::take(&mut fields[*i]));
+        match &mut self.embedding {
+            Embedding::Host(adam) => *adam = own,
+            Embedding::Device(flat) => flat.load_one(&own)?,
         }
         Ok(())
     }
@@ -166,30 +162,26 @@ impl FieldMoments {
     /// # Errors
     /// What `edit` returns; [`Error::Internal`] when the field's device fails.
     pub fn edit_embedding(&mut self, edit: impl FnOnce(&mut Adam) -> Result<()>) -> Result<()> {
-        match &mut self.state {
-            State::Host(adam, _) => edit(adam),
-            State::Device(flat, _) => {
+        match &mut self.embedding {
+            Embedding::Host(adam) => edit(adam),
+            Embedding::Device(flat) => {
                 let mut adam = flat.to_host()?.into_iter().next().unwrap_or_default();
                 edit(&mut adam)?;
-                flat.members = vec![(0, adam.first.len())];
-                flat.load(&[&adam])
+                flat.load_one(&adam)
             }
         }
     }
 }
 
 impl Flat {
-    fn new(members: Vec<(usize, usize)>, device: &Device) -> Result<Self> {
+    fn new(members: Vec<(usize, usize)>, planes: bool, device: &Device) -> Result<Self> {
         let count: usize = members.iter().map(|(_, count)| count).sum();
         let zeros = || Tensor::zeros(count, candle_core::DType::F32, device);
-        Ok(Flat { members, values: None, first: zeros()?, second: zeros()?, steps: 0 })
+        Ok(Flat { members, planes, values: None, first: zeros()?, second: zeros()?, steps: 0 })
     }
 
     /// One step of the parameters of a field.
     fn step_parameters(&mut self, field: &Field, gradients: &FieldGradients, rate: f32) -> Result<()> {
-        if self.members.is_empty() {
-            return Ok(());
-        }
         if self.values.is_none() {
             let flat = self.members.iter().map(|(i, _)| Ok(field.parameters()[*i].1.flatten_all()?.detach()));
             self.values = Some(Tensor::cat(&flat.collect::<Result<Vec<_>>>()?, 0)?);
@@ -233,6 +225,12 @@ impl Flat {
             Adam { first: first[here.clone()].to_vec(), second: second[here].to_vec(), steps: self.steps }
         };
         Ok(self.members.iter().map(part).collect())
+    }
+
+    /// Takes the state of one parameter, of any length.
+    fn load_one(&mut self, adam: &Adam) -> Result<()> {
+        self.members = vec![(0, adam.first.len())];
+        self.load(&[adam])
     }
 
     fn load(&mut self, adams: &[&Adam]) -> Result<()> {

@@ -46,8 +46,8 @@ fn numbers(head: &Head) -> Vec<f32> {
 fn apart(rates: &FieldRates, steps: usize) -> f32 {
     let (mut a, mut b) = (head(), head());
     let n = a.cloud.embedding.len();
-    let mut host = FieldMoments::with(&a.field, n, true).expect("moments");
-    let mut device = FieldMoments::with(&b.field, n, false).expect("moments");
+    let mut host = FieldMoments::with(&a.field, n, |_| true).expect("moments");
+    let mut device = FieldMoments::with(&b.field, n, |_| false).expect("moments");
     for round in 0..steps {
         let (ga, gb) = (gradients(&a, round), gradients(&b, round));
         host.step(&mut a, &ga, &RATES).expect("a step");
@@ -79,11 +79,11 @@ fn what_was_stored_goes_on_to_the_same_bits() {
     let run = |stop: bool| {
         let mut head = head();
         let n = head.cloud.embedding.len();
-        let mut moments = FieldMoments::with(&head.field, n, false).expect("moments");
+        let mut moments = FieldMoments::with(&head.field, n, |_| false).expect("moments");
         for round in 0..6 {
             if stop && round == 3 {
                 let kept = moments.arrays().expect("moments");
-                moments = FieldMoments::with(&head.field, n, false).expect("moments");
+                moments = FieldMoments::with(&head.field, n, |_| false).expect("moments");
                 moments.set(kept.into_iter().map(|(_, adam)| adam).collect()).expect("taken");
             }
             let g = gradients(&head, round);
@@ -97,7 +97,8 @@ fn what_was_stored_goes_on_to_the_same_bits() {
 #[test]
 fn the_embedding_s_state_grows_and_shrinks_with_the_cloud() {
     let mut head = head();
-    let mut moments = FieldMoments::with(&head.field, head.cloud.embedding.len(), false).expect("moments");
+    let mut moments =
+        FieldMoments::with(&head.field, head.cloud.embedding.len(), |_| false).expect("moments");
     let g = gradients(&head, 0);
     moments.step(&mut head, &g, &RATES).expect("a step");
     moments

@@ -13,7 +13,7 @@ use super::step::Clock;
 use crate::head::Head;
 use crate::raster::Rasterizer;
 use crate::raster::keep::{Keeper, Look, Looked, Rows};
-use crate::raster::score::{Goal, OnHost};
+use crate::raster::score::{Goal, OnHost, Staged};
 use crate::surfel::Cloud;
 use crate::surfel::activate::RawGradients;
 use crate::{Error, Result};
@@ -36,10 +36,12 @@ pub(super) struct Looking<'a> {
 
 /// Who learns the cloud's own parameters.
 pub(super) trait Own {
-    /// Draws a step's frames, scores them and goes back; the gradient of the rows, where there are any.
+    /// Draws a step's frames, scores them and goes back; the gradient of the rows, where there are any. `staged` are the
+    /// targets where the rasterizer has taken them.
     fn draw(
         &mut self,
         looking: &Looking<'_>,
+        staged: Option<Staged>,
         rows: Option<&Tensor>,
         clock: &mut Clock,
     ) -> Result<(Drawn, Option<Tensor>)>;
@@ -81,6 +83,7 @@ impl Own for OnTheHost<'_> {
     fn draw(
         &mut self,
         looking: &Looking<'_>,
+        _: Option<Staged>,
         rows: Option<&Tensor>,
         clock: &mut Clock,
     ) -> Result<(Drawn, Option<Tensor>)> {
@@ -145,6 +148,7 @@ impl Own for OnTheDevice<'_> {
     fn draw(
         &mut self,
         looking: &Looking<'_>,
+        staged: Option<Staged>,
         rows: Option<&Tensor>,
         clock: &mut Clock,
     ) -> Result<(Drawn, Option<Tensor>)> {
@@ -176,8 +180,11 @@ impl Own for OnTheDevice<'_> {
         let has_patches = looking.perceptual.is_some() && view.perceptual;
         let mut on_host = has_patches.then_some(&mut patches as OnHost<'_>);
         let (keeper, bridge) = (&mut self.keeper, &mut self.bridge);
-        let mut go =
-            |rows: Rows<'_>| keeper.look(&look, rows, on_host.as_mut().map(|f| &mut **f as OnHost<'_>));
+        let mut staged = staged;
+        let mut go = |rows: Rows<'_>| {
+            let on_host = on_host.as_mut().map(|f| &mut **f as OnHost<'_>);
+            keeper.look(&look, staged.take(), rows, on_host)
+        };
         let (looked, gradient) = match rows {
             None => (go(Rows::None)?, None),
             Some(rows) => {

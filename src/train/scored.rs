@@ -1,9 +1,9 @@
 //! A step's goals in the words of a rasterizer that scores what it draws itself.
 
 use super::loss::{Loss, Target};
-use crate::raster::RasterSettings;
 use crate::raster::SurfelBatch;
-use crate::raster::score::{Crop, Goal, OnHost, Scored, Scorer, Weights};
+use crate::raster::score::{Crop, Goal, OnHost, Scored, Scorer, Staged, Weights};
+use crate::raster::{RasterSettings, Rasterizer};
 use crate::{Camera, Result};
 use data_utils::dataset::Rect;
 
@@ -42,4 +42,18 @@ pub fn score(
     let goals: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
     let scored = scorer.score(batch, cameras, settings.background, &goals, weights, on_host)?;
     Ok((Loss::without_gradients(&scored.scores), scored))
+}
+
+/// Brings targets to where `rasterizer` compares them, where that is far away.
+///
+/// # Errors
+/// Those of [`Rasterizer::stage`].
+pub(super) fn stage(
+    rasterizer: &dyn Rasterizer,
+    targets: &[Target],
+    weights: &Weights,
+    [width, height]: [u32; 2],
+) -> Result<Option<Staged>> {
+    let goals: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
+    rasterizer.stage(&goals, weights, [width as usize, height as usize])
 }

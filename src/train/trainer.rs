@@ -13,6 +13,7 @@ use super::own::{Looking, OnTheDevice, OnTheHost, Own};
 use super::perceptual::Perceptual;
 use super::sampler::Sampler;
 use super::schedule::{active_degree, log_linear};
+use super::scored;
 use super::step::{Clock, Stage, StepReport};
 use super::targets::{self, RoomEdge};
 use crate::field::{Conditions, FieldGradients};
@@ -220,23 +221,28 @@ impl<'a> Trainer<'a> {
                 clock.lap(|t| &mut t.load);
                 let targets = &targets;
                 let looking = Looking { config, head, perceptual, view, targets, degree, statistics };
-                drawn = Some(own.draw(&looking, None, &mut clock)?.0);
+                drawn = Some(own.draw(&looking, None, None, &mut clock)?.0);
             }
             Stage::Fine => {
-                let (dataset, room) = (self.dataset, &self.room);
+                let (dataset, room, rasterizer) = (self.dataset, &self.room, self.rasterizer);
                 let gradients = std::thread::scope(|scope| {
-                    // Frames are read while the field runs.
-                    let targets = scope.spawn(move || view.targets(dataset, config.part, room));
+                    // Frames are read, and brought to who draws, while the field runs.
+                    let targets = scope.spawn(move || {
+                        let targets = view.targets(dataset, config.part, room)?;
+                        let staged = scored::stage(rasterizer, &targets, &view.weights, dataset.size)?;
+                        Ok::<_, Error>((targets, staged))
+                    });
                     head.field_step(&view.conditions, |packed| {
                         // What is asked of a GPU is done later, and should count where it was asked for.
                         packed.device().synchronize()?;
                         clock.lap(|t| &mut t.field_forward);
-                        let targets = targets.join();
-                        let targets = &targets
-                            .map_err(|_| Error::Internal("the thread that reads frames died".into()))??;
+                        let read = targets.join();
+                        let died = |_| Error::Internal("the thread that reads frames died".into());
+                        let (targets, staged) = read.map_err(died)??;
+                        let targets = &targets;
                         clock.lap(|t| &mut t.load);
                         let looking = Looking { config, head, perceptual, view, targets, degree, statistics };
-                        let (found, gradient) = own.draw(&looking, Some(packed), &mut clock)?;
+                        let (found, gradient) = own.draw(&looking, staged, Some(packed), &mut clock)?;
                         drawn = Some(found);
                         gradient.ok_or_else(|| Error::Internal("rows without a gradient".into()))
                     })

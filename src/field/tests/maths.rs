@@ -36,6 +36,30 @@ fn the_rows_go_back_as_the_graph_does() {
 }
 
 #[test]
+fn tensors_say_and_go_back_as_the_graph_does() {
+    // In f64, where only a mistake makes a difference; frames that fill their last piece and those that do not.
+    for (layers, frames, rows) in [(1, 1, 1), (2, 3, 300), (1, 2, 64)] {
+        for driven_heads in [true, false] {
+            let config = FieldConfig { layers, driven_heads, ..small() };
+            let f = field(config.clone(), DType::F64);
+            let prepared = f.prepare(&places(rows)).unwrap();
+            let e = embedding(&config, rows, DType::F64);
+            let c = conditions(&config, frames);
+            let g = weights(&[frames, rows, f.layout().columns], DType::F64);
+            let said = f.infer(&prepared, &e, &c).unwrap().packed;
+            assert!(difference(&said, &f.forward(&prepared, &e, &c).unwrap().packed) < 1e-12);
+            let tensors = f.step(&prepared, &e, &c, |_| Ok(g.clone())).unwrap();
+            let graph = f.graph_step(&prepared, &e, &c, |_| Ok(g.clone())).unwrap();
+            assert!(difference(&tensors.embedding, &graph.embedding) < 1e-10);
+            for (((name, _), a), b) in f.parameters().iter().zip(&tensors.parameters).zip(&graph.parameters) {
+                let d = difference(a, b);
+                assert!(d < 1e-10, "{name}: {d}, {layers} layers, {frames} frames of {rows}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_default_field_goes_back_as_its_graph_does() {
     let config = FieldConfig { head_gain: 0.5, ..FieldConfig::default() };
     let f = field(config.clone(), DType::F32);

@@ -3,14 +3,14 @@
 use super::layout::AdamWords;
 use super::plan::binding_limit;
 use super::rows::FromRows;
-use super::score::score_all;
+use super::score::{Goals, score_all};
 use super::{GpuRasterizer, checks};
 use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append, size_class};
 use crate::gpu::kernels::Recorder;
 use crate::gpu::shaders::Reduce;
 use crate::raster::keep::{Keeper, Kept, Look, Looked, Rates, Rows};
-use crate::raster::score::OnHost;
+use crate::raster::score::{OnHost, Staged};
 use crate::raster::{Colors, RasterSettings, SurfelBatch};
 use crate::{Error, Result};
 
@@ -146,7 +146,14 @@ impl Keeper for GpuKeeper<'_> {
         self.rasterizer.gpu.submit_and_read(encoder, &sources, |_, data| append(to, data))
     }
 
-    fn look(&mut self, look: &Look<'_>, rows: Rows<'_>, on_host: Option<OnHost<'_>>) -> Result<Looked> {
+    fn look(
+        &mut self,
+        look: &Look<'_>,
+        staged: Option<Staged>,
+        rows: Rows<'_>,
+        on_host: Option<OnHost<'_>>,
+    ) -> Result<Looked> {
+        let staged = staged.and_then(|Staged(goals)| goals.downcast::<Goals>().ok()).map(|goals| *goals);
         let outputs = look.weights.outputs();
         let settings = RasterSettings { background: look.background, outputs };
         let frames = look.cameras.len();
@@ -173,6 +180,7 @@ impl Keeper for GpuKeeper<'_> {
             size,
             look.goals,
             look.weights,
+            staged,
             on_host,
             &mut ends,
             radii,

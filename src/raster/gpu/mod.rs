@@ -35,6 +35,7 @@ mod tests;
 mod wanted;
 
 use super::cpu::input as checks;
+use super::score::{Goal, Staged, Weights};
 use super::{ImageGradients, RasterSettings, Rasterizer, Rendered, SurfelBatch, SurfelGradients};
 use crate::gpu::Gpu;
 use crate::gpu::kernels::{StageTime, Timing};
@@ -153,6 +154,10 @@ impl Rasterizer<f32> for GpuRasterizer {
 
     fn scorer(&self) -> Option<&dyn super::score::Scorer> {
         Some(self)
+    }
+
+    fn stage(&self, goals: &[Goal<'_>], weights: &Weights, size: [usize; 2]) -> Result<Option<Staged>> {
+        Ok(Some(Staged(Box::new(score::Goals::bring(self, goals, weights, size)?))))
     }
 
     fn keeper(&self) -> Option<Box<dyn super::keep::Keeper + '_>> {

@@ -44,8 +44,18 @@ impl Scorer for GpuRasterizer {
             size,
             gathered: Gathered::new(self, batch, outputs.attention),
         };
-        let scores =
-            score_all(self, batch, cameras, size, goals, weights, on_host, &mut ends, Some(&mut radii))?;
+        let scores = score_all(
+            self,
+            batch,
+            cameras,
+            size,
+            goals,
+            weights,
+            None,
+            on_host,
+            &mut ends,
+            Some(&mut radii),
+        )?;
         Ok(Scored { scores, gradients: ends.gathered.finish(), radii })
     }
 }
@@ -103,6 +113,34 @@ impl Ends for FromHost<'_> {
     }
 }
 
+/// Goals of all frames, on the device.
+pub(super) struct Goals {
+    scales: Vec<Scale>,
+    wanted: Wanted,
+}
+
+impl Goals {
+    /// Brings goals to the device.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when sizes disagree, [`crate::Error::DeviceLost`] when the device goes away.
+    pub(super) fn bring(
+        rasterizer: &GpuRasterizer,
+        goals: &[Goal<'_>],
+        weights: &Weights,
+        size: [usize; 2],
+    ) -> Result<Self> {
+        check_goals(goals, goals.len(), size)?;
+        let scales = scales(goals, weights, size);
+        let wanted = Wanted::upload(&rasterizer.gpu, goals, &scales, weights)?;
+        Ok(Goals { scales, wanted })
+    }
+}
+
+fn scales(goals: &[Goal<'_>], weights: &Weights, size: [usize; 2]) -> Vec<Scale> {
+    goals.par_iter().map(|g| Scale::of(g, weights, size, goals.len())).collect()
+}
+
 /// Draws, scores and goes back, some frames at a time; the terms of each frame, and radii where they are wanted. Of
 /// `batch` only the shape counts.
 #[expect(clippy::too_many_arguments, reason = "what a batch is, what it should be, and where things go")]
@@ -113,6 +151,7 @@ pub(super) fn score_all(
     size: [usize; 2],
     goals: &[Goal<'_>],
     weights: &Weights,
+    staged: Option<Goals>,
     mut on_host: Option<OnHost<'_>>,
     ends: &mut dyn Ends,
     mut radii: Option<&mut Vec<u32>>,
@@ -120,13 +159,21 @@ pub(super) fn score_all(
     check_goals(goals, cameras.len(), size)?;
     let outputs = weights.outputs();
     let together = forward::frames_together(rasterizer, batch, cameras.len(), size, &outputs, true)?;
-    let scales: Vec<Scale> = goals.par_iter().map(|g| Scale::of(g, weights, size, goals.len())).collect();
+    // Those that were staged go together; where fewer frames do, they are brought again.
+    let staged = staged.filter(|g| together >= cameras.len() && g.scales.len() == cameras.len());
+    let (scales, mut staged) = match staged {
+        Some(Goals { scales, wanted }) => (scales, Some(wanted)),
+        None => (scales(goals, weights, size), None),
+    };
     let mut scores = Vec::with_capacity(cameras.len());
     for first in (0..cameras.len()).step_by(together) {
         let range = first..(first + together).min(cameras.len());
         let start = Instant::now();
         let inputs = ends.inputs(range.clone())?;
-        let wanted = Wanted::upload(&rasterizer.gpu, &goals[range.clone()], &scales[range.clone()], weights)?;
+        let wanted = match staged.take() {
+            Some(wanted) => wanted,
+            None => Wanted::upload(&rasterizer.gpu, &goals[range.clone()], &scales[range.clone()], weights)?,
+        };
         if rasterizer.timing != Timing::Off {
             rasterizer.note_times(vec![("host: uploads", start.elapsed().as_secs_f64() * 1e3)]);
         }
