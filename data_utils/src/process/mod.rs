@@ -29,6 +29,7 @@ use crate::cli::progress::duration;
 use crate::error::{Error, Result};
 use crate::face::FaceModels;
 use crate::parse::bisenet::BiSeNet;
+use crate::track::flow::Raft;
 use crate::video::{self, Ffmpeg};
 use candle_core::Device;
 use options::{Options, ProcessFlags};
@@ -120,6 +121,7 @@ pub const STAGES: [Stage; 10] = [
             "aud.wav",
             "@landmarker",
             "@face_model",
+            "@flow",
         ],
         outputs: &[
             track_params::FILE,
@@ -162,6 +164,9 @@ pub fn run(flags: &ProcessFlags) -> Result<()> {
     }
     if let Some(path) = &options.parsing {
         BiSeNet::open(path)?;
+    }
+    if let Some(path) = &options.flow {
+        Raft::open(path)?;
     }
     if options.face_model.is_some() {
         pose::face_model(&options, &models)?;
