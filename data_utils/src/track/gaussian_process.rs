@@ -29,7 +29,7 @@ pub(crate) fn modes(
         strengths.iter().flat_map(|s| (0..3).map(|a| s[a] * s[a] * kernels[a].at(0.0))).collect();
     // Between the largest movement and the largest share of a point's own: lips need most of the modes, but points
     // that hold nearly still tell most about the head, and they do move.
-    let worth = |i: usize, left: f64| if left > 0.0 { left / strengths[i / 3][i % 3].powf(1.75) } else { 0.0 };
+    let worth = |i: usize, left: f64| if left > 0.0 { left / strengths[i / 3][i % 3].powf(1.8) } else { 0.0 };
     let mut columns: Vec<(usize, Vec<f64>)> = Vec::new();
     for _ in 0..count {
         // The first of the largest, so that equal ones are always taken in the same order.
