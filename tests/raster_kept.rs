@@ -11,11 +11,11 @@ use surfeltalk::gpu::context::Restrictions;
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
 use surfeltalk::raster::keep::{Keeper, Kept, Look, Looked, Rates, Rows};
-use surfeltalk::raster::score::{Goal, Score, Staged};
+use surfeltalk::raster::score::{Goal, Score, Staged, Weights};
 use surfeltalk::raster::{RasterSettings, Rasterizer};
 use surfeltalk::surfel::Cloud;
 use surfeltalk::surfel::activate::{DeltaLayout, Deltas, activate, activate_vjp};
-use surfeltalk::train::{Shown, Target, Weights, image_loss};
+use surfeltalk::train::{Shown, Target, image_loss};
 
 const WEIGHTS: Weights = Weights {
     dssim: 0.2,
@@ -120,7 +120,7 @@ fn look_at(
         cameras: &case.scene.cameras,
         background: case.scene.settings.background,
         goals: &goals,
-        weights: &weights.for_scorer(),
+        weights: &weights,
         degree: case.degree,
         rest: REST,
         statistics: true,
@@ -150,8 +150,8 @@ fn terms(scores: &[Score]) -> [f32; 9] {
         mean(|s| s.lips),
         mean(|s| s.eyes),
         mean(|s| s.mask),
-        mean(|s| s.audio),
-        mean(|s| s.expression),
+        mean(|s| s.attention_audio),
+        mean(|s| s.attention_expression),
         mean(|s| s.normal),
         mean(|s| s.distortion),
     ]
@@ -418,7 +418,7 @@ fn staged_goals_are_the_same_goals() {
     for (rasterizer, again) in [(gpu(), false), (lesser, true)] {
         let mut keeper = rasterizer.keeper().expect("the GPU keeps");
         put(&mut *keeper, &kept(&case.cloud));
-        let stage = |goals: &[Goal<'_>]| rasterizer.stage(goals, &WEIGHTS.for_scorer(), [64, 48]);
+        let stage = |goals: &[Goal<'_>]| rasterizer.stage(goals, &WEIGHTS, [64, 48]);
         let plain = look(&mut *keeper, &case, Some(&case.rows), &WEIGHTS);
         let staged = stage(&goals).expect("staged");
         assert!(staged.is_some());
@@ -428,7 +428,7 @@ fn staged_goals_are_the_same_goals() {
         let other = [goals[1], goals[2], goals[0]];
         let found = look_at(&mut *keeper, &case, stage(&other).expect("staged"), Some(&case.rows), &WEIGHTS);
         assert_eq!(found.0.scores == plain.0.scores, again);
-        assert!(rasterizer.stage(&goals, &WEIGHTS.for_scorer(), [64, 47]).is_err());
+        assert!(rasterizer.stage(&goals, &WEIGHTS, [64, 47]).is_err());
     }
 }
 
@@ -441,12 +441,11 @@ fn what_does_not_belong_together_is_refused() {
     put(&mut *keeper, &kept(&case.cloud));
     assert_eq!(keeper.step(&RATES).expect_err("no gradients").exit_code(), 1);
     let goals: Vec<Goal<'_>> = case.targets.iter().map(Target::goal).collect();
-    let weights = WEIGHTS.for_scorer();
     let whole = Look {
         cameras: &case.scene.cameras,
         background: [0.0; 7],
         goals: &goals,
-        weights: &weights,
+        weights: &WEIGHTS,
         degree: 1,
         rest: 0.0,
         statistics: false,

@@ -12,9 +12,9 @@ use std::ops::Range;
 use surfeltalk::gpu::context::Restrictions;
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
-use surfeltalk::raster::score::{Goal, Room, Scored};
+use surfeltalk::raster::score::{Goal, Room, Score, Scored, Weights};
 use surfeltalk::raster::{Outputs, Rasterizer};
-use surfeltalk::train::{LossTerms, Shown, Target, Weights, image_loss, score};
+use surfeltalk::train::{Shown, Target, image_loss, score};
 
 const WEIGHTS: Weights = Weights {
     dssim: 0.2,
@@ -32,7 +32,7 @@ fn targets(scene: &Scene<f32>) -> Vec<Target> {
 }
 
 /// The terms, each frame's error, what came back.
-type Outcome = (LossTerms, Vec<f32>, Scored);
+type Outcome = (Score, Vec<f32>, Scored);
 
 fn on_the_device(
     rasterizer: &GpuRasterizer,
@@ -62,7 +62,7 @@ fn one_after_another(scene: &Scene<f32>, targets: &[Target], weights: &Weights) 
     (loss.terms, loss.errors, Scored { scores: Vec::new(), gradients, radii: drawn.radii })
 }
 
-fn terms(t: &LossTerms) -> [(&'static str, f32); 10] {
+fn terms(t: &Score) -> [(&'static str, f32); 10] {
     [
         ("total", t.total),
         ("l1", t.l1),
@@ -296,9 +296,8 @@ fn goals_that_do_not_fit_the_frames_are_refused() {
     let targets = targets(&scene);
     let rasterizer = gpu();
     let scorer = rasterizer.scorer().expect("the GPU scores");
-    let known = WEIGHTS.for_scorer();
     let refused = |goals: &[Goal<'_>]| {
-        let outcome = scorer.score(&scene.batch(), &scene.cameras, [0.0; 7], goals, &known, None);
+        let outcome = scorer.score(&scene.batch(), &scene.cameras, [0.0; 7], goals, &WEIGHTS, None);
         assert_eq!(outcome.expect_err("a refusal").exit_code(), 1);
     };
     let good: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();

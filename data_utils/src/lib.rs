@@ -12,6 +12,7 @@ pub mod error;
 pub mod face;
 pub mod files;
 pub mod formats;
+mod network;
 pub mod parse;
 pub mod process;
 pub mod track;

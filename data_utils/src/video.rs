@@ -25,6 +25,17 @@ pub struct Ffmpeg {
     pub ffmpeg: PathBuf,
     /// Path or name of ffprobe.
     pub ffprobe: PathBuf,
+    /// What it writes pictures with.
+    pub encoder: Encoder,
+}
+
+/// How videos are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoder {
+    /// H.264 by libx264.
+    H264,
+    /// MPEG-4 part 2, which every ffmpeg has; larger files.
+    Mpeg4,
 }
 
 /// What a video is.
@@ -46,13 +57,24 @@ pub struct VideoInfo {
 
 /// ffmpeg and ffprobe where both can be run, otherwise nothing.
 pub fn find() -> Option<Ffmpeg> {
-    let tools = Ffmpeg { ffmpeg: "ffmpeg".into(), ffprobe: "ffprobe".into() };
-    let runs = |program: &Path| {
+    let (ffmpeg, ffprobe) = (PathBuf::from("ffmpeg"), PathBuf::from("ffprobe"));
+    let answer = |program: &Path, question: &str| {
         let mut command = Command::new(program);
-        command.arg("-version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|s| s.success())
+        command.args(["-hide_banner", question]).stdin(Stdio::null()).stderr(Stdio::null());
+        command.output().ok().filter(|o| o.status.success())
     };
-    (runs(&tools.ffmpeg) && runs(&tools.ffprobe)).then_some(tools)
+    let list = answer(&ffmpeg, "-encoders")?.stdout;
+    answer(&ffprobe, "-version")?;
+    let encoder = Encoder::best(&String::from_utf8_lossy(&list));
+    Some(Ffmpeg { ffmpeg, ffprobe, encoder })
+}
+
+impl Encoder {
+    /// The best of those that ffmpeg lists.
+    fn best(list: &str) -> Self {
+        let has = |name: &str| list.lines().any(|line| line.split_whitespace().nth(1) == Some(name));
+        if has("libx264") { Encoder::H264 } else { Encoder::Mpeg4 }
+    }
 }
 
 impl Ffmpeg {
@@ -116,7 +138,7 @@ impl Ffmpeg {
             .arg(file_url(path));
         command.args(["-map", "0:v:0", "-map", "0:a:0?", "-map_metadata", "-1", "-map_chapters", "-1"]);
         command.arg("-vf").arg(window_filters(rate, window, side).join(","));
-        encoding(&mut command, "14");
+        encoding(&mut command, self.encoder, true);
         Running::start(command.arg(file_url(to)), path, Stdio::null())?.finish()
     }
 
@@ -138,7 +160,7 @@ impl Ffmpeg {
         command.args(["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", &format!("{width}x{height}")]);
         command.args(["-r", &rate.to_string(), "-i", "pipe:0", "-i"]).arg(file_url(sound));
         command.args(["-map", "0:v:0", "-map", "1:a:0"]);
-        encoding(&mut command, "20");
+        encoding(&mut command, self.encoder, false);
         let mut running = Running::start(command.arg(file_url(to)), to, Stdio::piped())?;
         let Some(mut input) = running.child.stdin.take() else {
             return Err(Error::Internal("ffmpeg without a pipe".into()));
@@ -181,12 +203,18 @@ impl Ffmpeg {
     }
 }
 
-/// H.264 and AAC in an mp4 without anything that differs from run to run.
-fn encoding(command: &mut Command, quality: &str) {
+/// Pictures and AAC in an mp4 without anything that differs from run to run; `fine` for what is read again.
+fn encoding(command: &mut Command, encoder: Encoder, fine: bool) {
+    match encoder {
+        Encoder::H264 => {
+            let quality = if fine { "14" } else { "20" };
+            command.args(["-c:v", "libx264", "-preset", "veryfast", "-crf", quality])
+        }
+        Encoder::Mpeg4 => command.args(["-c:v", "mpeg4", "-q:v", if fine { "2" } else { "4" }]),
+    };
     // A fixed number of threads: the encoder's output depends on it.
-    command.args(["-c:v", "libx264", "-preset", "veryfast", "-crf", quality, "-pix_fmt", "yuv420p"]);
-    command.args(["-threads", "2", "-c:a", "aac", "-b:a", "160k", "-fflags", "+bitexact"]);
-    command.args(["-flags:v", "+bitexact", "-flags:a", "+bitexact", "-f", "mp4"]);
+    command.args(["-pix_fmt", "yuv420p", "-threads", "2", "-c:a", "aac", "-b:a", "160k"]);
+    command.args(["-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-f", "mp4"]);
 }
 
 fn window_filters(rate: f64, [left, top, width, height]: [u32; 4], side: u32) -> Vec<String> {

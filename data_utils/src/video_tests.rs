@@ -80,7 +80,8 @@ fn a_program_that_is_not_there_is_the_users_to_install() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("any.mp4");
     std::fs::write(&path, "any").expect("written");
-    let tools = Ffmpeg { ffmpeg: "no-such-ffmpeg".into(), ffprobe: "no-such-ffprobe".into() };
+    let tools =
+        Ffmpeg { ffmpeg: "no-such-ffmpeg".into(), ffprobe: "no-such-ffprobe".into(), encoder: Encoder::H264 };
     let error = tools.probe(&path).expect_err("refused");
     assert!(error.exit_code() == 2 && error.to_string().contains("install ffmpeg"), "{error}");
 }
@@ -101,4 +102,26 @@ fn an_answer_is_taken_apart_and_a_turned_phone_is_turned_back() {
     for bad in ["", "{}", r#"{"streams":[{"codec_type":"video","width":99999,"height":2}]}"#] {
         assert!(info(bad.as_bytes()).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn without_libx264_videos_are_written_all_the_same() {
+    let list = " V....D libx264rgb  H.264 RGB\n V.S..D mpeg4   MPEG-4 part 2\n A....D aac  AAC\n";
+    assert_eq!(Encoder::best(list), Encoder::Mpeg4);
+    assert_eq!(Encoder::best(&format!("{list} V....D libx264  H.264\n")), Encoder::H264);
+    let Some(tools) = tools() else { return };
+    let tools = Ffmpeg { encoder: Encoder::Mpeg4, ..tools };
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("a.mkv");
+    made(&tools, &path, 1);
+    let write = |name: &str| {
+        let to = dir.path().join(name);
+        tools.write_window(&path, 25.0, [8, 0, 48, 48], 48, &to).expect("written");
+        std::fs::read(&to).expect("a video")
+    };
+    assert!(write("b.mp4") == write("c.mp4"));
+    let written = tools.frames(&dir.path().join("b.mp4"), None, None).expect("frames");
+    let reds: Vec<u8> = written.map(|f| f.expect("a frame")[(20, 20)].0[0]).collect();
+    assert_eq!(reds.len(), 25);
+    assert!(reds.iter().enumerate().all(|(n, red)| red.abs_diff((n * 4) as u8) <= 8), "{reds:?}");
 }

@@ -103,7 +103,8 @@ fn a_head_of_a_real_clip_is_as_steady_as_by_other_programs() {
     let head = Head { mesh: &mesh, reference, still: &still, hair: Some(&hair) };
     let options = StabiliseOptions::default();
     let start = Instant::now();
-    let done = stabilise(&pictures, &head, &found.lens, &found.seen, &mut poses, &options).expect("steadied");
+    let done =
+        stabilise(&pictures, &head, &found.lens, &found.seen, &mut poses, &options, None).expect("steadied");
     let (before, after) = (done.before.jitter, done.after.jitter);
     println!(
         "{:?} patches, {:.1} s\n  before {before:?}\n  after {after:?}\n  theirs {theirs:?}",

@@ -4,7 +4,7 @@
 //! What a field adds to each surfel in each frame, its rows, is all that goes there in a step, and the rows' gradient
 //! all that comes back. Parameters and moments come to the host when they are asked for.
 
-use super::score::{Goal, OnHost, Score, ScoreWeights, Staged};
+use super::score::{Goal, OnHost, Score, Staged, Weights};
 use crate::gpu::Gpu;
 use crate::gpu::shared::SharedRows;
 use crate::surfel::activate::DeltaLayout;
@@ -56,7 +56,7 @@ pub struct Look<'a> {
     /// One for each frame.
     pub goals: &'a [Goal<'a>],
     /// What counts how much.
-    pub weights: &'a ScoreWeights,
+    pub weights: &'a Weights,
     /// Degree of the harmonics drawn, at most the surfels' own.
     pub degree: usize,
     /// Weight of |displacement| of each row, per coordinate.

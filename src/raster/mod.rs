@@ -203,7 +203,7 @@ pub trait Rasterizer<R: Real = f32>: Send + Sync {
     fn stage(
         &self,
         _: &[score::Goal<'_>],
-        _: &score::ScoreWeights,
+        _: &score::Weights,
         _size: [usize; 2],
     ) -> Result<Option<score::Staged>> {
         Ok(None)

@@ -62,10 +62,9 @@ pub struct Goal<'a> {
     pub lips_alone: bool,
 }
 
-/// How much each term counts. The loss is the mean over the frames of
-/// `(1 − dssim)·L1 + dssim·(1 − SSIM) + lips·L1 + eyes·L1 + mask·CE + …`.
+/// How much each term counts.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct ScoreWeights {
+pub struct Weights {
     /// 1 − SSIM; L1 gets the rest.
     pub dssim: f32,
     /// L1 over the lips.
@@ -75,31 +74,46 @@ pub struct ScoreWeights {
     /// Cross-entropy of alpha and mask.
     pub mask: f32,
     /// Audio attention where it may not be, less frame attention there.
-    pub audio: f32,
+    pub attention_audio: f32,
     /// Expression attention where it may not be.
-    pub expression: f32,
+    pub attention_expression: f32,
     /// Normal consistency (2DGS, Huang et al. 2024, eq. 14).
     pub normal: f32,
     /// Distortion (2DGS, eq. 13).
     pub distortion: f32,
 }
 
-impl ScoreWeights {
+impl Weights {
     /// The images that the terms need.
     pub fn outputs(&self) -> Outputs {
         Outputs {
-            attention: self.audio > 0.0 || self.expression > 0.0,
+            attention: self.attention_audio > 0.0 || self.attention_expression > 0.0,
             depth: self.normal > 0.0,
             median: false,
             normal: self.normal > 0.0,
             distortion: self.distortion > 0.0,
         }
     }
+
+    /// The loss: `(1 − dssim)·L1 + dssim·(1 − SSIM) + lips·L1 + eyes·L1 + mask·CE + …`.
+    pub fn total(&self, score: &Score) -> f32 {
+        (1.0 - self.dssim) * score.l1
+            + self.dssim * score.dssim
+            + self.lips * score.lips
+            + self.eyes * score.eyes
+            + self.mask * score.mask
+            + self.normal * score.normal
+            + self.distortion * score.distortion
+            + self.attention_audio * score.attention_audio
+            + self.attention_expression * score.attention_expression
+    }
 }
 
-/// The terms of one frame, before their weights.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+/// The terms of one frame, before their weights, or their means over some.
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
 pub struct Score {
+    /// What was descended, [`Weights::total`].
+    pub total: f32,
     /// Mean |Δ| per pixel of the mask and channel.
     pub l1: f32,
     /// 1 − SSIM, 0 where it does not count.
@@ -110,14 +124,39 @@ pub struct Score {
     pub eyes: f32,
     /// Mean cross-entropy of alpha and mask, 0 where it does not count.
     pub mask: f32,
-    /// Audio attention less frame attention outside face and neck, over all pixels.
-    pub audio: f32,
-    /// Expression attention outside the face, over all pixels.
-    pub expression: f32,
     /// Mean of alpha − N·n, n the unit normal of the depth map.
     pub normal: f32,
     /// Mean distortion.
     pub distortion: f32,
+    /// Audio attention less frame attention outside face and neck, over all pixels.
+    pub attention_audio: f32,
+    /// Expression attention outside the face, over all pixels.
+    pub attention_expression: f32,
+}
+
+impl Score {
+    /// The mean over some frames, added in order.
+    pub fn mean(frames: &[Score]) -> Score {
+        let share = 1.0 / frames.len().max(1) as f32;
+        let mean = |term: fn(&Score) -> f32| frames.iter().map(|f| share * term(f)).sum();
+        Score {
+            total: mean(|s| s.total),
+            l1: mean(|s| s.l1),
+            dssim: mean(|s| s.dssim),
+            lips: mean(|s| s.lips),
+            eyes: mean(|s| s.eyes),
+            mask: mean(|s| s.mask),
+            normal: mean(|s| s.normal),
+            distortion: mean(|s| s.distortion),
+            attention_audio: mean(|s| s.attention_audio),
+            attention_expression: mean(|s| s.attention_expression),
+        }
+    }
+
+    /// How badly lips, eyes and brows were drawn.
+    pub fn hardness(&self) -> f32 {
+        self.lips + self.eyes
+    }
 }
 
 /// What a scored batch gives back.
@@ -151,7 +190,7 @@ pub trait Scorer: Send + Sync {
         cameras: &[Camera],
         background: [f32; 7],
         goals: &[Goal<'_>],
-        weights: &ScoreWeights,
+        weights: &Weights,
         on_host: Option<OnHost<'_>>,
     ) -> Result<Scored>;
 }

@@ -1,6 +1,6 @@
 //! The pictures of a step, drawn, scored and gone back through on the host.
 
-use super::loss::{LossTerms, Target, Weights, image_loss};
+use super::loss::{Score, Target, Weights, image_loss};
 use super::own::Looking;
 use super::shown::Shown;
 use super::step::Clock;
@@ -45,7 +45,7 @@ impl View {
 /// What a step's pictures gave.
 pub(super) struct Drawn {
     pub(super) finite: bool,
-    pub(super) terms: LossTerms,
+    pub(super) terms: Score,
     pub(super) perceptual: f32,
     pub(super) errors: Vec<f32>,
     /// Empty where nobody wanted them.

@@ -5,7 +5,7 @@ use super::config::TrainConfig;
 use super::shown::Shown;
 use super::surface::normal_consistency;
 use crate::metrics::ssim::SsimLoss;
-pub use crate::raster::score::Room;
+pub use crate::raster::score::{Room, Score, Weights};
 use crate::raster::{ImageGradients, Rendered};
 use crate::{Camera, Result};
 use data_utils::dataset::Rect;
@@ -35,101 +35,55 @@ pub struct Target {
     pub lips_alone: bool,
 }
 
-/// Which terms count in this step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Weights {
-    /// 1 − SSIM; L1 gets the rest.
-    pub dssim: f32,
-    /// L1 over the lips' crop.
-    pub lips: f32,
-    /// L1 over the crop of eyes and brows.
-    pub eyes: f32,
-    /// Cross-entropy of alpha and mask.
-    pub mask: f32,
-    /// Normal consistency.
-    pub normal: f32,
-    /// Distortion.
-    pub distortion: f32,
-    /// Audio attention outside face and neck.
-    pub attention_audio: f32,
-    /// Expression attention outside the face.
-    pub attention_expression: f32,
-}
-
-impl Weights {
-    /// The static stage at `step`; `extent` is half the size of the initial cloud.
-    pub fn coarse(config: &TrainConfig, step: u64, extent: f32) -> Self {
-        let surface = step >= config.surface_from;
-        Weights {
-            dssim: config.lambda_dssim,
-            lips: 0.0,
-            eyes: 0.0,
-            mask: config.lambda_mask,
-            normal: if surface { config.lambda_normal } else { 0.0 },
-            distortion: if surface { config.lambda_distortion / (extent * extent) } else { 0.0 },
-            attention_audio: 0.0,
-            attention_expression: 0.0,
-        }
-    }
-
-    /// The stage with the field at `step` of that stage.
-    pub fn fine(config: &TrainConfig, step: u64) -> Self {
-        let attention = if step >= config.attention_from { 1.0 } else { 0.0 };
-        Weights {
-            dssim: config.lambda_dssim,
-            lips: config.lambda_lips,
-            eyes: config.lambda_eyes,
-            mask: config.lambda_mask,
-            normal: 0.0,
-            distortion: 0.0,
-            attention_audio: attention * config.lambda_attention_audio,
-            attention_expression: attention * config.lambda_attention_expression,
-        }
-    }
-
-    /// The images the terms need.
-    pub fn outputs(&self) -> crate::raster::Outputs {
-        self.for_scorer().outputs()
+/// The weights of the static stage at `step`; `extent` is half the size of the initial cloud.
+pub(super) fn coarse_weights(config: &TrainConfig, step: u64, extent: f32) -> Weights {
+    let surface = step >= config.surface_from;
+    Weights {
+        dssim: config.lambda_dssim,
+        mask: config.lambda_mask,
+        normal: if surface { config.lambda_normal } else { 0.0 },
+        distortion: if surface { config.lambda_distortion / (extent * extent) } else { 0.0 },
+        ..Weights::default()
     }
 }
 
-/// The terms of a step, each a mean over the batch, before its weight.
-#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
-pub struct LossTerms {
-    /// What was descended.
-    pub total: f32,
-    /// Mean |Δ| per pixel of the mask and channel.
-    pub l1: f32,
-    /// 1 − SSIM.
-    pub dssim: f32,
-    /// Mean |Δ| over the lips' crop.
-    pub lips: f32,
-    /// Mean |Δ| over the crop of eyes and brows.
-    pub eyes: f32,
-    /// Cross-entropy of alpha and mask.
-    pub mask: f32,
-    /// Normal consistency.
-    pub normal: f32,
-    /// Mean distortion.
-    pub distortion: f32,
-    /// Audio attention outside face and neck.
-    pub attention_audio: f32,
-    /// Expression attention outside the face.
-    pub attention_expression: f32,
+/// The weights of the stage with the field at `step` of that stage.
+pub(super) fn fine_weights(config: &TrainConfig, step: u64) -> Weights {
+    let attention = if step >= config.attention_from { 1.0 } else { 0.0 };
+    Weights {
+        dssim: config.lambda_dssim,
+        lips: config.lambda_lips,
+        eyes: config.lambda_eyes,
+        mask: config.lambda_mask,
+        attention_audio: attention * config.lambda_attention_audio,
+        attention_expression: attention * config.lambda_attention_expression,
+        ..Weights::default()
+    }
 }
 
 /// Loss, gradients and how hard each frame was.
 pub struct Loss {
-    /// The terms.
-    pub terms: LossTerms,
+    /// The terms, means over the frames.
+    pub terms: Score,
     /// With respect to the drawn images.
     pub gradients: ImageGradients,
     /// Mean |Δ| over lips, eyes and brows of each frame, what moves most; 0 where landmarks are not known.
     pub errors: Vec<f32>,
 }
 
+impl Loss {
+    /// Of frames with these scores, without gradients of images.
+    pub(super) fn without_gradients(frames: &[Score]) -> Self {
+        Loss {
+            terms: Score::mean(frames),
+            gradients: ImageGradients::default(),
+            errors: frames.iter().map(Score::hardness).collect(),
+        }
+    }
+}
+
 struct FrameLoss {
-    terms: LossTerms,
+    terms: Score,
     color: Vec<f32>,
     alpha: Vec<f32>,
     attention: Vec<f32>,
@@ -144,7 +98,7 @@ impl FrameLoss {
         let zeros = |planes: usize, wanted: bool| vec![0.0; if wanted { planes * n } else { 0 }];
         let hears = weights.attention_audio > 0.0 || weights.attention_expression > 0.0;
         FrameLoss {
-            terms: LossTerms::default(),
+            terms: Score::default(),
             color: zeros(3, true),
             alpha: zeros(1, weights.mask > 0.0 || weights.normal > 0.0),
             attention: zeros(4, hears),
@@ -186,40 +140,8 @@ pub fn image_loss(
             all.extend(one.iter().map(|g| g * share));
         }
     }
-    let frames: Vec<LossTerms> = frames.iter().map(|f| f.terms).collect();
-    let (terms, errors) = batch_terms(&frames, weights);
-    Ok(Loss { terms, gradients, errors })
-}
-
-/// The terms of a batch from those of its frames, and how hard each frame was.
-pub(super) fn batch_terms(frames: &[LossTerms], weights: &Weights) -> (LossTerms, Vec<f32>) {
-    let mut terms = LossTerms::default();
-    let share = 1.0 / frames.len().max(1) as f32;
-    for t in frames {
-        for (sum, value) in [
-            (&mut terms.l1, t.l1),
-            (&mut terms.dssim, t.dssim),
-            (&mut terms.lips, t.lips),
-            (&mut terms.eyes, t.eyes),
-            (&mut terms.mask, t.mask),
-            (&mut terms.normal, t.normal),
-            (&mut terms.distortion, t.distortion),
-            (&mut terms.attention_audio, t.attention_audio),
-            (&mut terms.attention_expression, t.attention_expression),
-        ] {
-            *sum += share * value;
-        }
-    }
-    terms.total = (1.0 - weights.dssim) * terms.l1
-        + weights.dssim * terms.dssim
-        + weights.lips * terms.lips
-        + weights.eyes * terms.eyes
-        + weights.mask * terms.mask
-        + weights.normal * terms.normal
-        + weights.distortion * terms.distortion
-        + weights.attention_audio * terms.attention_audio
-        + weights.attention_expression * terms.attention_expression;
-    (terms, frames.iter().map(|t| t.lips + t.eyes).collect())
+    let frames: Vec<Score> = frames.iter().map(|f| f.terms).collect();
+    Ok(Loss { gradients, ..Loss::without_gradients(&frames) })
 }
 
 thread_local! {
@@ -239,12 +161,13 @@ fn frame_loss(
     let n = w * h;
     let color = &shown.color[frame * 3 * n..][..3 * n];
     let alpha = &rendered.alpha[frame * n..][..n];
-    let mut terms = LossTerms::default();
+    let mut terms = Score::default();
     if target.lips_alone {
         let mut found = FrameLoss::nothing(n, weights);
         if let Some(rect) = target.lips {
             found.terms.lips = crop_l1(color, &target.color, [h, w], rect, weights.lips, &mut found.color);
         }
+        found.terms.total = weights.total(&found.terms);
         return Ok(found);
     }
     let inside = target.mask.iter().sum::<f32>().max(1.0);
@@ -319,6 +242,7 @@ fn frame_loss(
         terms.attention_audio = audio as f32 * each;
         terms.attention_expression = expression as f32 * each;
     }
+    terms.total = weights.total(&terms);
     Ok(FrameLoss {
         terms,
         color: d_color,

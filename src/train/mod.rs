@@ -30,7 +30,7 @@ mod trainer;
 pub use checkpoint::has_any as has_checkpoint;
 pub use config::{TrainBackground, TrainConfig, merge};
 pub use evaluate::{Evaluation, evaluate};
-pub use loss::{Loss, LossTerms, Target, Weights, image_loss};
+pub use loss::{Loss, Target, image_loss};
 pub use scored::score;
 pub use session::{CONFIG_FILE, COPY_EVERY, Session, SessionOptions, Summary, Watcher};
 pub use shown::Shown;

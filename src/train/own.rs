@@ -6,10 +6,9 @@
 use super::bridge::Bridge;
 use super::config::TrainConfig;
 use super::draw::{self, Drawn, View};
-use super::loss::Target;
+use super::loss::{Loss, Target};
 use super::moments::{CloudMoments, CloudRates};
 use super::perceptual::Perceptual;
-use super::scored;
 use super::step::Clock;
 use crate::head::Head;
 use crate::raster::Rasterizer;
@@ -163,12 +162,11 @@ impl Own for OnTheDevice<'_> {
         let mut background = [0.0; 7];
         background[..3].copy_from_slice(&view.background);
         let goals: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
-        let weights = view.weights.for_scorer();
         let look = Look {
             cameras: &view.cameras,
             background,
             goals: &goals,
-            weights: &weights,
+            weights: &view.weights,
             degree: looking.degree,
             rest: head.rest(config.lambda_motion, view.cameras.len()),
             statistics: looking.statistics,
@@ -196,7 +194,7 @@ impl Own for OnTheDevice<'_> {
         };
         clock.lap(|t| &mut t.scored);
         let Looked { scores, finite, radii, screen } = looked;
-        let loss = scored::loss(&scores, &view.weights);
+        let loss = Loss::without_gradients(&scores);
         let finite = finite && loss.terms.total.is_finite();
         let drawn = Drawn { finite, terms: loss.terms, perceptual, errors: loss.errors, radii, screen };
         Ok((drawn, gradient))

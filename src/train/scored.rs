@@ -1,29 +1,11 @@
 //! A step's goals in the words of a rasterizer that scores what it draws itself.
 
-use super::loss::{Loss, LossTerms, Target, Weights, batch_terms};
+use super::loss::{Loss, Target};
 use crate::raster::SurfelBatch;
-use crate::raster::score::{Crop, Goal, OnHost, Score, ScoreWeights, Scored, Scorer, Staged};
-use crate::raster::{ImageGradients, RasterSettings, Rasterizer};
+use crate::raster::score::{Crop, Goal, OnHost, Scored, Scorer, Staged, Weights};
+use crate::raster::{RasterSettings, Rasterizer};
 use crate::{Camera, Result};
 use data_utils::dataset::Rect;
-
-impl Weights {
-    /// These weights for a scorer.
-    pub fn for_scorer(&self) -> ScoreWeights {
-        let Weights { dssim, lips, eyes, mask, normal, distortion, attention_audio, attention_expression } =
-            *self;
-        ScoreWeights {
-            dssim,
-            lips,
-            eyes,
-            mask,
-            audio: attention_audio,
-            expression: attention_expression,
-            normal,
-            distortion,
-        }
-    }
-}
 
 impl Target {
     /// This target for a scorer.
@@ -58,8 +40,8 @@ pub fn score(
     on_host: Option<OnHost<'_>>,
 ) -> Result<(Loss, Scored)> {
     let goals: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
-    let scored = scorer.score(batch, cameras, settings.background, &goals, &weights.for_scorer(), on_host)?;
-    Ok((loss(&scored.scores, weights), scored))
+    let scored = scorer.score(batch, cameras, settings.background, &goals, weights, on_host)?;
+    Ok((Loss::without_gradients(&scored.scores), scored))
 }
 
 /// Brings targets to where `rasterizer` compares them, where that is far away.
@@ -73,26 +55,5 @@ pub(super) fn stage(
     [width, height]: [u32; 2],
 ) -> Result<Option<Staged>> {
     let goals: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
-    rasterizer.stage(&goals, &weights.for_scorer(), [width as usize, height as usize])
-}
-
-/// The loss of frames with these terms, without gradients of images.
-pub(super) fn loss(scores: &[Score], weights: &Weights) -> Loss {
-    let frames: Vec<LossTerms> = scores
-        .iter()
-        .map(|s| LossTerms {
-            l1: s.l1,
-            dssim: s.dssim,
-            lips: s.lips,
-            eyes: s.eyes,
-            mask: s.mask,
-            attention_audio: s.audio,
-            attention_expression: s.expression,
-            normal: s.normal,
-            distortion: s.distortion,
-            total: 0.0,
-        })
-        .collect();
-    let (terms, errors) = batch_terms(&frames, weights);
-    Loss { terms, gradients: ImageGradients::default(), errors }
+    rasterizer.stage(&goals, weights, [width as usize, height as usize])
 }

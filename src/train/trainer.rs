@@ -7,7 +7,7 @@ use super::config::TrainConfig;
 use super::disturb::ConditionNoise;
 use super::draw::{Drawn, View};
 use super::field_moments::{FieldMoments, FieldRates};
-use super::loss::Weights;
+use super::loss::{coarse_weights, fine_weights};
 use super::moments::CloudRates;
 use super::own::{Looking, OnTheDevice, OnTheHost, Own};
 use super::perceptual::Perceptual;
@@ -305,8 +305,8 @@ impl<'a> Trainer<'a> {
         let borrowed = self.borrow(&indices, &mut conditions)?;
         conditions.iter_mut().for_each(|c| self.noise.disturb(c, &self.config, &mut self.sampler));
         let weights = match stage {
-            Stage::Coarse => Weights::coarse(&self.config, step, self.head.settings.extent),
-            Stage::Fine => Weights::fine(&self.config, step),
+            Stage::Coarse => coarse_weights(&self.config, step, self.head.settings.extent),
+            Stage::Fine => fine_weights(&self.config, step),
         };
         let from = step.checked_sub(self.config.perceptual_from);
         let perceptual =

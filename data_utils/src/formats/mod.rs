@@ -4,10 +4,13 @@
 //! file with [`Error::Input`](crate::Error::Input) that names the file and what is wrong with it.
 
 mod flatbuffer;
+pub mod mat;
 pub mod npy;
+pub mod npy_dict;
 pub mod npz;
 mod pickle;
 mod pickle_machine;
+mod pickle_numpy;
 pub mod ply;
 mod state_dict;
 pub mod tflite;

@@ -76,7 +76,7 @@ pub fn write(path: &Path, shape: &[usize], data: &[f32]) -> Result<()> {
 
 /// What one element looks like in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Element {
+pub(super) enum Element {
     Float(usize),
     Signed(usize),
     Unsigned(usize),
@@ -111,7 +111,7 @@ impl Element {
         }
     }
 
-    fn size(self) -> usize {
+    pub(super) fn size(self) -> usize {
         match self {
             Element::Float(n) | Element::Signed(n) | Element::Unsigned(n) => n,
             Element::Bool => 1,
@@ -201,7 +201,50 @@ pub(super) fn read_from(reader: &mut impl Read, length: u64) -> std::result::Res
     Ok(NpyArray { shape: header.shape, data })
 }
 
-fn read_values(reader: &mut impl Read, element: Element, count: usize) -> std::io::Result<Vec<f32>> {
+/// An array of its parts: NumPy's type string, the order of its axes, its shape and its bytes.
+pub(super) fn assembled(
+    descr: &str,
+    fortran_order: bool,
+    shape: &[usize],
+    bytes: &[u8],
+) -> std::result::Result<NpyArray, String> {
+    let element = Element::parse(descr)?;
+    let count = shape.iter().try_fold(1usize, |count, &n| count.checked_mul(n));
+    if count.and_then(|count| count.checked_mul(element.size())) != Some(bytes.len()) {
+        return Err(format!("shape {shape:?} with {} bytes of values", bytes.len()));
+    }
+    let data: Vec<f32> = bytes.chunks_exact(element.size()).map(|b| element.value(b)).collect();
+    let data = if fortran_order { to_c_order(&data, shape) } else { data };
+    Ok(NpyArray { shape: shape.to_vec(), data })
+}
+
+/// What follows the header of an array of objects: a pickle.
+pub(super) fn object_body(bytes: &[u8]) -> std::result::Result<&[u8], String> {
+    let early = || format!("a file that ends too early ({} bytes)", bytes.len());
+    if !bytes.starts_with(MAGIC) {
+        return Err("a file that does not begin as a NumPy array".into());
+    }
+    let number = |from: usize, to: usize| {
+        let part = bytes.get(from..to).ok_or_else(early)?;
+        Ok::<usize, String>(part.iter().rev().fold(0, |n, b| n << 8 | usize::from(*b)))
+    };
+    let (start, length): (usize, usize) = match bytes.get(6) {
+        Some(1) => (10, number(8, 10)?),
+        Some(2 | 3) => (12, number(8, 12)?),
+        _ => return Err("an array of an unknown version".into()),
+    };
+    let header = bytes.get(start..start.saturating_add(length.min(HEADER_LIMIT))).ok_or_else(early)?;
+    if !header.windows(2).any(|w| w == b"|O") {
+        return Err("an array that is no dict".into());
+    }
+    bytes.get(start + header.len()..).ok_or_else(early)
+}
+
+pub(super) fn read_values(
+    reader: &mut (impl Read + ?Sized),
+    element: Element,
+    count: usize,
+) -> std::io::Result<Vec<f32>> {
     let mut data = Vec::new();
     let mut buffer = vec![0u8; 8192 * element.size()];
     while data.len() < count {
@@ -213,7 +256,7 @@ fn read_values(reader: &mut impl Read, element: Element, count: usize) -> std::i
 }
 
 /// Reorders values whose first axis runs fastest.
-fn to_c_order(data: &[f32], shape: &[usize]) -> Vec<f32> {
+pub(super) fn to_c_order(data: &[f32], shape: &[usize]) -> Vec<f32> {
     let mut strides = vec![1usize; shape.len()];
     for axis in 1..shape.len() {
         strides[axis] = strides[axis - 1] * shape[axis - 1];

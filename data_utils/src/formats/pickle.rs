@@ -83,6 +83,12 @@ pub(super) enum Global {
     RebuildParameter,
     OrderedDict,
     Size,
+    /// What NumPy's arrays are rebuilt by.
+    Reconstruct,
+    ArrayType,
+    DTypeType,
+    /// Text to bytes, as Python 3 writes bytes for Python 2.
+    Encode,
     /// Known and harmless, and never part of a weight: calls and instances become [`Value::Opaque`].
     Ignored,
 }
@@ -95,7 +101,12 @@ pub(super) enum Value<'a> {
     Int(i64),
     Float,
     Text(&'a str),
-    Bytes,
+    Bytes(&'a [u8]),
+    /// Bytes that a call made, in [`Pickle::made`].
+    Made(usize),
+    /// A NumPy array and the type of one, in [`Pickle`].
+    Array(usize),
+    DType(usize),
     List(usize),
     Tuple(usize),
     Dict(usize),
@@ -115,6 +126,31 @@ pub(super) struct Pickle<'a> {
     pub(super) dicts: Vec<Vec<(Value<'a>, Value<'a>)>>,
     pub(super) tensors: Vec<TensorRef<'a>>,
     pub(super) storages: Vec<StorageRef<'a>>,
+    pub(super) arrays: Vec<ArrayRef<'a>>,
+    pub(super) dtypes: Vec<DType<'a>>,
+    pub(super) made: Vec<Vec<u8>>,
+}
+
+/// A NumPy array as its pickle describes it; empty until its state is set.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct ArrayRef<'a> {
+    pub(super) shape: Vec<usize>,
+    pub(super) dtype: DType<'a>,
+    pub(super) fortran_order: bool,
+    /// Bytes, or the list of an array of objects.
+    pub(super) data: Option<Value<'a>>,
+}
+
+/// A NumPy type: `f4` and the order of its bytes, `<`, `>` or `|`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct DType<'a> {
+    pub(super) kind: &'a str,
+    pub(super) order: &'a str,
+}
+
+/// As [`load`], for files whose arrays lie inside the pickle; the caller bounds their length.
+pub(super) fn load_arrays(bytes: &[u8]) -> Outcome<(Value<'_>, Pickle<'_>, usize)> {
+    Machine::new(bytes).run()
 }
 
 /// Reads one pickle from the start of `bytes`; gives its value, its parts, and the number of bytes it took.
@@ -141,9 +177,11 @@ pub(super) fn find_global(module: &str, name: &str) -> Outcome<Global> {
         ("torch", "Size") => Global::Size,
         // What trainers save beside the weights: numpy scalars of metrics, devices and dtypes.
         ("torch", "device" | "float64" | "float32" | "float16" | "bfloat16" | "int64" | "uint8" | "bool")
-        | ("numpy", "dtype" | "ndarray")
-        | ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar" | "_reconstruct")
-        | ("_codecs", "encode") => Global::Ignored,
+        | ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Global::Ignored,
+        ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Global::Reconstruct,
+        ("numpy", "ndarray") => Global::ArrayType,
+        ("numpy", "dtype") => Global::DTypeType,
+        ("_codecs", "encode") => Global::Encode,
         _ => return Err(Refusal::Forbidden(format!("{module}.{name}"))),
     })
 }

@@ -3,6 +3,7 @@
 //! Stack, memo and parts are capped, so that memory follows the length of the program and never a number in it.
 
 use super::pickle::{Global, Outcome, Pickle, StorageRef, TensorRef, Value, broken, find_global};
+use super::pickle_numpy::length;
 use std::collections::BTreeMap;
 
 /// The most values on the stack or in the memo, the most containers, and the most items copied by calls.
@@ -40,7 +41,8 @@ impl<'a> Machine<'a> {
             self.step(code)?;
             let objects = self.parts.sequences.len() + self.parts.dicts.len();
             if self.stack.len().max(self.memo.len()).max(objects).max(self.copied) > OBJECT_LIMIT
-                || self.parts.tensors.len().max(self.parts.storages.len()) > TENSOR_LIMIT
+                || self.parts.tensors.len().max(self.parts.storages.len()).max(self.parts.numpys())
+                    > TENSOR_LIMIT
                 || self.marks.len() > MARK_LIMIT
             {
                 return broken("a pickle of more parts than any state dict has");
@@ -127,7 +129,11 @@ impl<'a> Machine<'a> {
                 let made = self.call(global, arguments)?;
                 self.push(made);
             }
-            b'b' => drop((self.pop()?, self.peek()?)), // BUILD: attributes of an object, never weights
+            b'b' => {
+                // BUILD: attributes of an object, never weights; or what an array holds
+                let (state, object) = (self.pop()?, self.peek()?);
+                self.parts.build(object, state)?;
+            }
             b'Q' => {
                 // BINPERSID
                 let id = self.pop()?;
@@ -209,13 +215,13 @@ impl<'a> Machine<'a> {
     /// Text with a length of `n` bytes; Python 2 strings come this way too and may be no text.
     fn text(&mut self, n: usize) -> Outcome<()> {
         let bytes = self.counted(n)?;
-        self.push(std::str::from_utf8(bytes).map_or(Value::Bytes, Value::Text));
+        self.push(std::str::from_utf8(bytes).map_or(Value::Bytes(bytes), Value::Text));
         Ok(())
     }
 
     fn blob(&mut self, n: usize) -> Outcome<()> {
-        self.counted(n)?;
-        self.push(Value::Bytes);
+        let bytes = self.counted(n)?;
+        self.push(Value::Bytes(bytes));
         Ok(())
     }
 
@@ -304,10 +310,13 @@ impl<'a> Machine<'a> {
             return broken(format!("a pickle that calls {global:?} with {} arguments", arguments.len()));
         }
         let arguments = arguments.clone();
+        if let Some(made) = self.parts.numpy(global, &arguments)? {
+            return Ok(made);
+        }
         match (global, arguments.as_slice()) {
             (Global::RebuildTensor, [Value::Storage(storage), offset, shape, strides, ..]) => {
-                let (offset, shape) = (self.length(*offset)?, self.lengths(*shape)?);
-                let strides = self.lengths(*strides)?;
+                let (offset, shape) = (length(*offset)?, self.parts.lengths(*shape)?);
+                let strides = self.parts.lengths(*strides)?;
                 if shape.len() != strides.len() {
                     return broken(format!(
                         "a tensor of {} axes with {} strides",
@@ -351,22 +360,6 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn length(&self, value: Value<'a>) -> Outcome<usize> {
-        match value {
-            Value::Int(n) => usize::try_from(n).or_else(|_| broken(format!("a tensor with a length of {n}"))),
-            _ => broken("a tensor with a length that is no integer"),
-        }
-    }
-
-    fn lengths(&self, value: Value<'a>) -> Outcome<Vec<usize>> {
-        let (Value::Tuple(at) | Value::List(at)) = value else { return broken("a tensor without a shape") };
-        let items = &self.parts.sequences[at];
-        if items.len() > 32 {
-            return broken(format!("a tensor of {} axes", items.len()));
-        }
-        items.iter().map(|&item| self.length(item)).collect()
-    }
-
     /// Reads a persistent id: `('storage', type, key, device, count[, view])`.
     fn storage(&self, id: Value<'a>) -> Outcome<StorageRef<'a>> {
         let Value::Tuple(at) = id else { return broken("a pickle with a reference that is no storage") };
@@ -385,7 +378,7 @@ impl<'a> Machine<'a> {
                 Value::Text(_),
                 count,
                 Value::None,
-            ] => Ok(StorageRef { scalar, key, count: self.length(count)? }),
+            ] => Ok(StorageRef { scalar, key, count: length(count)? }),
             [Value::Text("storage"), _, _, _, _, _] => {
                 broken("a storage that is a view of another, from PyTorch before 0.4")
             }

@@ -10,7 +10,8 @@ use crate::dataset::Label;
 use crate::error::{Error, Result};
 use crate::face::Landmarks;
 use crate::formats::weights;
-use candle_core::{D, DType, Device, Tensor};
+use crate::network::{Conv, Named};
+use candle_core::{D, Device, Tensor};
 use image::RgbImage;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,27 +25,6 @@ const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 const EPSILON: f64 = 1e-5;
 /// Channels of the four layers of the backbone.
 const LAYERS: [usize; 4] = [64, 128, 256, 512];
-
-/// A convolution with its normalisation, and whether negative values are cut off after it.
-#[derive(Debug, Clone)]
-struct Conv {
-    weight: Tensor,
-    bias: Option<Tensor>,
-    stride: usize,
-    relu: bool,
-}
-
-impl Conv {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let side = self.weight.dim(D::Minus1)?;
-        let y = x.conv2d(&self.weight, side / 2, self.stride, 1, 1)?;
-        let y = match &self.bias {
-            Some(bias) => y.broadcast_add(bias)?,
-            None => y,
-        };
-        Ok(if self.relu { y.relu()? } else { y })
-    }
-}
 
 /// Two convolutions and what goes past them.
 #[derive(Debug, Clone)]
@@ -93,27 +73,7 @@ pub struct BiSeNet {
     out: [Conv; 2],
 }
 
-/// Tensors by name, and which file they are of.
-struct Named<'a> {
-    tensors: &'a BTreeMap<String, Tensor>,
-    origin: &'a Path,
-}
-
 impl Named<'_> {
-    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let refuse = |found: String| {
-            let expected = format!("{name} of shape {shape:?}, as in 79999_iter.pth");
-            Error::input(self.origin.display(), expected, found, "give the face-parsing network's own file")
-        };
-        let tensor = self.tensors.get(name).ok_or_else(|| refuse("no such tensor".into()))?;
-        if tensor.dims() != shape {
-            return Err(refuse(format!("{:?}", tensor.dims())));
-        }
-        let tensor = tensor.to_dtype(DType::F32)?;
-        let finite = tensor.flatten_all()?.to_vec1::<f32>()?.iter().all(|v| v.is_finite());
-        if finite { Ok(tensor) } else { Err(refuse("numbers that are none".into())) }
-    }
-
     /// A convolution `[to, from, side, side]`, with batch normalisation where it has one.
     fn conv(
         &self,
@@ -176,7 +136,7 @@ impl BiSeNet {
     /// # Errors
     /// [`Error::Input`] when a tensor is missing, has another shape, or numbers that are none.
     pub fn from_tensors(origin: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<BiSeNet> {
-        let named = Named { tensors, origin };
+        let named = Named { tensors, origin, published: "79999_iter.pth" };
         let mut layers = Vec::new();
         let mut from = 64;
         for (k, to) in LAYERS.into_iter().enumerate() {

@@ -28,6 +28,8 @@ const JAW_CORNERS: [usize; 2] = [58, 288];
 #[derive(Debug, Clone)]
 pub struct BodyColors {
     skin: Costs,
+    /// Skin in the shade of the jaw or of a collar.
+    shaded: Costs,
     hair: Costs,
     clothes: Costs,
     long_hair: bool,
@@ -37,10 +39,20 @@ pub struct BodyColors {
 #[derive(Debug, Default)]
 pub struct BodyGatherer {
     skin: Histogram,
+    shaded: Histogram,
     hair: Histogram,
     below: Vec<([f32; 3], f32)>,
     beside_jaw: f64,
     frames: usize,
+}
+
+/// Cube roots of the share of light that reaches shaded skin, and what it costs to take a colour for that.
+const SHADES: [f32; 5] = [0.95, 0.88, 0.8, 0.72, 0.64];
+const SHADED: f32 = 0.7;
+
+/// A colour in less light: X, Y and Z shrink alike, so L* + 16, a* and b* shrink with their cube root.
+fn darker([l, a, b]: [f32; 3], shade: f32) -> [f32; 3] {
+    [(l + 16.0) * shade - 16.0, a * shade, b * shade]
 }
 
 /// Every how many pixels below the chin one is kept.
@@ -61,6 +73,7 @@ impl BodyGatherer {
             // The forehead's upper part may be hair.
             if inner[at] && !features[at] && up < 0.3 {
                 self.skin.add(color, 1.0);
+                SHADES.iter().for_each(|shade| self.shaded.add(darker(color, *shade), 1.0));
             }
             if !person[at] {
                 continue;
@@ -81,16 +94,20 @@ impl BodyGatherer {
 
     /// What was learned.
     pub fn finish(self) -> BodyColors {
-        let skin = self.skin.costs();
+        let (skin, shaded) = (self.skin.costs(), self.shaded.costs());
         let mut clothes = Histogram::default();
         for (color, aside) in &self.below {
             // All that is no skin below the chin, and all at the shoulders whatever its colour.
-            let weight = if skin.of(*color) > 0.5 { 1.0 } else { f64::from(u8::from(*aside > 0.7)) };
+            let weight = if skin.of(*color).min(shaded.of(*color)) > 0.5 {
+                1.0
+            } else {
+                f64::from(u8::from(*aside > 0.7))
+            };
             clothes.add(*color, weight);
         }
         let beside = self.beside_jaw / self.frames.max(1) as f64;
         let (hair, clothes) = (self.hair.costs(), clothes.costs());
-        BodyColors { skin, hair, clothes, long_hair: beside > f64::from(LONG_HAIR) }
+        BodyColors { skin, shaded, hair, clothes, long_hair: beside > f64::from(LONG_HAIR) }
     }
 }
 
@@ -196,7 +213,8 @@ impl BodyColors {
                 let aside = (right.abs() - 0.4).max(0.0) * 30.0;
                 let deep = (-0.9 - up).max(0.0) * 4.0;
                 let jaw = if near_jaw[at] && right.abs() < 0.35 { 2.0 } else { 0.0 };
-                self.clothes.of(color) - self.skin.of(color) + jaw - aside - deep
+                let skin = self.skin.of(color).min(self.shaded.of(color) + SHADED);
+                self.clothes.of(color) - skin + jaw - aside - deep
             };
             cut.prefer_inside(at, energy);
         }

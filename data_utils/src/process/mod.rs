@@ -29,7 +29,8 @@ use crate::cli::progress::duration;
 use crate::error::{Error, Result};
 use crate::face::FaceModels;
 use crate::parse::bisenet::BiSeNet;
-use crate::video::{self, Ffmpeg};
+use crate::track::flow::Raft;
+use crate::video::{self, Encoder, Ffmpeg};
 use candle_core::Device;
 use options::{Options, ProcessFlags};
 use stage::Stage;
@@ -84,7 +85,7 @@ pub const STAGES: [Stage; 10] = [
     Stage {
         name: "parsing",
         tasks: [3, 3],
-        version: 3,
+        version: 4,
         inputs: &["ori_imgs/*.jpg", "landmarks478.npy", landmarks::VERDICTS, "@parsing"],
         outputs: &["parsing/*.png", "parsing/*_face.png", "teeth_mask/*.npy"],
         options: |o| vec![("teeth_mask", o.teeth_mask.to_string())],
@@ -111,7 +112,7 @@ pub const STAGES: [Stage; 10] = [
     Stage {
         name: "pose",
         tasks: [8, 9],
-        version: 3,
+        version: 4,
         inputs: &[
             "ori_imgs/*.jpg",
             "parsing/*.png",
@@ -120,6 +121,7 @@ pub const STAGES: [Stage; 10] = [
             "aud.wav",
             "@landmarker",
             "@face_model",
+            "@flow",
         ],
         outputs: &[
             track_params::FILE,
@@ -155,6 +157,9 @@ pub fn run(flags: &ProcessFlags) -> Result<()> {
     }
     let options = Options::new(flags)?;
     let tools = tools()?;
+    if tools.encoder == Encoder::Mpeg4 {
+        eprintln!("ffmpeg has no libx264: videos are written as MPEG-4 part 2, larger and a little softer");
+    }
     let models = FaceModels::open(&options.landmarker)?;
     if flags.check {
         print!("{}", doctor::examine(&options, &tools, &models)?);
@@ -162,6 +167,9 @@ pub fn run(flags: &ProcessFlags) -> Result<()> {
     }
     if let Some(path) = &options.parsing {
         BiSeNet::open(path)?;
+    }
+    if let Some(path) = &options.flow {
+        Raft::open(path)?;
     }
     if options.face_model.is_some() {
         pose::face_model(&options, &models)?;

@@ -18,7 +18,12 @@ struct Model {
 /// ICT-FaceKit in its usual folder.
 const FACE_MODEL: &str = "ict_facekit/ict_compact.npz";
 
-const MODELS: [Model; 4] = [
+/// BFM-2009 in its usual folder.
+const BASEL: &str = "01_MorphableModel.mat";
+/// RAFT-small.
+const FLOW: &str = "raft-small.pth";
+
+const MODELS: [Model; 6] = [
     Model {
         name: LANDMARKER,
         sha256: Some("64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"),
@@ -47,6 +52,20 @@ const MODELS: [Model; 4] = [
         licence: "MIT (USC ICT, ICT-FaceKit)",
         source: "https://github.com/ICT-VGL/ICT-FaceKit, reduced to mean, id, exp and the places of 468 landmarks",
     },
+    Model {
+        name: BASEL,
+        sha256: None,
+        purpose: "face model with --face_model, beside exp_info.npy, topology_info.npy and keys_info.npy",
+        licence: "University of Basel's own: research, not commercial, not to be passed on",
+        source: "https://faces.dmi.unibas.ch/bfm/; the npy files from the repository of AD-NeRF or SyncTalk",
+    },
+    Model {
+        name: FLOW,
+        sha256: None,
+        purpose: "optical flow (RAFT-small) with --flow; without it poses are steadied by Lucas–Kanade",
+        licence: "BSD-3-Clause (Princeton, RAFT)",
+        source: "https://github.com/princeton-vl/RAFT",
+    },
 ];
 
 /// What is there, in lines.
@@ -59,7 +78,11 @@ pub fn check(flags: &ProcessFlags) -> Result<String> {
         let named = match model.name {
             LANDMARKER => flags.face_landmarker.clone(),
             "79999_iter.pth" => flags.parsing.clone(),
-            FACE_MODEL => flags.face_model.as_ref().map(|f| f.join("ict_compact.npz")),
+            FACE_MODEL => {
+                flags.face_model.as_ref().map(|f| f.join("ict_compact.npz")).filter(|f| f.is_file())
+            }
+            BASEL => flags.face_model.as_ref().map(|f| f.join(BASEL)).filter(|f| f.is_file()),
+            FLOW => flags.flow.clone(),
             _ => flags.ave_weights.clone(),
         };
         let path: Option<PathBuf> = named.or_else(|| options::find(Path::new("."), model.name));

@@ -39,9 +39,13 @@ pub struct ProcessFlags {
     /// Weights of a face-parsing network (79999_iter.pth); without them masks are made from the picture alone
     #[arg(long)]
     pub parsing: Option<PathBuf>,
-    /// Folder of a face model (ICT-FaceKit); without it MediaPipe's own face
+    /// Folder of a face model (ICT-FaceKit, or BFM-2009 with its npy files); without it MediaPipe's own face
     #[arg(long)]
     pub face_model: Option<PathBuf>,
+    /// Weights of an optical flow network (raft-small.pth) to steady the poses by; without them Lucas–Kanade, which is
+    /// faster
+    #[arg(long)]
+    pub flow: Option<PathBuf>,
     /// Accepts a video without sound: the dataset gets silence
     #[arg(long)]
     pub silent: bool,
@@ -79,6 +83,8 @@ pub struct Options {
     pub parsing: Option<PathBuf>,
     /// Folder of the face model.
     pub face_model: Option<PathBuf>,
+    /// Weights of the optical flow network.
+    pub flow: Option<PathBuf>,
     /// Whether silence is accepted.
     pub silent: bool,
     /// Whether the inside of the mouth is written.
@@ -133,7 +139,8 @@ impl Options {
                 )
             })?,
         };
-        for path in [&flags.parsing, &flags.face_model, &flags.ave_weights].into_iter().flatten() {
+        for path in [&flags.parsing, &flags.face_model, &flags.flow, &flags.ave_weights].into_iter().flatten()
+        {
             std::fs::metadata(path).map_err(|e| Error::io(path, "a file or folder of a model", &e))?;
         }
         Ok(Options {
@@ -145,6 +152,7 @@ impl Options {
             landmarker,
             parsing: flags.parsing.clone(),
             face_model: flags.face_model.clone(),
+            flow: flags.flow.clone(),
             silent: flags.silent,
             teeth_mask: flags.teeth_mask,
             quiet: flags.quiet,

@@ -13,11 +13,13 @@ use crate::dataset::Label;
 use crate::error::{Error, Result};
 use crate::face::{FaceModels, Landmarks};
 use crate::formats::ply;
+use crate::track::flow::Raft;
 use crate::track::model::POINTS;
 use crate::track::stabilise::{jitter, reference_frame, still_skin};
 use crate::track::surface::{View, fuse};
 use crate::track::{
-    FaceModel, FitOptions, FrameLandmarks, Head, Mesh, Pictures, StabiliseOptions, fit, stabilise,
+    FaceModel, FitOptions, FlowTracker, FrameLandmarks, Head, Mesh, Pictures, StabiliseOptions, fit,
+    stabilise,
 };
 use image::imageops;
 
@@ -36,7 +38,7 @@ const STEPS: usize = 4;
 /// [`Error::Input`] when the folder holds no model that is known.
 pub fn face_model(options: &Options, models: &FaceModels) -> Result<FaceModel> {
     match &options.face_model {
-        Some(folder) => FaceModel::open(folder),
+        Some(folder) => FaceModel::open(folder, models.canonical()),
         None => FaceModel::canonical(models.canonical()),
     }
 }
@@ -73,7 +75,11 @@ pub fn run(context: &Context) -> Result<String> {
         [Some(jitter(&pictures, &head, &found.lens, &found.seen, &before)?), None]
     } else {
         let options = StabiliseOptions::default();
-        let done = stabilise(&pictures, &head, &found.lens, &found.seen, &mut found.poses, &options)?;
+        let network = context.options.flow.as_deref().map(Raft::open).transpose()?;
+        let color = |index: usize| read_frame(dir, index);
+        let flow = network.as_ref().map(|network| FlowTracker { network, read: &color });
+        let done =
+            stabilise(&pictures, &head, &found.lens, &found.seen, &mut found.poses, &options, flow.as_ref())?;
         [Some(done.before), Some(done.after)]
     };
     drop(pictures);

@@ -26,7 +26,8 @@ pub struct Stage {
     pub tasks: [u8; 2],
     /// Raised when its results change.
     pub version: u32,
-    /// What it reads: patterns in the dataset's folder, or `@video`, `@landmarker`, `@parsing`, `@face_model`.
+    /// What it reads: patterns in the dataset's folder, or `@video`, `@landmarker`, `@parsing`, `@face_model`,
+    /// `@flow`.
     pub inputs: &'static [&'static str],
     /// What it writes: patterns in the dataset's folder.
     pub outputs: &'static [&'static str],
@@ -238,6 +239,7 @@ impl Digests<'_> {
             "@video" => vec![self.options.video.clone()],
             "@landmarker" => vec![self.options.landmarker.clone()],
             "@parsing" => self.options.parsing.iter().cloned().collect(),
+            "@flow" => self.options.flow.iter().cloned().collect(),
             "@face_model" => match &self.options.face_model {
                 Some(folder) => FaceModel::files(folder),
                 None => Vec::new(),

@@ -54,8 +54,11 @@ pub struct TrackParams {
 /// The face's motion in the frames once the poses are removed; see [`Jitter`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Motion {
-    /// Deviation over time along x and y, pixels.
+    /// Deviation over time along x and y, pixels; patches that move by themselves count less.
     pub common: [f64; 2],
+    /// The same where all patches count alike.
+    #[serde(default)]
+    pub alike: [f64; 2],
     /// The same of its change from frame to frame.
     pub frame_to_frame: [f64; 2],
     /// Median deviation of a single patch.
@@ -69,15 +72,18 @@ pub struct Motion {
 impl Motion {
     /// What was measured.
     pub fn of(wander: &Wander) -> Self {
-        let Jitter { common, frame_to_frame, single, patches } = wander.jitter;
+        let Jitter { common, frame_to_frame, alike, single, patches } = wander.jitter;
         let path = wander.path.iter().map(|p| p.map(|p| p.map(|v| v as f32))).collect();
-        Motion { common, frame_to_frame, single, patches, path }
+        Motion { common, alike, frame_to_frame, single, patches, path }
     }
 
     /// In a few words.
     pub fn words(&self) -> String {
         let [[x, y], [dx, dy]] = [self.common, self.frame_to_frame];
-        format!("{x:.2} / {y:.2} px, {dx:.3} / {dy:.3} from frame to frame")
+        let [ax, ay] = self.alike;
+        format!(
+            "{x:.2} / {y:.2} px ({ax:.2} / {ay:.2} with restless skin), {dx:.3} / {dy:.3} from frame to frame"
+        )
     }
 }
 
@@ -162,8 +168,14 @@ mod tests {
     fn what_is_no_clip_is_refused() {
         let dir = tempfile::tempdir().expect("a folder");
         assert_eq!(TrackParams::read(dir.path()).expect_err("nothing there").exit_code(), 2);
-        let leaves =
-            Motion { common: [0.1; 2], frame_to_frame: [0.0; 2], single: 0.5, patches: 3, path: vec![None] };
+        let leaves = Motion {
+            common: [0.1; 2],
+            alike: [0.2; 2],
+            frame_to_frame: [0.0; 2],
+            single: 0.5,
+            patches: 3,
+            path: vec![None],
+        };
         let mut params = TrackParams {
             unit: "m".into(),
             model: "made up".into(),

@@ -27,8 +27,9 @@ pub(crate) fn modes(
     let strengths: Vec<V3> = (0..points.len()).map(&strength).collect();
     let mut left: Vec<f64> =
         strengths.iter().flat_map(|s| (0..3).map(|a| s[a] * s[a] * kernels[a].at(0.0))).collect();
-    // Large movements first, but not so that small ones are never heard.
-    let worth = |i: usize, left: f64| if left > 0.0 { left / strengths[i / 3][i % 3] } else { 0.0 };
+    // Between the largest movement and the largest share of a point's own: lips need most of the modes, but points
+    // that hold nearly still tell most about the head, and they do move.
+    let worth = |i: usize, left: f64| if left > 0.0 { left / strengths[i / 3][i % 3].powf(1.8) } else { 0.0 };
     let mut columns: Vec<(usize, Vec<f64>)> = Vec::new();
     for _ in 0..count {
         // The first of the largest, so that equal ones are always taken in the same order.

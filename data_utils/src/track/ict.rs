@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The two files.
-const FACE: &str = "ict_compact.npz";
-const ANCHORS: &str = "mp468_to_ict.npz";
+pub(super) const FACE: &str = "ict_compact.npz";
+pub(super) const ANCHORS: &str = "mp468_to_ict.npz";
 /// Deviations of the coefficients: the modes are blendshapes at full strength.
 const IDENTITY: f64 = 0.3;
 const EXPRESSION: f64 = 0.25;
@@ -21,27 +21,6 @@ const EXPRESSION: f64 = 0.25;
 const UNIT: f64 = 0.01;
 
 impl FaceModel {
-    /// Reads the model of a folder.
-    ///
-    /// # Errors
-    /// [`Error::Input`] when it holds no model that is known, or a damaged one.
-    pub fn open(folder: &Path) -> Result<Self> {
-        if folder.join(FACE).is_file() {
-            return FaceModel::ict(folder);
-        }
-        Err(Error::input(
-            folder.display(),
-            format!("a face model: ICT-FaceKit ({FACE} and {ANCHORS})"),
-            "none of its files",
-            "name the folder that holds them, or leave --face_model out",
-        ))
-    }
-
-    /// The files of a folder that [`FaceModel::open`] reads.
-    pub fn files(folder: &Path) -> Vec<PathBuf> {
-        [FACE, ANCHORS].iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect()
-    }
-
     /// Reads ICT-FaceKit from its folder.
     ///
     /// # Errors
@@ -194,7 +173,8 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         assert_eq!(FaceModel::ict(folder.path()).expect_err("nothing there").exit_code(), 2);
-        assert_eq!(FaceModel::open(folder.path()).expect_err("nothing there").exit_code(), 2);
+        let none = FaceModel::open(folder.path(), &crate::track::model::tests::egg());
+        assert_eq!(none.expect_err("nothing there").exit_code(), 2);
         write(folder.path(), 4.0);
         let message = FaceModel::ict(folder.path()).expect_err("a corner beyond the mesh").to_string();
         assert!(message.contains(ANCHORS) && message.contains("4 vertices"), "{message}");

@@ -4,8 +4,10 @@
 //! World: metres, origin inside the head, x to the right of the image, y up, z out of the face. Poses are
 //! camera-from-world, x right, y down, z forward; pixels are counted from the image's edge in this room.
 
+pub mod bfm;
 mod depth;
 pub mod fit;
+pub mod flow;
 mod gaussian_process;
 pub mod ict;
 mod math;
@@ -20,4 +22,4 @@ pub use depth::Mesh;
 pub use fit::{Fit, FitErrors, FitOptions, FrameLandmarks, fit};
 pub use model::FaceModel;
 pub use pose::{Lens, Pose};
-pub use stabilise::{Head, Jitter, Pictures, StabiliseOptions, Steadied, Wander, stabilise};
+pub use stabilise::{FlowTracker, Head, Jitter, Pictures, StabiliseOptions, Steadied, Wander, stabilise};

@@ -35,7 +35,7 @@ mod tests;
 mod wanted;
 
 use super::cpu::input as checks;
-use super::score::{Goal, ScoreWeights, Staged};
+use super::score::{Goal, Staged, Weights};
 use super::{ImageGradients, RasterSettings, Rasterizer, Rendered, SurfelBatch, SurfelGradients};
 use crate::gpu::Gpu;
 use crate::gpu::kernels::{StageTime, Timing};
@@ -156,7 +156,7 @@ impl Rasterizer<f32> for GpuRasterizer {
         Some(self)
     }
 
-    fn stage(&self, goals: &[Goal<'_>], weights: &ScoreWeights, size: [usize; 2]) -> Result<Option<Staged>> {
+    fn stage(&self, goals: &[Goal<'_>], weights: &Weights, size: [usize; 2]) -> Result<Option<Staged>> {
         Ok(Some(Staged(Box::new(score::Goals::bring(self, goals, weights, size)?))))
     }
 

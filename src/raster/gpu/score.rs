@@ -12,7 +12,7 @@ use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append};
 use crate::gpu::kernels::{Recorder, Timing};
 use crate::gpu::shaders::Reduce;
-use crate::raster::score::{Goal, OnHost, Score, ScoreWeights, Scored, Scorer, check_goals};
+use crate::raster::score::{Goal, OnHost, Score, Scored, Scorer, Weights, check_goals};
 use crate::raster::{Outputs, RasterSettings, SurfelBatch};
 use crate::{Camera, Result};
 use rayon::prelude::*;
@@ -29,7 +29,7 @@ impl Scorer for GpuRasterizer {
         cameras: &[Camera],
         background: [f32; 7],
         goals: &[Goal<'_>],
-        weights: &ScoreWeights,
+        weights: &Weights,
         on_host: Option<OnHost<'_>>,
     ) -> Result<Scored> {
         let outputs = weights.outputs();
@@ -127,7 +127,7 @@ impl Goals {
     pub(super) fn bring(
         rasterizer: &GpuRasterizer,
         goals: &[Goal<'_>],
-        weights: &ScoreWeights,
+        weights: &Weights,
         size: [usize; 2],
     ) -> Result<Self> {
         check_goals(goals, goals.len(), size)?;
@@ -137,7 +137,7 @@ impl Goals {
     }
 }
 
-fn scales(goals: &[Goal<'_>], weights: &ScoreWeights, size: [usize; 2]) -> Vec<Scale> {
+fn scales(goals: &[Goal<'_>], weights: &Weights, size: [usize; 2]) -> Vec<Scale> {
     goals.par_iter().map(|g| Scale::of(g, weights, size, goals.len())).collect()
 }
 
@@ -150,7 +150,7 @@ pub(super) fn score_all(
     cameras: &[Camera],
     size: [usize; 2],
     goals: &[Goal<'_>],
-    weights: &ScoreWeights,
+    weights: &Weights,
     staged: Option<Goals>,
     mut on_host: Option<OnHost<'_>>,
     ends: &mut dyn Ends,

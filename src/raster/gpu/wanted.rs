@@ -5,7 +5,7 @@ use crate::Result;
 use crate::gpu::Gpu;
 use crate::gpu::buffers::Loan;
 use crate::metrics::ssim::{C1, C2, kernel};
-use crate::raster::score::{Crop, Goal, Room, Score, ScoreWeights};
+use crate::raster::score::{Crop, Goal, Room, Score, Weights};
 use rayon::prelude::*;
 
 /// Sums that a workgroup of stage `score` leaves.
@@ -25,7 +25,7 @@ pub(super) struct Scale {
 impl Scale {
     pub(super) fn of(
         goal: &Goal<'_>,
-        weights: &ScoreWeights,
+        weights: &Weights,
         [width, height]: [usize; 2],
         frames: usize,
     ) -> Scale {
@@ -42,8 +42,8 @@ impl Scale {
             l1: rest * (1.0 - weights.dssim) * inside,
             similarity: -rest * weights.dssim * pixels / 3.0,
             mask: rest * weights.mask * pixels,
-            audio: rest * weights.audio * pixels,
-            expression: rest * weights.expression * pixels,
+            audio: rest * weights.attention_audio * pixels,
+            expression: rest * weights.attention_expression * pixels,
             normal: rest * weights.normal * pixels,
             distortion: rest * weights.distortion * pixels,
             lips: share * weights.lips * lips,
@@ -61,23 +61,26 @@ impl Scale {
     }
 
     /// Terms from the sums of the stages.
-    pub(super) fn score(&self, weights: &ScoreWeights, sums: &FrameSums) -> Score {
+    pub(super) fn score(&self, weights: &Weights, sums: &FrameSums) -> Score {
         let mean = |k: usize, each: f32| (sums.pixels[k] * f64::from(each)) as f32;
         let counts = |weight: f32, value: f32| if weight > 0.0 { value } else { 0.0 };
-        if self.lips_alone {
-            return Score { lips: mean(1, self.lips), ..Score::default() };
-        }
-        Score {
-            l1: mean(0, self.inside),
-            dssim: counts(weights.dssim, (1.0 - sums.similarity * f64::from(self.pixels) / 3.0) as f32),
-            lips: mean(1, self.lips),
-            eyes: mean(2, self.eyes),
-            mask: counts(weights.mask, mean(3, self.pixels)),
-            audio: mean(4, self.pixels),
-            expression: mean(5, self.pixels),
-            normal: (sums.relief * f64::from(self.pixels)) as f32,
-            distortion: mean(6, self.pixels),
-        }
+        let lips = mean(1, self.lips);
+        let found = match self.lips_alone {
+            true => Score { lips, ..Score::default() },
+            false => Score {
+                total: 0.0,
+                l1: mean(0, self.inside),
+                dssim: counts(weights.dssim, (1.0 - sums.similarity * f64::from(self.pixels) / 3.0) as f32),
+                lips,
+                eyes: mean(2, self.eyes),
+                mask: counts(weights.mask, mean(3, self.pixels)),
+                attention_audio: mean(4, self.pixels),
+                attention_expression: mean(5, self.pixels),
+                normal: (sums.relief * f64::from(self.pixels)) as f32,
+                distortion: mean(6, self.pixels),
+            },
+        };
+        Score { total: weights.total(&found), ..found }
     }
 }
 
@@ -95,12 +98,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn upload(
-        gpu: &Gpu,
-        goals: &[Goal<'_>],
-        scales: &[Scale],
-        weights: &ScoreWeights,
-    ) -> Result<Self> {
+    pub(super) fn upload(gpu: &Gpu, goals: &[Goal<'_>], scales: &[Scale], weights: &Weights) -> Result<Self> {
         let words: Vec<u32> = scales.iter().flat_map(|s| s.words.words()).collect();
         let targets: Vec<&[f32]> = goals.iter().flat_map(|g| [g.color, g.mask, g.trust]).collect();
         let marks: Vec<Vec<u8>> =

@@ -11,7 +11,8 @@ use surfeltalk::gpu::kernels::Timing;
 use surfeltalk::raster::Rasterizer;
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
-use surfeltalk::train::{Shown, Target, Weights, image_loss, score};
+use surfeltalk::raster::score::Weights;
+use surfeltalk::train::{Shown, Target, image_loss, score};
 
 /// Those of the stage with the field.
 pub(super) const WEIGHTS: Weights = Weights {

@@ -4,10 +4,13 @@
 //! Three steps, each Levenberg–Marquardt with analytic slopes and a Cauchy loss: every frame's pose alone (`start`);
 //! identity, free offsets and focal length together with pose and expression of a hundred frames that differ
 //! (`shared`, whose frames are eliminated by their Schur complement, the rest solved by preconditioned conjugate
-//! gradients); pose and expression of all frames, held together by a mild prior in time (`frames`, a band matrix).
+//! gradients); pose and expression of all frames, held together by a mild prior in time (`frames`, a band matrix),
+//! in turns with the offsets (`settle`).
 
 mod errors;
 mod frames;
+mod priors;
+mod settle;
 mod shared;
 mod start;
 mod system;
@@ -26,6 +29,8 @@ pub type FrameLandmarks = Option<Vec<[f64; 2]>>;
 
 /// Coefficients stay within this many deviations.
 pub(crate) const MOST_DEVIATIONS: f64 = 5.0;
+/// How often offsets and frames take turns in the end.
+const SETTLES: usize = 3;
 /// Least number of frames with a face that a fit is made from.
 const LEAST_FRAMES: usize = 3;
 /// Weight of the landmarks that move most.
@@ -131,6 +136,10 @@ pub fn fit(model: &FaceModel, landmarks: &[FrameLandmarks], options: &FitOptions
     let key = start::key_frames(&state, landmarks, options.key_frames);
     let focal_deviation = shared::refine(model, landmarks, options, &key, &mut state)?;
     frames::refine(model, landmarks, options, &mut state)?;
+    for _ in 0..SETTLES {
+        settle::offsets(model, landmarks, options, &mut state);
+        frames::refine(model, landmarks, options, &mut state)?;
+    }
     Ok(state.finish(model, landmarks, focal_deviation))
 }
 

@@ -5,10 +5,11 @@
 //! ln focal. With M what the frames say about y, C their coupling to y and A their own matrix, the system is
 //! Dᵀ(M − Σ Cᵀ A⁻¹ C)D + priors.
 
+use super::priors::{FOCAL_FRAMES, Priors};
 use super::system::{Coupling, System, Unknowns, frame_and_shape};
-use super::{FitOptions, FrameLandmarks, MOST_DEVIATIONS, State, spread};
+use super::{FitOptions, FrameLandmarks, MOST_DEVIATIONS, State};
 use crate::error::{Error, Result};
-use crate::track::math::{Cholesky, M3, V3, add, apply, conjugate_gradients, dot, scale, sub};
+use crate::track::math::{Cholesky, M3, V3, add, apply, conjugate_gradients, dot, scale};
 use crate::track::model::{FaceModel, POINTS};
 use rayon::prelude::*;
 
@@ -22,25 +23,7 @@ const ENOUGH: f64 = 1e-4;
 /// deviation of the focal length.
 const ROUNDS: usize = 80;
 const CLOSE: [f64; 2] = [0.005, 1e-4];
-/// Deviation of an offset, and of the difference of two offsets along an edge, metres.
-const OFFSET: f64 = 0.0015;
-const EDGE: f64 = 0.0005;
-/// Landmark errors are alike from frame to frame, so priors on what frames share count once for so many frames.
-const PRIOR_FRAMES: f64 = 330.0;
-/// The same for the prior on the focal length, whose evidence is the weakest.
-const FOCAL_FRAMES: f64 = 10.0;
-/// Deviation of the size of the stable points from the mean face's, as a share: landmarks cannot tell it.
-const SIZE: f64 = 0.002;
 const COLUMNS: usize = 3 * POINTS + 1;
-
-/// The priors on what frames share, and the scale anchor.
-struct Priors<'a> {
-    model: &'a FaceModel,
-    strength: f64,
-    edges: Vec<[usize; 2]>,
-    size: f64,
-    focal: (f64, f64),
-}
 
 /// One frame with its unknowns eliminated: factor, L⁻¹·gradient, L⁻¹·C.
 struct Eliminated {
@@ -105,81 +88,6 @@ pub(super) fn refine(
     Ok((variance.max(0.0) * (key.len() as f64 / FOCAL_FRAMES).max(1.0)).sqrt())
 }
 
-impl<'a> Priors<'a> {
-    fn new(model: &'a FaceModel, options: &FitOptions, frames: usize) -> Self {
-        let mut edges: Vec<[usize; 2]> = model
-            .triangles
-            .iter()
-            .flat_map(|t| [[t[0], t[1]], [t[1], t[2]], [t[2], t[0]]])
-            .map(|[a, b]| [a.min(b) as usize, a.max(b) as usize])
-            .filter(|[a, b]| a != b && *b < POINTS)
-            .collect();
-        edges.sort_unstable();
-        edges.dedup();
-        let focal = options.focal * f64::from(options.size[0].max(options.size[1]));
-        Priors {
-            model,
-            strength: frames as f64 / PRIOR_FRAMES,
-            edges,
-            size: spread(model, &model.mean).0,
-            focal: (
-                focal.ln(),
-                (frames as f64 / FOCAL_FRAMES).max(1.0) / options.focal_deviation.max(1e-9).powi(2),
-            ),
-        }
-    }
-
-    /// How far the size is off, over its deviation, and how that changes with the stable points.
-    fn anchor(&self, state: &State) -> (f64, Vec<(usize, V3)>) {
-        let shape = state.neutral(self.model);
-        let (size, middle) = spread(self.model, &shape);
-        let unit = 1.0 / (self.size * SIZE);
-        let share = unit / (size * self.model.stable.len().max(1) as f64);
-        let slopes = self.model.stable.iter().map(|l| (*l, scale(sub(shape[*l], middle), share)));
-        ((size - self.size) * unit, slopes.collect())
-    }
-
-    fn cost(&self, state: &State) -> f64 {
-        let people: f64 = state.identity.iter().map(|c| c * c).sum();
-        let own: f64 = state.offsets.iter().map(|o| dot(*o, *o)).sum::<f64>() / (OFFSET * OFFSET);
-        let difference = |[a, b]: &[usize; 2]| sub(state.offsets[*a], state.offsets[*b]);
-        let smooth: f64 =
-            self.edges.iter().map(|e| dot(difference(e), difference(e))).sum::<f64>() / (EDGE * EDGE);
-        let (size, _) = self.anchor(state);
-        let focal = (state.lens.focal.ln() - self.focal.0).powi(2) * self.focal.1;
-        0.5 * (self.strength * (people + own + smooth) + size * size + focal)
-    }
-
-    /// Priors' matrix times `s`, added to `out`; the scale anchor acts on points and is not among them.
-    fn times(&self, s: &[f64], out: &mut [f64]) {
-        let modes = self.model.identity.modes();
-        let end = s.len() - 1;
-        (0..modes).for_each(|k| out[k] += self.strength * s[k]);
-        let own = self.strength / (OFFSET * OFFSET);
-        (modes..end).for_each(|k| out[k] += own * s[k]);
-        let smooth = self.strength / (EDGE * EDGE);
-        for [a, b] in &self.edges {
-            for k in 0..3 {
-                let (i, j) = (modes + 3 * a + k, modes + 3 * b + k);
-                let difference = smooth * (s[i] - s[j]);
-                out[i] += difference;
-                out[j] -= difference;
-            }
-        }
-        out[end] += self.focal.1 * s[end];
-    }
-
-    /// Where the priors pull from: their gradient.
-    fn gradient(&self, state: &State) -> Vec<f64> {
-        let mut s = state.identity.clone();
-        s.extend(state.offsets.as_flattened());
-        s.push(state.lens.focal.ln() - self.focal.0);
-        let mut out = vec![0.0; s.len()];
-        self.times(&s, &mut out);
-        out
-    }
-}
-
 /// The system of the shared unknowns.
 struct Reduced<'a> {
     priors: &'a Priors<'a>,
@@ -191,6 +99,8 @@ struct Reduced<'a> {
     /// Gradient of y, frames' unknowns eliminated.
     gradient: Vec<f64>,
     prior_gradient: Vec<f64>,
+    /// How strongly the prior holds each identity coefficient.
+    held: Vec<f64>,
     /// One plus the damping.
     grown: f64,
     identity_factor: Option<Cholesky>,
@@ -222,6 +132,7 @@ impl<'a> Reduced<'a> {
             anchor: priors.anchor(state),
             gradient: vec![0.0; COLUMNS],
             prior_gradient: priors.gradient(state),
+            held: priors.held(state),
             grown: 1.0 + damping,
             identity_factor: None,
             frames,
@@ -301,7 +212,7 @@ impl<'a> Reduced<'a> {
             z.iter_mut().zip(&share).for_each(|(z, v)| *z += v);
         }
         let mut out = self.gathered(&z);
-        self.priors.times(s, &mut out);
+        self.priors.times(s, &self.held, &mut out);
         out
     }
 
@@ -318,7 +229,7 @@ impl<'a> Reduced<'a> {
                 row.iter_mut().zip(basis).for_each(|(h, other)| *h += dot(moved, *other));
             }
         }
-        (0..n).for_each(|k| block[k * n + k] = block[k * n + k] * self.grown + self.priors.strength);
+        (0..n).for_each(|k| block[k * n + k] = block[k * n + k] * self.grown + self.held[k]);
         Cholesky::new(block, n)
     }
 
@@ -329,7 +240,7 @@ impl<'a> Reduced<'a> {
         if let Some(factor) = &self.identity_factor {
             factor.solve(&mut out[..n]);
         }
-        let own = self.priors.strength * (1.0 / (OFFSET * OFFSET) + 6.0 / (EDGE * EDGE));
+        let own = self.priors.of_an_offset();
         for l in 0..POINTS {
             let mut block =
                 self.points[l].as_flattened().iter().map(|v| v * self.grown).collect::<Vec<f64>>();
@@ -358,7 +269,7 @@ impl<'a> Reduced<'a> {
         let mut next = state.clone();
         let modes = next.identity.len();
         for (c, d) in next.identity.iter_mut().zip(&s) {
-            *c += d;
+            *c = (*c + d).clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS);
         }
         for (o, d) in next.offsets.as_flattened_mut().iter_mut().zip(&s[modes..]) {
             *o += d;

@@ -58,7 +58,7 @@ pub(super) fn adjust(
         }
     }
     for _ in 0..STEPS {
-        let calm = calm(&observations, patches, poses, lens);
+        let calm = weights(&observations, patches, poses, lens);
         step(&observations, &calm, patches, poses, lens, prior)?;
     }
     Ok(())
@@ -69,21 +69,21 @@ fn residual(o: &Observation, patches: &[Patch], poses: &[Pose], lens: &Lens) -> 
     [at[0] - o.place[0], at[1] - o.place[1]]
 }
 
-/// How much each patch counts: 1 / (1 + (unrest / `UNREST`)⁴), unrest the median size of its residuals' departure
-/// from their own median.
-fn calm(observations: &[Observation], patches: &[Patch], poses: &[Pose], lens: &Lens) -> Vec<f64> {
+/// How much each patch counts.
+fn weights(observations: &[Observation], patches: &[Patch], poses: &[Pose], lens: &Lens) -> Vec<f64> {
     let mut residuals: Vec<Vec<[f64; 2]>> = vec![Vec::new(); patches.len()];
     for o in observations {
         residuals[o.patch].push(residual(o, patches, poses, lens));
     }
-    residuals
-        .into_par_iter()
-        .map(|rows| {
-            let middle = [0, 1].map(|k| median(rows.iter().map(|r| r[k]).collect()));
-            let unrest = median(rows.iter().map(|r| (r[0] - middle[0]).hypot(r[1] - middle[1])).collect());
-            1.0 / (1.0 + (unrest / UNREST).powi(4))
-        })
-        .collect()
+    residuals.into_par_iter().map(|rows| calm(&rows)).collect()
+}
+
+/// How much a patch counts that moves like this, pixels: 1 / (1 + (unrest / `UNREST`)⁴), unrest the median distance
+/// from the median place.
+pub(super) fn calm(moved: &[[f64; 2]]) -> f64 {
+    let middle = [0, 1].map(|k| median(moved.iter().map(|r| r[k]).collect()));
+    let unrest = median(moved.iter().map(|r| (r[0] - middle[0]).hypot(r[1] - middle[1])).collect());
+    1.0 / (1.0 + (unrest / UNREST).powi(4))
 }
 
 fn step(

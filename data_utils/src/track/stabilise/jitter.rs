@@ -1,5 +1,6 @@
 //! The number that poses are judged by.
 
+use super::bundle::calm;
 use super::patches::Patch;
 use super::pictures::Pictures;
 use super::register::register;
@@ -7,15 +8,20 @@ use crate::error::Result;
 use crate::track::math::median;
 use crate::track::pose::{Lens, Pose};
 
-/// How far the face wanders in the frames once the poses are removed, pixels. Patches of still skin are averaged over
-/// all frames as the poses put them there, and found again in each frame; what they move together, against their own
-/// mean place, is the poses' fault.
+/// How far the face wanders in the frames once the poses are removed, pixels. Patches of the upper face's skin are
+/// averaged over all frames as the poses put them there, and found again in each frame; what they move together,
+/// against their own mean place, is the poses' fault.
+///
+/// Skin also moves by itself: that of the forehead slides over the skull by two pixels when brows are raised. So a
+/// patch counts the less the more it moves on its own, by the same rule that the poses are fitted with.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Jitter {
     /// Deviation over time of the common motion of all patches, along x and y.
     pub common: [f64; 2],
     /// Deviation of its change from one frame to the next.
     pub frame_to_frame: [f64; 2],
+    /// Deviation of the common motion where restless patches count as much as others: brows and forehead are in it.
+    pub alike: [f64; 2],
     /// Median over the patches of the deviation of a single one: skin moves by itself as well.
     pub single: f64,
     /// Patches that were found in at least half of the frames.
@@ -42,38 +48,51 @@ impl Wander {
     ) -> Result<Self> {
         let shifts = register(pictures, patches, poses, lens, seen)?;
         let frames: Vec<usize> = (0..seen.len()).filter(|i| seen[*i]).collect();
-        let mut paths = Vec::new();
         let path = |p: usize| -> Vec<[f64; 2]> {
             frames.iter().filter_map(|i| shifts[*i][p].map(|s| s.by)).collect()
         };
-        for (p, found) in (0..patches.len()).map(|p| (p, path(p))) {
-            if 2 * found.len() < frames.len() || found.is_empty() {
-                continue;
-            }
-            let mean = [0, 1].map(|k| found.iter().map(|v| v[k]).sum::<f64>() / found.len() as f64);
-            paths.push((p, mean, deviation(&found).iter().map(|v| v * v).sum::<f64>().sqrt()));
-        }
-        let common: Vec<Option<[f64; 2]>> = (0..seen.len())
-            .map(|i| {
-                let moved = |(p, mean, _): &(usize, [f64; 2], f64)| {
-                    let shift = shifts[i].get(*p).copied().flatten()?;
-                    Some(([shift.by[0] - mean[0], shift.by[1] - mean[1]], shift.worth))
-                };
-                together(paths.iter().filter_map(moved))
-            })
-            .collect();
+        let enough = |found: &Vec<[f64; 2]>| 2 * found.len() >= frames.len() && !found.is_empty();
+        let judge = |p: usize| Some(path(p)).filter(enough).map(|found| Judge::new(p, &found));
+        let judges: Vec<Judge> = (0..patches.len()).filter_map(judge).collect();
+        let together = |count: &dyn Fn(&Judge) -> f64| -> Vec<Option<[f64; 2]>> {
+            let moved = |i: usize, j: &Judge| {
+                let shift = shifts[i].get(j.patch).copied().flatten()?;
+                let by = [shift.by[0] - j.mean[0], shift.by[1] - j.mean[1]];
+                Some((by, shift.worth.map(|w| w * count(j))))
+            };
+            (0..seen.len()).map(|i| together(judges.iter().filter_map(|j| moved(i, j)))).collect()
+        };
+        let (common, alike) = (together(&|j| j.calm), together(&|_| 1.0));
         let change = |pair: &[Option<[f64; 2]>]| {
             let (a, b) = (pair[0]?, pair[1]?);
             Some([b[0] - a[0], b[1] - a[1]])
         };
         let changes: Vec<[f64; 2]> = common.windows(2).filter_map(change).collect();
+        let known = |path: &[Option<[f64; 2]>]| path.iter().copied().flatten().collect::<Vec<_>>();
         let jitter = Jitter {
-            common: deviation(&common.iter().copied().flatten().collect::<Vec<_>>()),
+            common: deviation(&known(&common)),
             frame_to_frame: deviation(&changes),
-            single: median(paths.iter().map(|p| p.2).collect()),
-            patches: paths.len(),
+            alike: deviation(&known(&alike)),
+            single: median(judges.iter().map(|j| j.single).collect()),
+            patches: judges.len(),
         };
         Ok(Wander { jitter, path: common })
+    }
+}
+
+/// A patch that was found in enough frames: its mean place, its deviation from it, and how much it counts.
+struct Judge {
+    patch: usize,
+    mean: [f64; 2],
+    single: f64,
+    calm: f64,
+}
+
+impl Judge {
+    fn new(patch: usize, found: &[[f64; 2]]) -> Self {
+        let mean = [0, 1].map(|k| found.iter().map(|v| v[k]).sum::<f64>() / found.len().max(1) as f64);
+        let single = deviation(found).iter().map(|v| v * v).sum::<f64>().sqrt();
+        Judge { patch, mean, single, calm: calm(found) }
     }
 }
 

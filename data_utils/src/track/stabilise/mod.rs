@@ -3,8 +3,8 @@
 //!
 //! Little patches of the reference view lie on the surface: skin of the upper face without eyes and brows, and hair.
 //! In each round every patch is averaged over all frames as the poses put it there, found again in every frame by
-//! Lucas–Kanade, and one sparse least squares moves all poses and the patches' depths. What it follows is judged by
-//! [`Jitter`].
+//! Lucas–Kanade, and one sparse least squares moves all poses and the patches' depths; or the patches are followed once
+//! by optical flow ([`FlowTracker`]). What came of it is judged by [`Jitter`].
 
 mod bundle;
 mod frozen;
@@ -14,10 +14,12 @@ mod pictures;
 mod register;
 #[cfg(test)]
 mod tests;
+mod tracks;
 
 pub use frozen::frozen;
 pub use jitter::{Jitter, Wander};
 pub use pictures::Pictures;
+pub use tracks::FlowTracker;
 
 use super::depth::Mesh;
 use super::math::{V3, length, product, rotation_vector, scale, sub, transposed};
@@ -77,7 +79,8 @@ pub struct Steadied {
     pub after: Wander,
 }
 
-/// Moves `poses` so that the head stands still. Frames that are not `seen` follow by the prior in time alone, in long
+/// Moves `poses` so that the head stands still; patches are followed by `flow` where it is given, otherwise by
+/// Lucas–Kanade. Frames that are not `seen` follow by the prior in time alone, in long
 /// gaps on a line. Where the head has too little texture the poses stay as they are.
 ///
 /// # Errors
@@ -89,6 +92,7 @@ pub fn stabilise(
     seen: &[bool],
     poses: &mut [Pose],
     options: &StabiliseOptions,
+    flow: Option<&FlowTracker>,
 ) -> Result<Steadied> {
     let all = lay(pictures, head, lens, seen, poses)?;
     let before = Wander::of(pictures, &held_out(&all, options.hold_out), lens, seen, poses)?;
@@ -99,8 +103,14 @@ pub fn stabilise(
         return Ok(Steadied { patches, after: before.clone(), before });
     }
     let prior = PathPrior::new(options.turn_deviation, options.shift_deviation, seen);
+    let follow =
+        |flow: &FlowTracker| flow.follow(&fitted, head.reference, poses, lens, seen, pictures.size());
+    let tracks = flow.map(follow).transpose()?;
     for _ in 0..options.rounds {
-        let shifts = register::register(pictures, &fitted, poses, lens, seen)?;
+        let shifts = match &tracks {
+            Some(tracks) => tracks::shifts(tracks, &fitted, poses, lens, pictures.size()),
+            None => register::register(pictures, &fitted, poses, lens, seen)?,
+        };
         bundle::adjust(&mut fitted, poses, lens, &shifts, &prior)?;
     }
     temporal::bridge(poses, seen);

@@ -28,11 +28,22 @@ fn truth(frames: usize) -> Vec<Pose> {
         .collect()
 }
 
-/// The sheet with a smooth pattern, seen from a pose.
-fn picture(pose: &Pose) -> GrayImage {
-    let grey = |x: f64, y: f64| {
-        128.0 + 40.0 * (x * 260.0).sin() * (y * 210.0).cos() + 30.0 * ((x + y) * 140.0).sin()
+/// A smooth pattern.
+fn waves(x: f64, y: f64) -> f64 {
+    128.0 + 40.0 * (x * 260.0).sin() * (y * 210.0).cos() + 30.0 * ((x + y) * 140.0).sin()
+}
+
+/// Another that is alike nowhere: two places of the first look the same to a network that sees all of it.
+fn clouds(x: f64, y: f64) -> f64 {
+    let wave = |k: f64| {
+        let (turn, length) = (2.4 * k, 60.0 + 33.0 * k);
+        ((x * turn.cos() + y * turn.sin()) * length + k * k).sin()
     };
+    128.0 + 18.0 * (0..12).map(|k| wave(f64::from(k))).sum::<f64>()
+}
+
+/// The sheet with a pattern, seen from a pose.
+fn picture(pose: &Pose, grey: fn(f64, f64) -> f64) -> GrayImage {
     GrayImage::from_fn(SIZE[0], SIZE[1], |column, row| {
         // The ray meets the paraboloid: a few rounds of "depth at the last place" are exact enough.
         let pixel = [column as usize, row as usize];
@@ -68,7 +79,7 @@ fn wobbling(poses: &[Pose]) -> Vec<Pose> {
 fn wobbling_poses_come_to_rest_where_the_head_is() {
     let frames = 40;
     let (mesh, truth) = (sheet(), truth(frames));
-    let drawn: Vec<GrayImage> = truth.iter().map(picture).collect();
+    let drawn: Vec<GrayImage> = truth.iter().map(|p| picture(p, waves)).collect();
     let read = |i: usize| Ok(drawn[i].clone());
     let pictures = Pictures::new(frames, SIZE, 1 << 20, &read);
     let mut poses = wobbling(&truth);
@@ -86,7 +97,7 @@ fn wobbling_poses_come_to_rest_where_the_head_is() {
     let mean = |v: Vec<f64>| v.iter().sum::<f64>() / v.len() as f64;
     let before = mean(off(&poses));
     let options = StabiliseOptions { hold_out: true, ..StabiliseOptions::default() };
-    let done = stabilise(&pictures, &head, &lens(), &seen, &mut poses, &options).expect("steadied");
+    let done = stabilise(&pictures, &head, &lens(), &seen, &mut poses, &options, None).expect("steadied");
     let after = mean(off(&poses));
     let (was, is) = (done.before.jitter, done.after.jitter);
     println!("{was:?} {is:?}; rotation off by {before:.3} degrees before, {after:.3} after");
@@ -101,6 +112,37 @@ fn wobbling_poses_come_to_rest_where_the_head_is() {
 }
 
 #[test]
+fn optical_flow_steadies_as_well() {
+    let beside = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let folder = std::env::var_os("SURFELTALK_DATA_DIR").map_or(beside, std::path::PathBuf::from);
+    let path = folder.join("models/raft-small.pth");
+    if !path.exists() {
+        println!("skipped: no {} (name its folder with SURFELTALK_DATA_DIR)", path.display());
+        return;
+    }
+    let network = crate::track::flow::Raft::open(&path).expect("the network");
+    let frames = 24;
+    let (mesh, truth) = (sheet(), truth(frames));
+    let drawn: Vec<GrayImage> = truth.iter().map(|p| picture(p, clouds)).collect();
+    let read = |i: usize| Ok(drawn[i].clone());
+    let color = |i: usize| Ok(image::DynamicImage::ImageLuma8(drawn[i].clone()).to_rgb8());
+    let pictures = Pictures::new(frames, SIZE, 1 << 20, &read);
+    let mut poses = wobbling(&truth);
+    let mut seen = vec![true; frames];
+    seen[5] = false;
+    let reference = reference_frame(&poses, &seen).expect("a frame");
+    let still = vec![true; drawn[0].as_raw().len()];
+    let head = Head { mesh: &mesh, reference, still: &still, hair: None };
+    let flow = FlowTracker { network: &network, read: &color };
+    let options = StabiliseOptions::default();
+    let done = stabilise(&pictures, &head, &lens(), &seen, &mut poses, &options, Some(&flow));
+    let done = done.expect("steadied");
+    let (was, is) = (done.before.jitter, done.after.jitter);
+    println!("{was:?} {is:?}");
+    assert!((0..2).all(|k| is.common[k] < 0.6 * was.common[k] && is.frame_to_frame[k] < 0.6 * was.frame_to_frame[k]));
+}
+
+#[test]
 fn a_head_without_texture_keeps_its_poses() {
     let mesh = sheet();
     let mut poses = wobbling(&truth(5));
@@ -110,8 +152,9 @@ fn a_head_without_texture_keeps_its_poses() {
     let head = Head { mesh: &mesh, reference: 0, still: &still, hair: None };
     let options = StabiliseOptions::default();
     let before = poses.clone();
-    let done = stabilise(&pictures, &head, &lens(), &[true; 5], &mut poses, &options).expect("nothing to do");
+    let done =
+        stabilise(&pictures, &head, &lens(), &[true; 5], &mut poses, &options, None).expect("nothing to do");
     assert_eq!((done.patches, done.after.jitter.patches), ([0, 0], 0));
     assert_eq!(poses, before);
-    assert!(stabilise(&pictures, &head, &lens(), &[true; 4], &mut poses, &options).is_err());
+    assert!(stabilise(&pictures, &head, &lens(), &[true; 4], &mut poses, &options, None).is_err());
 }
