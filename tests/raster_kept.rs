@@ -120,7 +120,7 @@ fn look_at(
         cameras: &case.scene.cameras,
         background: case.scene.settings.background,
         goals: &goals,
-        weights: &weights,
+        weights,
         degree: case.degree,
         rest: REST,
         statistics: true,
