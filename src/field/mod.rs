@@ -34,6 +34,7 @@ mod rows_bridge;
 mod statistics;
 mod store;
 mod tensor_rows;
+mod tensor_rows_backward;
 mod tokens;
 mod triplane;
 mod triplane_graph;

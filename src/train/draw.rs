@@ -1,46 +1,14 @@
 //! The pictures of a step, drawn, scored and gone back through on the host.
 
-use super::loss::{Score, Target, Weights, image_loss};
+use super::loss::{Score, image_loss};
 use super::own::Looking;
 use super::shown::Shown;
 use super::step::Clock;
-use super::targets::{self, RoomEdge};
-use crate::field::Conditions;
+use crate::Result;
 use crate::raster::{ImageGradients, RasterSettings, Rasterizer};
 use crate::surfel::activate::{RawGradients, activate, activate_vjp};
-use crate::{Camera, Result};
-use data_utils::dataset::{Dataset, Part};
 use rayon::prelude::*;
 use std::ops::Range;
-
-/// What a step looks at.
-pub(super) struct View {
-    pub(super) picks: Vec<usize>,
-    /// The same as frames of the dataset.
-    pub(super) indices: Vec<usize>,
-    pub(super) background: [f32; 3],
-    pub(super) dice: Vec<[f64; 2]>,
-    pub(super) conditions: Vec<Conditions>,
-    /// Whether blendshapes and pose are another frame's, so that only the lips count.
-    pub(super) borrowed: Vec<bool>,
-    pub(super) cameras: Vec<Camera>,
-    pub(super) weights: Weights,
-    pub(super) perceptual: bool,
-}
-
-impl View {
-    /// What the frames should look like.
-    ///
-    /// # Errors
-    /// Those of reading a frame.
-    pub(super) fn targets(&self, dataset: &Dataset, part: Part, room: &RoomEdge) -> Result<Vec<Target>> {
-        let target = |(index, borrowed): (&usize, &bool)| {
-            let target = targets::target(dataset, *index, part, self.background, room)?;
-            Ok(Target { lips_alone: *borrowed, ..target })
-        };
-        self.indices.par_iter().zip(&self.borrowed).map(target).collect()
-    }
-}
 
 /// What a step's pictures gave.
 pub(super) struct Drawn {

@@ -26,6 +26,7 @@ mod step;
 mod surface;
 mod targets;
 mod trainer;
+mod view;
 
 pub use checkpoint::has_any as has_checkpoint;
 pub use config::{TrainBackground, TrainConfig, merge};

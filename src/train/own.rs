@@ -5,11 +5,12 @@
 
 use super::bridge::Bridge;
 use super::config::TrainConfig;
-use super::draw::{self, Drawn, View};
+use super::draw::{self, Drawn};
 use super::loss::{Loss, Target};
 use super::moments::{CloudMoments, CloudRates};
 use super::perceptual::Perceptual;
 use super::step::Clock;
+use super::view::View;
 use crate::head::Head;
 use crate::raster::Rasterizer;
 use crate::raster::keep::{Keeper, Look, Looked, Rows};

@@ -5,9 +5,8 @@ use super::adam::Adam;
 use super::bridge;
 use super::config::TrainConfig;
 use super::disturb::ConditionNoise;
-use super::draw::{Drawn, View};
+use super::draw::Drawn;
 use super::field_moments::{FieldMoments, FieldRates};
-use super::loss::{coarse_weights, fine_weights};
 use super::moments::CloudRates;
 use super::own::{Looking, OnTheDevice, OnTheHost, Own};
 use super::perceptual::Perceptual;
@@ -15,7 +14,7 @@ use super::sampler::Sampler;
 use super::schedule::{active_degree, log_linear};
 use super::scored;
 use super::step::{Clock, Stage, StepReport};
-use super::targets::{self, RoomEdge};
+use super::targets::RoomEdge;
 use crate::field::{Conditions, FieldGradients};
 use crate::head::{Head, HeadSettings};
 use crate::raster::Rasterizer;
@@ -49,7 +48,7 @@ pub struct Trainer<'a> {
     pub(super) done: u64,
     pub(super) skipped: u64,
     pub(super) perceptual: Option<Perceptual>,
-    noise: ConditionNoise,
+    pub(super) noise: ConditionNoise,
     pub(super) room: RoomEdge,
     bad_in_a_row: u32,
 }
@@ -284,55 +283,6 @@ impl<'a> Trainer<'a> {
         self.learn(step, steps, &drawn, field.as_ref())?;
         clock.lap(|t| &mut t.optimiser);
         Ok(report(self, clock.times))
-    }
-
-    /// Picks the frames of a step and everything random in it.
-    fn choose(&mut self, stage: Stage, step: u64) -> Result<View> {
-        let batch = if stage == Stage::Coarse { 1 } else { self.config.batch_size };
-        let picks: Vec<usize> = (0..batch).map(|_| self.sampler.draw()).collect();
-        let background = targets::background(&self.config, &mut self.sampler);
-        let frozen: Vec<bool> =
-            picks.iter().map(|_| self.sampler.unit() < self.config.frame_code_dropout).collect();
-        let dice = picks.iter().map(|_| [self.sampler.unit(), self.sampler.unit()]).collect();
-        let indices: Vec<usize> = picks.iter().map(|pick| self.frames[*pick]).collect();
-        let mut conditions = match stage {
-            Stage::Coarse => Vec::new(),
-            Stage::Fine => {
-                let pairs = indices.iter().zip(&frozen);
-                pairs.map(|(index, frozen)| self.conditions(*index, *frozen)).collect::<Result<Vec<_>>>()?
-            }
-        };
-        let borrowed = self.borrow(&indices, &mut conditions)?;
-        conditions.iter_mut().for_each(|c| self.noise.disturb(c, &self.config, &mut self.sampler));
-        let weights = match stage {
-            Stage::Coarse => coarse_weights(&self.config, step, self.head.settings.extent),
-            Stage::Fine => fine_weights(&self.config, step),
-        };
-        let from = step.checked_sub(self.config.perceptual_from);
-        let perceptual =
-            stage == Stage::Fine && from.is_some_and(|k| k.is_multiple_of(self.config.perceptual_every));
-        let cameras = indices.iter().map(|index| self.dataset.frames[*index].camera).collect();
-        Ok(View { picks, indices, background, dice, conditions, borrowed, cameras, weights, perceptual })
-    }
-
-    /// Gives some frames, true in the result, the blendshapes and the pose of others: what is still right there is
-    /// what the sound alone can tell.
-    fn borrow(&mut self, indices: &[usize], conditions: &mut [Conditions]) -> Result<Vec<bool>> {
-        let mut borrowed = vec![false; indices.len()];
-        if self.config.lips_alone <= 0.0 {
-            return Ok(borrowed);
-        }
-        for ((index, conditions), borrowed) in indices.iter().zip(conditions).zip(&mut borrowed) {
-            let (chosen, other) = (self.sampler.unit() < self.config.lips_alone, self.sampler.unit());
-            if !chosen || self.dataset.frames[*index].lips_rect().is_none() {
-                continue;
-            }
-            let other = self.frames[(other * self.frames.len() as f64) as usize];
-            let other = self.conditions(other, true)?;
-            (conditions.expression, conditions.camera) = (other.expression, other.camera);
-            *borrowed = true;
-        }
-        Ok(borrowed)
     }
 
     /// Takes Adam's steps and controls the density.
