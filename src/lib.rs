@@ -10,7 +10,7 @@
 //! * [`raster`] surfels and cameras to images, and gradients back; one trait, a backend per device
 //! * [`gpu`] the device: context, buffers, kernels (wgpu)
 //! * [`field`] what deforms the cloud for a frame (candle)
-//! * [`head`] cloud and field together: the one seam between candle and the rasterizer
+//! * [`head`] cloud and field together
 //! * [`train`] the trainer
 //! * [`synth`] from a voice to frames to a video; the made-up sample talker
 //! * [`metrics`] PSNR, SSIM, LPIPS, landmark distance

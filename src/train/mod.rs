@@ -1,8 +1,9 @@
 //! Training: frames in, a head out.
 //!
 //! [`Session`] is a whole run (folder, checkpoints, logs); [`Trainer`] one step after another (numbers in, numbers
-//! out). Losses on images and Adam live here; the head itself, and the seam between candle and the rasterizer,
-//! are [`crate::head`]'s.
+//! out). Losses on images and Adam live here; the head itself is [`crate::head`]'s. `own` is the seam between those who
+//! learn the cloud's parameters, on the host or where the rasterizer keeps them, and the rest; `bridge` carries the
+//! field's rows there, through shared memory where CUDA and Vulkan drive the same card.
 
 pub(crate) mod adam;
 mod bridge;
