@@ -78,7 +78,7 @@ fn a_head_of_a_real_clip_is_as_steady_as_by_other_programs() {
     let Some(model) = canonical() else { return };
     let marks = landmarks(&clip);
     let found = fitted(&model, &marks);
-    assert!(found.errors.stable_median < 0.42, "{:?}", found.errors);
+    assert!(found.errors.stable_median < 0.36, "{:?}", found.errors);
     let read = grey(&clip);
     let pictures = Pictures::new(marks.len(), SIZE, BUDGET, &read);
 
@@ -115,5 +115,5 @@ fn a_head_of_a_real_clip_is_as_steady_as_by_other_programs() {
         assert!(after.frame_to_frame[axis] < 0.35 * before.frame_to_frame[axis]);
         assert!(after.frame_to_frame[axis] < 1.15 * theirs.frame_to_frame[axis]);
     }
-    assert!(after.common[0] < 0.1 && after.common[1] < before.common[1]);
+    assert!(after.common[0] < 0.1 && after.common[1] < 0.15);
 }

@@ -158,6 +158,8 @@ fn models_that_are_none() {
     put("damaged/mp468_to_ict.npz", b"PK\x03\x04");
     put("damaged/ict_compact.npz", b"PK\x03\x04");
     let damaged = dir.path().join("damaged").display().to_string();
+    put("basel/01_MorphableModel.mat", b"MATLAB 5.0 MAT-file, cut off");
+    let basel = dir.path().join("basel").display().to_string();
     put("aud_hu.npy", b"\x93NUMPY\x01\x00");
     let cases = [
         (vec!["--parsing", &network], "79999_iter.pth"),
@@ -165,6 +167,9 @@ fn models_that_are_none() {
         (vec!["--ave_weights", &network, "--asr", "ave"], "79999_iter.pth"),
         (vec!["--face_model", empty.to_str().expect("a name")], "empty"),
         (vec!["--face_model", &damaged], "ict_compact.npz"),
+        (vec!["--face_model", &basel], "01_MorphableModel.mat"),
+        (vec!["--flow", &network], "posix.system"),
+        (vec!["--flow", &cut_off], "cut.pth"),
         (vec!["--asr", "hubert"], "aud_hu.npy"),
     ];
     for (arguments, word) in cases {

@@ -26,8 +26,8 @@ fn overlap(a: &[u8], b: &[u8], bits: u8) -> f64 {
     both as f64 / any.max(1) as f64
 }
 
-/// Mean overlaps of head and torso over every `step`th frame.
-fn masks(dir: &Path, step: usize) -> [f64; 2] {
+/// Mean overlaps of head, neck and torso over every `step`th frame.
+fn masks(dir: &Path, step: usize) -> [f64; 3] {
     let points = npy::read(&dir.join("landmarks478.npy")).expect("landmarks").data;
     let face = |values: &[f32]| Landmarks {
         points: values.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect(),
@@ -36,25 +36,27 @@ fn masks(dir: &Path, step: usize) -> [f64; 2] {
     let faces: Vec<Option<Landmarks>> = points.chunks_exact(LANDMARKS * 3).map(|v| Some(face(v))).collect();
     let read = |index: usize| Ok(picture(&dir.join(format!("ori_imgs/{index}.jpg"))));
     let parser = Parser::learn(&Clip { faces: &faces, read: &read }).expect("learned");
-    let mut sums = [0.0; 2];
+    let mut sums = [0.0; 3];
     let chosen: Vec<usize> = (0..faces.len()).step_by(step).collect();
     for index in &chosen {
         let face = faces[*index].as_ref().expect("a face");
         let found = parser.labels(&read(*index).expect("a frame"), face).expect("labels").expect("a face");
         let truth = labels(&dir.join(format!("parsing/{index}.png")));
-        sums[0] += overlap(&found, &truth, Label::HEAD);
-        sums[1] += overlap(&found, &truth, Label::TORSO);
+        for (sum, label) in sums.iter_mut().zip([Label::HEAD, Label::NECK, Label::TORSO]) {
+            *sum += overlap(&found, &truth, label);
+        }
     }
     sums.map(|s| s / chosen.len() as f64)
 }
 
 #[test]
 fn masks_made_without_a_network_are_those_of_one() {
-    for (name, head, torso) in [("anchor50s", 0.975, 0.95), ("may13s", 0.965, 0.91)] {
+    // The other program's neck ends early beside the jaw of anchor50s, and so do the bounds.
+    for (name, least) in [("anchor50s", [0.975, 0.72, 0.955]), ("may13s", [0.965, 0.945, 0.935])] {
         let Some(dir) = present(name) else { continue };
         let found = masks(&dir, if name == "may13s" { 30 } else { 120 });
-        println!("{name}: head {:.4}, torso {:.4}", found[0], found[1]);
-        assert!(found[0] >= head && found[1] >= torso, "{name}: {found:?}");
+        println!("{name}: head, neck, torso {found:.4?}");
+        assert!(found.iter().zip(least).all(|(f, l)| *f >= l), "{name}: {found:?}");
     }
 }
 

@@ -18,9 +18,14 @@ fn noise(seed: &mut u64) -> f64 {
 }
 
 fn made(frames: usize, error: f64) -> Made {
+    unusual(frames, error, 1.0)
+}
+
+/// A person whose identity is `strange` times as far from the mean.
+fn unusual(frames: usize, error: f64, strange: f64) -> Made {
     let model = FaceModel::canonical(&egg()).expect("a model");
     let mut seed = 5;
-    let identity: Vec<f64> = (0..model.identity.modes()).map(|_| noise(&mut seed)).collect();
+    let identity: Vec<f64> = (0..model.identity.modes()).map(|_| strange * noise(&mut seed)).collect();
     let lens = Lens { focal: 1150.0, center: [256.0, 256.0] };
     let facing = [[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]];
     let (mut poses, mut landmarks) = (Vec::new(), Vec::new());
@@ -75,6 +80,32 @@ fn a_made_up_clip_gives_its_poses_back() {
         (turns.iter().copied().fold(0.0, f64::max), shifts.iter().copied().fold(0.0, f64::max));
     println!("rotation within {turn:.3} degrees, distance within {:.3} %", shift * 100.0);
     assert!(turn < 0.5 && shift < 0.005 && found.errors.stable_median < 0.45);
+}
+
+#[test]
+fn offsets_settle_on_all_frames() {
+    let clip = made(40, 1.5);
+    let options = FitOptions { key_frames: 6, ..FitOptions::new([512, 512]) };
+    let mut state = start::poses(&clip.model, &clip.landmarks, &options).expect("poses");
+    let key = start::key_frames(&state, &clip.landmarks, options.key_frames);
+    shared::refine(&clip.model, &clip.landmarks, &options, &key, &mut state).expect("shared");
+    frames::refine(&clip.model, &clip.landmarks, &options, &mut state).expect("frames");
+    let before = FitErrors::of(&clip.model, &state, &clip.landmarks);
+    settle::offsets(&clip.model, &clip.landmarks, &options, &mut state);
+    frames::refine(&clip.model, &clip.landmarks, &options, &mut state).expect("frames");
+    let after = FitErrors::of(&clip.model, &state, &clip.landmarks);
+    println!("{before:?} {after:?}");
+    assert!(after.stable_mean < 0.98 * before.stable_mean && after.all_mean < 0.98 * before.all_mean);
+}
+
+#[test]
+fn an_unusual_person_stays_within_five_deviations() {
+    let clip = unusual(12, 0.2, 9.0);
+    let found = fit(&clip.model, &clip.landmarks, &FitOptions::new([512, 512])).expect("a fit");
+    let most = found.identity.iter().fold(0.0f64, |m, c| m.max(c.abs()));
+    println!("identity up to {most:.2}; {:?}", found.errors);
+    // Offsets take what identity may not.
+    assert!(most <= MOST_DEVIATIONS && most > 3.0 && found.errors.stable_median < 1.0);
 }
 
 #[test]
