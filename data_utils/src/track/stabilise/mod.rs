@@ -5,6 +5,9 @@
 //! In each round every patch is averaged over all frames as the poses put it there, found again in every frame by
 //! Lucas–Kanade, and one sparse least squares moves all poses and the patches' depths; or the patches are followed once
 //! by optical flow ([`FlowTracker`]). What came of it is judged by [`Jitter`].
+//!
+//! Hair keeps the poses honest: without it the face's skin stands stiller in the picture, but only because poses follow
+//! skin that slides over the skull, and on a made-up talker the rotation is four times as far from the truth.
 
 mod bundle;
 mod frozen;
