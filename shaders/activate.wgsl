@@ -2,7 +2,7 @@
 // src/surfel/activate.rs. One thread per row, and one per number of the harmonics.
 //#import raw_rows
 
-@group(0) @binding(0) var<uniform> params: RowParams;
+@group(0) @binding(0) var<storage, read> params: RowParams;
 @group(0) @binding(1) var<storage, read> own: array<f32>;
 // [surfels, stored]
 @group(0) @binding(2) var<storage, read> own_harmonics: array<f32>;

@@ -3,7 +3,7 @@
 // One thread per surfel, and one per number of its harmonics.
 //#import raw_rows
 
-@group(0) @binding(0) var<uniform> params: RowParams;
+@group(0) @binding(0) var<storage, read> params: RowParams;
 @group(0) @binding(1) var<storage, read> own: array<f32>;
 // [frames, surfels, width]
 @group(0) @binding(2) var<storage, read> rows: array<f32>;

@@ -24,7 +24,7 @@ const BETA2: f32 = 0.999;
 // As small as in 3DGS: gradients of single surfels are tiny.
 const EPSILON: f32 = 1e-15;
 
-@group(0) @binding(0) var<uniform> params: AdamParams;
+@group(0) @binding(0) var<storage, read> params: AdamParams;
 @group(0) @binding(1) var<storage, read> gradients: array<f32>;
 @group(0) @binding(2) var<storage, read_write> parameters: array<f32>;
 @group(0) @binding(3) var<storage, read_write> first: array<f32>;

@@ -155,6 +155,14 @@ impl Gpu {
         loan
     }
 
+    /// A buffer of constants on which whole branches of a shader depend. Read as storage: Mesa's lavapipe would compile
+    /// the shader anew with the values of a uniform buffer at every dispatch, and keep all that.
+    pub(crate) fn branching(&self, words: &[u32]) -> Loan {
+        let loan = self.storage(4 * words.len() as u64);
+        self.queue.write_buffer(&loan, 0, bytemuck::cast_slice(words));
+        loan
+    }
+
     /// A buffer that holds slices one after another.
     ///
     /// # Errors

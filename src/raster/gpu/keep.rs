@@ -217,7 +217,7 @@ impl Keeper for GpuKeeper<'_> {
                 higher: rates.higher,
             };
             // Lent until everything is submitted.
-            constants.push(gpu.uniform(&words.words()));
+            constants.push(gpu.branching(&words.words()));
             let words: &wgpu::Buffer = &constants[k];
             let buffers: [(u32, &wgpu::Buffer); 5] =
                 [(0, words), (1, &held.sums), (2, parameters), (3, first), (4, second)];

@@ -204,11 +204,11 @@ impl Ends for FromRows<'_> {
             per_row + (rows * u64::from(words.drawn)).div_ceil(256),
             per_surfel + (n as u64 * u64::from(words.stored)).div_ceil(256),
         ];
-        let uniform =
-            |geometry: u64| gpu.uniform(&RowWords { geometry_groups: geometry as u32, ..words }.words());
+        let constants =
+            |geometry: u64| gpu.branching(&RowWords { geometry_groups: geometry as u32, ..words }.words());
         self.group = Some(Group {
-            forward: uniform(per_row),
-            backward: uniform(per_surfel),
+            forward: constants(per_row),
+            backward: constants(per_surfel),
             values,
             gradients,
             read,
