@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::kept::{RATES, STATIC, WEIGHTS, case, kept, look, put};
+use common::goals::WEIGHTS;
+use common::kept::{RATES, STATIC, case, kept, look, put};
+use common::memory::resident;
 use common::twins::gpu;
 use surfeltalk::raster::Rasterizer;
 
@@ -28,11 +30,4 @@ fn steps_without_end_take_no_memory_without_end() {
     let last = steps(240);
     eprintln!("{first:.1} MiB after 60 steps of either stage, {last:.1} after 300");
     assert!(last < first + GROWTH, "{first} MiB became {last}");
-}
-
-/// MiB of this process in memory, 0 where the system does not tell.
-fn resident() -> f64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok();
-    let pages = pages.and_then(|s| s.split_whitespace().nth(1)?.parse::<f64>().ok());
-    pages.unwrap_or(0.0) * 4096.0 / 1_048_576.0
 }

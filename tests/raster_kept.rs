@@ -3,9 +3,9 @@
 
 mod common;
 
+use common::goals::WEIGHTS;
 use common::kept::{
-    Case, RATES, STATIC, WEIGHTS, case, differences, kept, look, look_at, on_the_device, on_the_host, put,
-    terms, view,
+    Case, RATES, STATIC, case, differences, kept, look, look_at, on_the_device, on_the_host, put, terms, view,
 };
 use common::twins::{gpu, open};
 use surfeltalk::gpu::context::Restrictions;

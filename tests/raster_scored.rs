@@ -4,7 +4,7 @@
 mod common;
 
 use common::compare::gradient_difference;
-use common::goals::random_targets;
+use common::goals::{WEIGHTS, random_targets};
 use common::scene::{ALL, Scene, random_gradients};
 
 use common::twins::{gpu, gradients, open, scene, seen_from, with_copies};
@@ -15,17 +15,6 @@ use surfeltalk::raster::gpu::GpuRasterizer;
 use surfeltalk::raster::score::{Goal, Room, Score, Scored, Weights};
 use surfeltalk::raster::{Outputs, Rasterizer};
 use surfeltalk::train::{Shown, Target, image_loss, score};
-
-const WEIGHTS: Weights = Weights {
-    dssim: 0.2,
-    lips: 0.4,
-    eyes: 0.3,
-    mask: 0.1,
-    normal: 0.3,
-    distortion: 20.0,
-    attention_audio: 0.5,
-    attention_expression: 0.7,
-};
 
 fn targets(scene: &Scene<f32>) -> Vec<Target> {
     random_targets(scene, 3)

@@ -2,8 +2,20 @@
 
 use super::scene::{Random, Scene};
 use data_utils::dataset::Rect;
-use surfeltalk::raster::score::Room;
+use surfeltalk::raster::score::{Room, Weights};
 use surfeltalk::train::Target;
+
+/// Every term counts.
+pub const WEIGHTS: Weights = Weights {
+    dssim: 0.2,
+    lips: 0.4,
+    eyes: 0.3,
+    mask: 0.1,
+    normal: 0.3,
+    distortion: 20.0,
+    attention_audio: 0.5,
+    attention_expression: 0.7,
+};
 
 /// One target for each camera; in every `room_every`-th pixel, and a little more seldom from frame to frame, the room is
 /// known.

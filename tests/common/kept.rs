@@ -1,7 +1,7 @@
 //! Surfels that a GPU keeps, and the same on the CPU, step by step.
 
 use super::compare::gradient_difference;
-use super::goals::random_targets;
+use super::goals::{WEIGHTS, random_targets};
 use super::scene::{Random, Scene};
 use super::twins::{scene, seen_from};
 use surfeltalk::raster::cpu::CpuRasterizer;
@@ -12,18 +12,6 @@ use surfeltalk::raster::{RasterSettings, Rasterizer};
 use surfeltalk::surfel::Cloud;
 use surfeltalk::surfel::activate::{DeltaLayout, Deltas, activate, activate_vjp};
 use surfeltalk::train::{Shown, Target, image_loss};
-
-/// Of everything.
-pub const WEIGHTS: Weights = Weights {
-    dssim: 0.2,
-    lips: 0.4,
-    eyes: 0.3,
-    mask: 0.1,
-    normal: 0.3,
-    distortion: 20.0,
-    attention_audio: 0.5,
-    attention_expression: 0.7,
-};
 
 /// Nobody attends, as in the static stage.
 pub const STATIC: Weights = Weights { attention_audio: 0.0, attention_expression: 0.0, ..WEIGHTS };

@@ -5,6 +5,7 @@ pub mod compare;
 pub mod goals;
 pub mod head;
 pub mod kept;
+pub mod memory;
 pub mod reference;
 pub mod scene;
 pub mod talker;

@@ -1,6 +1,7 @@
 //! Many steps of a tiny batch: what memory they take.
 
 use super::common::goals::random_targets;
+use super::common::memory::resident;
 use super::common::scene::Scene;
 use super::step::WEIGHTS;
 use super::with_copies;
@@ -51,11 +52,4 @@ pub(super) fn steps(count: usize) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// MiB of this process in memory, 0 where the system does not tell.
-fn resident() -> f64 {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok();
-    let pages = pages.and_then(|s| s.split_whitespace().nth(1)?.parse::<f64>().ok());
-    pages.unwrap_or(0.0) * 4096.0 / 1_048_576.0
 }
