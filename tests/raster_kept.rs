@@ -10,11 +10,11 @@ use common::kept::{
 use common::twins::{gpu, open};
 use surfeltalk::gpu::context::Restrictions;
 use surfeltalk::raster::Rasterizer;
+use surfeltalk::raster::delta_layout::DeltaLayout;
 use surfeltalk::raster::gpu::GpuRasterizer;
 use surfeltalk::raster::keep::{Look, Rows};
 use surfeltalk::raster::score::{Goal, Weights};
 use surfeltalk::surfel::Cloud;
-use surfeltalk::surfel::activate::DeltaLayout;
 use surfeltalk::train::Target;
 
 fn assert_kept(rasterizer: &GpuRasterizer, case: &Case) {

@@ -9,9 +9,10 @@ pub use archive::Archive;
 pub use folder::HeadSettings;
 
 use crate::field::{Conditions, Field, FieldBounds, FieldGradients, Prepared};
+use crate::raster::delta_layout::DeltaLayout;
 use crate::raster::{RasterSettings, Rasterizer, Rendered};
 use crate::surfel::Cloud;
-use crate::surfel::activate::{DeltaLayout, Deltas, activate};
+use crate::surfel::activate::{Deltas, activate};
 use crate::surfel::cloud::EMBEDDING;
 use crate::{Camera, Result};
 use candle_core::{Device, Tensor};

@@ -7,7 +7,7 @@
 use super::score::{Goal, OnHost, Score, Staged, Weights};
 use crate::gpu::Gpu;
 use crate::gpu::shared::SharedRows;
-use crate::surfel::activate::DeltaLayout;
+use crate::raster::delta_layout::DeltaLayout;
 use crate::{Camera, Result};
 
 /// Arrays of a surfel's own parameters: positions, rotations, log-scales, opacity logits, harmonics.

@@ -6,6 +6,7 @@
 
 pub mod constants;
 pub mod cpu;
+pub mod delta_layout;
 pub mod gpu;
 pub mod keep;
 mod real;

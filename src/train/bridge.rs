@@ -3,8 +3,8 @@
 use super::step::Clock;
 use crate::Result;
 use crate::gpu::Gpu;
+use crate::raster::delta_layout::DeltaLayout;
 use crate::raster::keep::{Looked, Rows};
-use crate::surfel::activate::DeltaLayout;
 use candle_core::{Device, Storage, Tensor};
 
 /// Set to anything, rows go by way of the host even where memory can be shared.

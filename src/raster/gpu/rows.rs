@@ -10,9 +10,9 @@ use crate::gpu::buffers::{Loan, append};
 use crate::gpu::kernels::Recorder;
 use crate::gpu::shaders::Reduce;
 use crate::gpu::shared::SharedRows;
+use crate::raster::delta_layout::DeltaLayout;
 use crate::raster::keep::{Look, Rows};
 use crate::raster::{RasterSettings, SurfelBatch};
-use crate::surfel::activate::DeltaLayout;
 use crate::{Camera, Error, Result};
 use std::ops::Range;
 

@@ -3,8 +3,8 @@
 use super::{Bridge, HostBridge};
 use crate::gpu::Gpu;
 use crate::gpu::shared::CudaRows;
+use crate::raster::delta_layout::DeltaLayout;
 use crate::raster::keep::{Looked, Rows};
-use crate::surfel::activate::DeltaLayout;
 use crate::train::step::Clock;
 use crate::{Error, Result};
 use candle_core::op::BackpropOp;
