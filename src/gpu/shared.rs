@@ -1,10 +1,34 @@
-//! Buffers whose memory another library on the same device sees too.
+//! Buffers that others see too: other rooms, or another library on the same device.
 
 #[cfg(all(feature = "cuda", target_os = "linux"))]
 mod cuda;
 
 #[cfg(all(feature = "cuda", target_os = "linux"))]
 pub use cuda::CudaRows;
+
+use super::Gpu;
+use super::buffers::Loan;
+use crate::Result;
+
+/// Canonical places of surfels, `[places, 3]` at the start of a buffer.
+#[derive(Debug)]
+pub struct SharedPlaces {
+    pub(crate) buffer: wgpu::Buffer,
+    pub(crate) places: u64,
+    /// Where nobody else holds the buffer.
+    pub(crate) _lent: Option<Loan>,
+}
+
+impl SharedPlaces {
+    /// Takes places `[places, 3]` to the device.
+    ///
+    /// # Errors
+    /// [`crate::Error::DeviceLost`] when it is gone.
+    pub fn new(gpu: &Gpu, places: &[f32]) -> Result<Self> {
+        let loan = gpu.upload(&[places])?;
+        Ok(SharedPlaces { buffer: (*loan).clone(), places: places.len() as u64 / 3, _lent: Some(loan) })
+    }
+}
 
 /// Rows and their gradient in buffers that are shared; who shares them sees to it that neither side writes while the
 /// other reads.

@@ -1,0 +1,290 @@
+//! Stages of the field, recorded with their constants.
+
+use super::weights::DensePlace;
+use super::words::{ABSENT, DenseWords, FrameWords, NormWords, PieceWords, ProductWords, ScaleWords};
+use crate::Result;
+use crate::gpu::Gpu;
+use crate::gpu::buffers::Loan;
+use crate::gpu::kernels::Recorder;
+use crate::gpu::shaders::Reduce;
+use wgpu::Buffer;
+
+/// Side of the tiles of products, and how many numbers they are deep.
+const BLOCK: usize = 64;
+const DEPTH: usize = 16;
+/// Pieces in which sums over all rows are made, about as many as keep a large card busy.
+const PIECES: usize = 128;
+/// Rows of a workgroup of layer norm.
+const NORM_ROWS: usize = 16;
+/// Columns of a workgroup of its scale's gradient.
+const SCALE_COLUMNS: usize = 64;
+
+/// Rows of some frames.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) frames: usize,
+    /// Rows of a frame.
+    pub(super) rows: usize,
+}
+
+impl Shape {
+    pub(super) fn all(self) -> usize {
+        self.frames * self.rows
+    }
+
+    /// Pieces of a frame, and rows of one.
+    fn pieces(self) -> (usize, usize) {
+        let wanted = (PIECES / self.frames).max(1);
+        let piece = self.rows.div_ceil(wanted).next_multiple_of(DEPTH);
+        (self.rows.div_ceil(piece), piece)
+    }
+
+    /// Pieces of all frames at most, whatever their number.
+    pub(super) fn most_pieces(frames: usize) -> usize {
+        PIECES.max(frames)
+    }
+}
+
+/// What becomes of a product beside its bias.
+#[derive(Clone, Copy)]
+pub(super) enum Then<'a> {
+    Nothing,
+    Relu,
+    /// Rows are added; whether all frames have the same.
+    Add(&'a Buffer, bool),
+    /// 0 where these are not positive.
+    Mask(&'a Buffer),
+    /// What was in the result is added.
+    Keep,
+    /// 0 where what was in the result is not positive.
+    MaskKept,
+}
+
+/// A recording, and what is lent until it is submitted.
+pub(super) struct Recording<'g> {
+    gpu: &'g Gpu,
+    pub(super) recorder: Recorder<'g>,
+    lent: Vec<Loan>,
+}
+
+impl<'g> Recording<'g> {
+    pub(super) fn new(gpu: &'g Gpu) -> Self {
+        Recording { gpu, recorder: Recorder::new(gpu, Default::default()), lent: Vec::new() }
+    }
+
+    /// Stage `name` with its constants at binding 0 and buffers after them.
+    pub(super) fn stage(
+        &mut self,
+        name: &'static str,
+        words: &[u32],
+        buffers: &[&Buffer],
+        groups: usize,
+    ) -> Result<()> {
+        let words = self.gpu.branching(words);
+        let mut bound: Vec<(u32, &Buffer)> = vec![(0, &words)];
+        bound.extend(buffers.iter().enumerate().map(|(i, b)| (i as u32 + 1, *b)));
+        self.recorder.stage(name, Reduce::Threads, vec![], &bound, groups as u64)?;
+        self.lent.push(words);
+        Ok(())
+    }
+
+    /// A stage with a thread per number.
+    pub(super) fn each(
+        &mut self,
+        name: &'static str,
+        words: &[u32],
+        buffers: &[&Buffer],
+        numbers: usize,
+    ) -> Result<()> {
+        self.stage(name, words, buffers, numbers.div_ceil(256))
+    }
+
+    /// `rows · matrix + bias`; matrix and bias as their start and the way from one frame's to the next.
+    fn product(
+        &mut self,
+        shape: Shape,
+        (rows, same): (&Buffer, bool),
+        weights: &Buffer,
+        ((matrix, matrix_frame), bias): ((usize, usize), Option<(usize, usize)>),
+        [inner, columns]: [usize; 2],
+        then: Then<'_>,
+        result: &Buffer,
+    ) -> Result<()> {
+        let apart = |same: bool, width: usize| if same { 0 } else { (shape.rows * width) as u32 };
+        let (bias, bias_frame) = bias.map_or((ABSENT, 0), |(at, frame)| (at as u32, frame as u32));
+        let (purpose, other, other_frame) = match then {
+            Then::Nothing | Then::Relu => (0, rows, 0),
+            Then::Add(other, same) => (1, other, apart(same, columns)),
+            Then::Mask(other) => (2, other, apart(false, columns)),
+            Then::Keep => (3, rows, 0),
+            Then::MaskKept => (4, rows, 0),
+        };
+        let words = DenseWords {
+            rows: shape.rows as u32,
+            frames: shape.frames as u32,
+            inner: inner as u32,
+            columns: columns as u32,
+            matrix: matrix as u32,
+            matrix_frame: matrix_frame as u32,
+            bias,
+            bias_frame,
+            from_frame: apart(same, inner),
+            other_frame,
+            purpose,
+            relu: u32::from(matches!(then, Then::Relu)),
+        };
+        let groups = shape.frames * shape.rows.div_ceil(BLOCK) * columns.div_ceil(BLOCK);
+        self.stage("dense", &words.words(), &[rows, weights, other, result], groups)
+    }
+
+    /// A dense layer; the rows, and whether all frames have the same.
+    pub(super) fn dense(
+        &mut self,
+        shape: Shape,
+        rows: (&Buffer, bool),
+        weights: &Buffer,
+        layer: DensePlace,
+        then: Then<'_>,
+        result: &Buffer,
+    ) -> Result<()> {
+        let (matrix, bias) = ((layer.there, layer.frame), (layer.bias, layer.bias_frame));
+        self.product(shape, rows, weights, (matrix, Some(bias)), [layer.inputs, layer.outputs], then, result)
+    }
+
+    /// From the gradient of a dense layer's result to that of its input.
+    pub(super) fn dense_back(
+        &mut self,
+        shape: Shape,
+        gradient: &Buffer,
+        weights: &Buffer,
+        layer: DensePlace,
+        then: Then<'_>,
+        result: &Buffer,
+    ) -> Result<()> {
+        let matrix = (layer.back, layer.frame);
+        let sizes = [layer.outputs, layer.inputs];
+        self.product(shape, (gradient, false), weights, (matrix, None), sizes, then, result)
+    }
+
+    /// The gradient `[left + 1, right]` of a matrix and its bias, from the layer's input and the gradient of its result, to
+    /// `sums` from `to.first` on.
+    pub(super) fn matrix_back(
+        &mut self,
+        shape: Shape,
+        left: (&Buffer, usize, bool),
+        right: (&Buffer, usize),
+        pieces: &Buffer,
+        sums: &Buffer,
+        to: To,
+    ) -> Result<()> {
+        let ((lefts, left, same), (rights, right)) = (left, right);
+        let (count, piece) = shape.pieces();
+        let words = ProductWords {
+            rows: shape.rows as u32,
+            frames: shape.frames as u32,
+            piece: piece as u32,
+            pieces: count as u32,
+            left: left as u32,
+            right: right as u32,
+            left_frame: if same { 0 } else { (shape.rows * left) as u32 },
+            ones: 1,
+        };
+        let tiles = (left + 1).div_ceil(BLOCK) * right.div_ceil(BLOCK);
+        let groups = shape.frames * count * tiles;
+        self.stage("dense_backward", &words.words(), &[lefts, rights, pieces], groups)?;
+        self.add_pieces((left + 1) * right, shape.frames, count, pieces, sums, to)
+    }
+
+    /// Adds pieces of `frames` results of `count` numbers, all to one place or each frame's to its own.
+    fn add_pieces(
+        &mut self,
+        count: usize,
+        frames: usize,
+        each: usize,
+        pieces: &Buffer,
+        sums: &Buffer,
+        to: To,
+    ) -> Result<()> {
+        let (results, stride, made_of) = match to.frame {
+            Some(stride) => (frames, stride, each),
+            None => (1, 0, frames * each),
+        };
+        let words = PieceWords {
+            count: count as u32,
+            results: results as u32,
+            pieces: made_of as u32,
+            first: to.first as u32,
+            stride: stride as u32,
+            fresh: to.fresh.into(),
+        };
+        self.each("sum_pieces", &words.words(), &[pieces, sums], count * results)
+    }
+
+    /// Layer norm of `given` to units, rates and the result.
+    pub(super) fn normalise(
+        &mut self,
+        norm: NormWords,
+        weights: &Buffer,
+        given: &Buffer,
+        [units, rates, result]: [&Buffer; 3],
+    ) -> Result<()> {
+        let groups = (norm.rows as usize).div_ceil(NORM_ROWS);
+        self.stage("normalise", &norm.words(), &[weights, given, units, rates, result], groups)
+    }
+
+    /// The way back of layer norm, in the place of the gradient; its scale's and shift's to `sums`.
+    pub(super) fn normalise_back(
+        &mut self,
+        norm: NormWords,
+        weights: &Buffer,
+        [units, rates, gradient]: [&Buffer; 3],
+        pieces: &Buffer,
+        sums: &Buffer,
+        to: To,
+    ) -> Result<()> {
+        let (rows, width) = (norm.rows as usize, norm.width as usize);
+        let (count, piece) = Shape { frames: 1, rows }.pieces();
+        let words =
+            ScaleWords { rows: norm.rows, width: norm.width, piece: piece as u32, pieces: count as u32 };
+        let groups = count * width.div_ceil(SCALE_COLUMNS);
+        self.stage("scale_backward", &words.words(), &[units, gradient, pieces], groups)?;
+        self.add_pieces(2 * width, 1, count, pieces, sums, to)?;
+        let buffers = [weights, units, rates, gradient];
+        self.stage("normalise_backward", &norm.words(), &buffers, rows.div_ceil(NORM_ROWS))
+    }
+
+    /// Adds the rows of all frames.
+    pub(super) fn sum_frames(
+        &mut self,
+        shape: Shape,
+        width: usize,
+        rows: &Buffer,
+        sums: &Buffer,
+        fresh: bool,
+    ) -> Result<()> {
+        let count = shape.rows * width;
+        let words = FrameWords { count: count as u32, frames: shape.frames as u32, fresh: fresh.into() };
+        self.each("sum_frames", &words.words(), &[rows, sums], count)
+    }
+
+    /// Submits and reads back.
+    pub(super) fn submit(self, sources: &[(&Buffer, u64)], take: impl FnMut(usize, &[u8])) -> Result<()> {
+        self.recorder.submit(sources, take)?;
+        Ok(())
+    }
+
+    /// Submits without waiting.
+    pub(super) fn send(self) -> Result<()> {
+        self.recorder.send()
+    }
+}
+
+/// Where a gradient goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct To {
+    pub(super) first: usize,
+    /// From one frame's to the next, where each frame has its own.
+    pub(super) frame: Option<usize>,
+    /// Whether the sum starts at 0.
+    pub(super) fresh: bool,
+}
