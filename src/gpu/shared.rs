@@ -20,6 +20,11 @@ pub struct SharedPlaces {
 }
 
 impl SharedPlaces {
+    /// Places at the start of a buffer that somebody else keeps.
+    pub(crate) fn lying_in(buffer: &wgpu::Buffer, places: usize) -> Self {
+        SharedPlaces { buffer: buffer.clone(), places: places as u64, _lent: None }
+    }
+
     /// Takes places `[places, 3]` to the device.
     ///
     /// # Errors

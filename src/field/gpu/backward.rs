@@ -107,8 +107,7 @@ impl DeviceField {
         recording.dense_back(shape, ways.of_rows, &asked.weights, query, Then::Nothing, &self.of_inputs)?;
         recording.recorder.clear(&self.plane_sums, 8 * self.plane_numbers as u64);
         let words = self.words(asked, &(0..1)).words();
-        let buffers: [&Buffer; 4] =
-            [&asked.positions, &self.planes[0], &self.of_inputs, &self.plane_sums];
+        let buffers: [&Buffer; 4] = [&asked.positions, &self.planes[0], &self.of_inputs, &self.plane_sums];
         recording.each("ask_backward", &words, &buffers, self.surfels * w.features())
     }
 }

@@ -45,6 +45,17 @@ pub struct Learned<A> {
     pub embedding: [A; 3],
 }
 
+impl Learned<Vec<f32>> {
+    /// The same, borrowed.
+    pub fn as_slices(&self) -> Learned<&[f32]> {
+        let Learned { planes, embedding } = self;
+        Learned {
+            planes: planes.each_ref().map(Vec::as_slice),
+            embedding: embedding.each_ref().map(Vec::as_slice),
+        }
+    }
+}
+
 /// A step of Adam: its learning rates, and 1 − βᵗ of either moment for both.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LearnRates {

@@ -180,9 +180,8 @@ impl SumPlaces {
         };
         let (model, columns) = (w.model, w.columns());
         let query = next((w.features() + w.embedding + 1) * model);
-        let of_layer = |_| {
-            [next(2 * model), next(2 * model), next((model + 1) * w.feed), next((w.feed + 1) * model)]
-        };
+        let of_layer =
+            |_| [next(2 * model), next(2 * model), next((model + 1) * w.feed), next((w.feed + 1) * model)];
         let layers_at: Vec<[usize; 4]> = (0..layers).map(of_layer).collect();
         let hidden = next((model + 1) * HEADS * w.hidden);
         let first_frame = next(0);

@@ -80,10 +80,12 @@ fn ten(moments: &[f32]) -> Vec<f32> {
 fn the_device_says_and_learns_what_the_cpu_does() {
     let whole = gpu(Restrictions::default());
     // So little room that frames go one after the other.
-    let small_room = Restrictions { default_limits: true, binding_bytes: Some(1 << 20), ..Restrictions::default() };
+    let small_room =
+        Restrictions { default_limits: true, binding_bytes: Some(1 << 20), ..Restrictions::default() };
     let little = gpu(small_room);
     let plain = FieldConfig { driven_heads: false, ..small() };
-    let wide = FieldConfig { model_width: 72, feed_width: 80, head_width: 20, layers: 1, sh_degree: 2, ..small() };
+    let wide =
+        FieldConfig { model_width: 72, feed_width: 80, head_width: 20, layers: 1, sh_degree: 2, ..small() };
     for (gpu, config, frames, rows) in [
         (&whole, small(), 1, 1),
         (&whole, small(), 3, 130),
