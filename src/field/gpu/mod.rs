@@ -26,6 +26,7 @@ use super::triplane::PLANES;
 use super::{Conditions, Field, FieldBounds};
 use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append, size_class};
+use crate::gpu::kernels::{StageTime, Timing};
 use crate::gpu::shared::{SharedPlaces, SharedRows};
 use crate::{Error, Result};
 use backward::Ways;
@@ -85,6 +86,8 @@ pub struct DeviceField {
     rows: Option<(SharedRows, [Loan; 2])>,
     asked: Option<Asked>,
     went_back: bool,
+    timing: Timing,
+    times: Vec<StageTime>,
 }
 
 /// What a step asked, until it goes back.
@@ -160,9 +163,21 @@ impl DeviceField {
             rows: None,
             asked: None,
             went_back: false,
+            timing: Timing::Off,
+            times: Vec::new(),
             widths,
             surfels,
         })
+    }
+
+    /// Times stages from now on, where the device can tell.
+    pub fn time(&mut self, timing: Timing) {
+        self.timing = timing;
+    }
+
+    /// What stages took since this was asked last.
+    pub fn times(&mut self) -> Vec<StageTime> {
+        std::mem::take(&mut self.times)
     }
 
     /// Everything as it is now.
@@ -228,12 +243,12 @@ impl DeviceField {
             self.rows = Some((SharedRows { values, gradients, numbers }, lent));
         }
         let packed = self.packed()?.values.clone();
-        let mut recording = Recording::new(&self.gpu);
+        let mut recording = Recording::new(&self.gpu, self.timing);
         self.ask_planes(&mut recording, &asked)?;
         for range in groups(&asked) {
             self.frames_there(&mut recording, &asked, &range, &packed)?;
         }
-        recording.send()?;
+        self.times.extend(recording.send()?);
         self.asked = Some(asked);
         self.went_back = false;
         self.packed()
@@ -265,7 +280,7 @@ impl DeviceField {
             of_rows: &of_rows,
             back: &back,
         };
-        let mut recording = Recording::new(&self.gpu);
+        let mut recording = Recording::new(&self.gpu, self.timing);
         for range in groups(&asked) {
             if asked.together < asked.frames {
                 self.frames_there(&mut recording, &asked, &range, ways.packed)?;
@@ -274,7 +289,8 @@ impl DeviceField {
         }
         self.planes_back(&mut recording, &asked, &ways)?;
         let mut found: Vec<f32> = Vec::with_capacity(places.count);
-        recording.submit(&[(&sums, 4 * places.count as u64)], |_, data| append(&mut found, data))?;
+        let sources: [(&Buffer, u64); 1] = [(&sums, 4 * places.count as u64)];
+        self.times.extend(recording.submit(&sources, |_, data| append(&mut found, data))?);
         self.went_back = true;
         let gradients = places.gradients(&self.widths, &asked.values, &found);
         field.collect_rest(&asked.folded, gradients)
@@ -289,7 +305,7 @@ impl DeviceField {
             return Err(Error::Internal("a step of Adam without gradients".into()));
         }
         let w = &self.widths;
-        let mut recording = Recording::new(&self.gpu);
+        let mut recording = Recording::new(&self.gpu, self.timing);
         let [correction1, correction2] = rates.plane_corrections;
         let count = self.plane_numbers as u32;
         let words =
@@ -310,7 +326,8 @@ impl DeviceField {
         };
         let [values, first, second] = self.embedding.each_ref().map(|a| &**a);
         recording.each("adam_rows", &words.words(), &[&*self.of_inputs, values, first, second], numbers)?;
-        recording.send()
+        self.times.extend(recording.send()?);
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use super::words::{ABSENT, DenseWords, FrameWords, NormWords, PieceWords, Produc
 use crate::Result;
 use crate::gpu::Gpu;
 use crate::gpu::buffers::Loan;
-use crate::gpu::kernels::Recorder;
+use crate::gpu::kernels::{Recorder, StageTime, Timing};
 use crate::gpu::shaders::Reduce;
 use wgpu::Buffer;
 
@@ -64,12 +64,13 @@ pub(super) enum Then<'a> {
 pub(super) struct Recording<'g> {
     gpu: &'g Gpu,
     pub(super) recorder: Recorder<'g>,
+    timing: Timing,
     lent: Vec<Loan>,
 }
 
 impl<'g> Recording<'g> {
-    pub(super) fn new(gpu: &'g Gpu) -> Self {
-        Recording { gpu, recorder: Recorder::new(gpu, Default::default()), lent: Vec::new() }
+    pub(super) fn new(gpu: &'g Gpu, timing: Timing) -> Self {
+        Recording { gpu, recorder: Recorder::new(gpu, timing), timing, lent: Vec::new() }
     }
 
     /// Stage `name` with its constants at binding 0 and buffers after them.
@@ -268,14 +269,20 @@ impl<'g> Recording<'g> {
     }
 
     /// Submits and reads back.
-    pub(super) fn submit(self, sources: &[(&Buffer, u64)], take: impl FnMut(usize, &[u8])) -> Result<()> {
-        self.recorder.submit(sources, take)?;
-        Ok(())
+    pub(super) fn submit(
+        self,
+        sources: &[(&Buffer, u64)],
+        take: impl FnMut(usize, &[u8]),
+    ) -> Result<Vec<StageTime>> {
+        self.recorder.submit(sources, take)
     }
 
-    /// Submits without waiting.
-    pub(super) fn send(self) -> Result<()> {
-        self.recorder.send()
+    /// Submits, and waits for nothing unless stages are timed.
+    pub(super) fn send(self) -> Result<Vec<StageTime>> {
+        match self.timing {
+            Timing::Off => self.recorder.send().map(|()| Vec::new()),
+            _ => self.recorder.submit(&[], |_, _| ()),
+        }
     }
 }
 
