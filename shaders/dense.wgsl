@@ -40,28 +40,42 @@ const MASK_KEPT: u32 = 4u;
 
 //#import block
 
-fn row_number(frame: u32, row: u32, k: u32) -> f32 {
-    if row >= params.rows || k >= params.inner { return 0.0; }
-    return rows[frame * params.from_frame + row * params.inner + k];
+// Number k of a row that starts at `start`; 0 for rows and numbers that are not there.
+fn row_number(start: u32, there: bool, k: u32) -> f32 {
+    if !there || k >= params.inner { return 0.0; }
+    return rows[start + k];
 }
 
-fn weight(frame: u32, k: u32, column: u32) -> f32 {
-    if column >= params.columns || k >= params.inner { return 0.0; }
-    return weights[params.matrix + frame * params.matrix_frame + k * params.columns + column];
+fn weight(at: u32, there: bool) -> f32 {
+    if !there { return 0.0; }
+    return weights[at];
 }
 
-fn put(frame: u32, row: u32, column: u32, product: f32) {
-    if row >= params.rows || column >= params.columns { return; }
-    let here = row * params.columns + column;
-    let at = frame * params.rows * params.columns + here;
+fn bias(frame: u32, column: u32) -> f32 {
+    if params.bias == ABSENT || column >= params.columns { return 0.0; }
+    return weights[params.bias + frame * params.bias_frame + column];
+}
+
+fn put(start: u32, start_other: u32, column: u32, product: f32) {
+    if column >= params.columns { return; }
+    let at = start + column;
     var value = product;
-    if params.bias != ABSENT { value += weights[params.bias + frame * params.bias_frame + column]; }
-    if params.purpose == ADD { value += other[frame * params.other_frame + here]; }
+    if params.purpose == ADD { value += other[start_other + column]; }
     if params.purpose == KEEP { value += result[at]; }
-    if params.purpose == MASK && !(other[frame * params.other_frame + here] > 0.0) { value = 0.0; }
+    if params.purpose == MASK && !(other[start_other + column] > 0.0) { value = 0.0; }
     if params.purpose == MASK_KEPT && !(result[at] > 0.0) { value = 0.0; }
     if params.relu != 0u { value = max(value, 0.0); }
     result[at] = value;
+}
+
+fn put_row(frame: u32, row: u32, column: u32, products: vec4<f32>) {
+    if row >= params.rows { return; }
+    let start = (frame * params.rows + row) * params.columns;
+    let start_other = frame * params.other_frame + row * params.columns;
+    put(start, start_other, column, products.x);
+    put(start, start_other, column + 1u, products.y);
+    put(start, start_other, column + 2u, products.z);
+    put(start, start_other, column + 3u, products.w);
 }
 
 @compute @workgroup_size(256)
@@ -82,21 +96,29 @@ fn dense(
     let left = first_row + thread / DEPTH * 4u;
     let k_right = thread / DEPTH;
     let right = first_column + thread % DEPTH * 4u;
-    var sums: array<vec4<f32>, 4>;
+    let at_left = frame * params.from_frame + left * params.inner;
+    let left_there = vec4(left, left + 1u, left + 2u, left + 3u) < vec4(params.rows);
+    let at_right = params.matrix + frame * params.matrix_frame + right;
+    let right_there = vec4(right, right + 1u, right + 2u, right + 3u) < vec4(params.columns);
+    var sums: Sums;
     for (var first = 0u; first < params.inner; first += DEPTH) {
         let k = first + k_left;
-        lefts[k_left * DEPTH + thread / DEPTH] = vec4(row_number(frame, left, k), row_number(frame, left + 1u, k),
-                                                      row_number(frame, left + 2u, k), row_number(frame, left + 3u, k));
+        lefts[k_left * DEPTH + thread / DEPTH] = vec4(
+            row_number(at_left, left_there.x, k), row_number(at_left + params.inner, left_there.y, k),
+            row_number(at_left + 2u * params.inner, left_there.z, k),
+            row_number(at_left + 3u * params.inner, left_there.w, k));
         let l = first + k_right;
-        rights[thread] = vec4(weight(frame, l, right), weight(frame, l, right + 1u),
-                              weight(frame, l, right + 2u), weight(frame, l, right + 3u));
+        let there = right_there & vec4(l < params.inner);
+        let at = at_right + l * params.columns;
+        rights[thread] = vec4(weight(at, there.x), weight(at + 1u, there.y),
+                              weight(at + 2u, there.z), weight(at + 3u, there.w));
         workgroupBarrier();
-        multiply_tiles(thread, &sums);
+        sums = multiply_tiles(thread, sums);
         workgroupBarrier();
     }
-    for (var r = 0u; r < 4u; r++) {
-        for (var c = 0u; c < 4u; c++) {
-            put(frame, first_row + thread / DEPTH * 4u + r, right + c, sums[r][c]);
-        }
-    }
+    let shift = vec4(bias(frame, right), bias(frame, right + 1u), bias(frame, right + 2u), bias(frame, right + 3u));
+    put_row(frame, left, right, sums.a + shift);
+    put_row(frame, left + 1u, right, sums.b + shift);
+    put_row(frame, left + 2u, right, sums.c + shift);
+    put_row(frame, left + 3u, right, sums.d + shift);
 }

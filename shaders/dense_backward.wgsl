@@ -38,6 +38,16 @@ fn right_number(frame: u32, row: u32, column: u32, end: u32) -> f32 {
     return rights_of[(frame * params.rows + row) * params.right + column];
 }
 
+fn put_row(piece: u32, left: u32, right: u32, products: vec4<f32>) {
+    let lefts_in_all = params.left + params.ones;
+    if left >= lefts_in_all { return; }
+    let start = (piece * lefts_in_all + left) * params.right;
+    if right < params.right { pieces[start + right] = products.x; }
+    if right + 1u < params.right { pieces[start + right + 1u] = products.y; }
+    if right + 2u < params.right { pieces[start + right + 2u] = products.z; }
+    if right + 3u < params.right { pieces[start + right + 3u] = products.w; }
+}
+
 @compute @workgroup_size(256)
 fn dense_backward(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -58,7 +68,7 @@ fn dense_backward(
     let k = thread / DEPTH;
     let left = first_left + thread % DEPTH * 4u;
     let right = first_right + thread % DEPTH * 4u;
-    var sums: array<vec4<f32>, 4>;
+    var sums: Sums;
     for (var first = first_row; first < end; first += DEPTH) {
         let row = first + k;
         lefts[thread] = vec4(left_number(frame, row, left, end), left_number(frame, row, left + 1u, end),
@@ -66,15 +76,12 @@ fn dense_backward(
         rights[thread] = vec4(right_number(frame, row, right, end), right_number(frame, row, right + 1u, end),
                               right_number(frame, row, right + 2u, end), right_number(frame, row, right + 3u, end));
         workgroupBarrier();
-        multiply_tiles(thread, &sums);
+        sums = multiply_tiles(thread, sums);
         workgroupBarrier();
     }
-    for (var r = 0u; r < 4u; r++) {
-        for (var c = 0u; c < 4u; c++) {
-            let l = first_left + thread / DEPTH * 4u + r;
-            if l < lefts_in_all && right + c < params.right {
-                pieces[(piece * lefts_in_all + l) * params.right + right + c] = sums[r][c];
-            }
-        }
-    }
+    let l = first_left + thread / DEPTH * 4u;
+    put_row(piece, l, right, sums.a);
+    put_row(piece, l + 1u, right, sums.b);
+    put_row(piece, l + 2u, right, sums.c);
+    put_row(piece, l + 3u, right, sums.d);
 }

@@ -22,21 +22,26 @@ fn heads(
     let row = number / params.outputs;
     let p = number % params.outputs;
     let start = (row * HEADS + head_of(p)) * params.hidden;
-    let last = params.last + p * params.hidden;
     let to = (params.first_frame * params.surfels + row) * params.columns;
     var value = weights[params.last_bias + p];
+    var last = params.last + p;
     if params.drives == ABSENT {
-        for (var k = 0u; k < params.hidden; k++) { value += hidden[start + k] * weights[last + k]; }
+        for (var k = 0u; k < params.hidden; k++) {
+            value += hidden[start + k] * weights[last];
+            last += params.outputs;
+        }
     } else {
-        let audio = params.drives + row / params.surfels * params.frame + p * params.hidden;
-        let expression = audio + params.outputs * params.hidden;
+        var audio = params.drives + row / params.surfels * params.frame + p;
+        let layer = params.hidden * params.outputs;
         var of_audio = 0.0;
         var of_expression = 0.0;
         for (var k = 0u; k < params.hidden; k++) {
             let h = hidden[start + k];
-            value += h * weights[last + k];
-            of_audio += h * weights[audio + k];
-            of_expression += h * weights[expression + k];
+            value += h * weights[last];
+            of_audio += h * weights[audio];
+            of_expression += h * weights[audio + layer];
+            last += params.outputs;
+            audio += params.outputs;
         }
         said[row * DRIVES * params.outputs + p] = of_audio;
         said[(row * DRIVES + 1u) * params.outputs + p] = of_expression;

@@ -23,11 +23,14 @@ struct FieldParams {
     hidden: u32,
     outputs: u32,
     columns: u32,
-    // Where in the weights the heads' last layers [outputs, hidden] and their biases lie, and those of the drives,
-    // [2, outputs, hidden] for each frame, `frame` numbers apart; ABSENT where heads are not driven.
+    // Where in the weights the heads' last layers [hidden, outputs] and their biases lie, and those of the drives,
+    // [2, hidden, outputs] for each frame, `frame` numbers apart; ABSENT where heads are not driven. The same layers the
+    // other way round, [outputs, hidden], for the way back.
     last: u32,
     last_bias: u32,
     drives: u32,
+    last_back: u32,
+    drives_back: u32,
     frame: u32,
     // Factor of the position columns.
     reach: f32,
@@ -49,4 +52,10 @@ const HEADS: u32 = 5u;
 // Which head gives column `p`: position 3, rotation 4, log-scales 2, opacity 1, harmonics.
 fn head_of(p: u32) -> u32 {
     return select(0u, 1u, p >= 3u) + select(0u, 1u, p >= 7u) + select(0u, 1u, p >= 9u) + select(0u, 1u, p >= 10u);
+}
+
+// The first column of a head, and the one after the last.
+fn first_of(head: u32) -> u32 {
+    if head >= HEADS { return params.outputs; }
+    return array(0u, 3u, 7u, 9u, 10u)[head];
 }

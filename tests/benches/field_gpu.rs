@@ -63,8 +63,7 @@ fn main() -> Result<()> {
             .collect();
         let planes: usize = config.plane_resolutions.iter().map(|s| 3 * s * s * config.plane_channels).sum();
         let (planes, embedding) = (vec![0.3; planes], vec![0.1; surfels * config.embedding]);
-        let learned =
-            Learned { planes: [planes.as_slice(); 3], embedding: [embedding.as_slice(); 3] };
+        let learned = Learned { planes: [planes.as_slice(); 3], embedding: [embedding.as_slice(); 3] };
         let mut there = DeviceField::new(&gpu, &field, &learned)?;
         let places = SharedPlaces::new(&gpu, &positions)?;
         let mut parts: BTreeMap<&str, Vec<f64>> = BTreeMap::new();

@@ -4,7 +4,6 @@ use super::record::{Recording, Shape, Then, To};
 use super::trace::Back;
 use super::weights::SumPlaces;
 use super::{Asked, DeviceField};
-use crate::Result;
 use crate::field::TOKENS;
 use crate::field::heads::{DRIVES, HEADS};
 use std::ops::Range;
@@ -29,7 +28,7 @@ impl DeviceField {
         asked: &Asked,
         range: &Range<usize>,
         ways: &Ways<'_>,
-    ) -> Result<()> {
+    ) {
         let w = &self.widths;
         let (model, columns, outputs) = (w.model, w.columns(), w.layout.attention.start);
         let shape = Shape { frames: range.len(), rows: self.surfels };
@@ -48,14 +47,14 @@ impl DeviceField {
         let (hidden, rows): (&Buffer, &Buffer) = (&trace.hidden, &trace.rows);
 
         let buffers = [ways.packed, ways.of_packed, &trace.said, heard, of_attention];
-        recording.each("heads_backward", &words, &buffers, shape.all() * (outputs + TOKENS))?;
+        recording.each("heads_backward", &words, &buffers, shape.all() * (outputs + TOKENS));
         let (left, right) = ((hidden, HEADS * w.hidden, false), (heard, (1 + DRIVES.len()) * outputs));
-        recording.matrix_back(shape, left, right, pieces, sums, own(places.heads))?;
+        recording.matrix_back(shape, left, right, pieces, sums, own(places.heads));
         let numbers = shape.all() * HEADS * w.hidden;
-        recording.each("hidden_backward", &words, &[weights, heard, hidden], numbers)?;
+        recording.each("hidden_backward", &words, &[weights, heard, hidden], numbers);
         let (left, right) = ((&*trace.top, model, false), (hidden, HEADS * w.hidden));
-        recording.matrix_back(shape, left, right, pieces, sums, shared(places.hidden))?;
-        recording.dense_back(shape, hidden, weights, asked.places.hidden, Then::Mask(&trace.top), rows)?;
+        recording.matrix_back(shape, left, right, pieces, sums, shared(places.hidden));
+        recording.dense_back(shape, hidden, weights, asked.places.hidden, Then::Mask(&trace.top), rows);
 
         for (l, (place, t)) in asked.places.layers.iter().zip(&trace.layers).enumerate().rev() {
             let [norm1, norm2, feed1, feed2] = places.layers[l];
@@ -63,51 +62,46 @@ impl DeviceField {
             let (units, rates) = (&t.units, &t.rates);
             let norm = self.norm(shape, place.norms[1], false);
             let at = [&*units[1], &*rates[1], rows];
-            recording.normalise_back(norm, weights, at, pieces, sums, shared(norm2))?;
+            recording.normalise_back(norm, weights, at, pieces, sums, shared(norm2));
             let left = (&*t.hidden, w.feed, false);
-            recording.matrix_back(shape, left, (rows, model), pieces, sums, shared(feed2))?;
-            recording.dense_back(shape, rows, weights, place.feed2, Then::MaskKept, &t.hidden)?;
+            recording.matrix_back(shape, left, (rows, model), pieces, sums, shared(feed2));
+            recording.dense_back(shape, rows, weights, place.feed2, Then::MaskKept, &t.hidden);
             let (left, right) = ((&*t.middle, model, false), (&*t.hidden, w.feed));
-            recording.matrix_back(shape, left, right, pieces, sums, shared(feed1))?;
-            recording.dense_back(shape, &t.hidden, weights, place.feed1, Then::Keep, rows)?;
+            recording.matrix_back(shape, left, right, pieces, sums, shared(feed1));
+            recording.dense_back(shape, &t.hidden, weights, place.feed1, Then::Keep, rows);
             let norm = self.norm(shape, place.norms[0], false);
             let at = [&*units[0], &*rates[0], rows];
-            recording.normalise_back(norm, weights, at, pieces, sums, shared(norm1))?;
+            recording.normalise_back(norm, weights, at, pieces, sums, shared(norm1));
 
             let left = (&*t.weights, columns, false);
-            recording.matrix_back(shape, left, (rows, model), pieces, sums, own(answer))?;
+            recording.matrix_back(shape, left, (rows, model), pieces, sums, own(answer));
             let folded = place.answer.of_frame(range.start);
-            recording.dense_back(shape, rows, weights, folded, Then::Nothing, of_weights)?;
+            recording.dense_back(shape, rows, weights, folded, Then::Nothing, of_weights);
             let buffers = [&*t.weights, of_attention, of_weights];
-            recording.each("attend_backward", &words, &buffers, shape.all() * w.heads)?;
+            recording.each("attend_backward", &words, &buffers, shape.all() * w.heads);
             let input = t.input.as_deref().unwrap_or(&asked.rows);
             let left = (input, model, t.input.is_none());
-            recording.matrix_back(shape, left, (of_weights, columns), pieces, sums, own(score))?;
+            recording.matrix_back(shape, left, (of_weights, columns), pieces, sums, own(score));
             let folded = place.score.of_frame(range.start);
-            recording.dense_back(shape, of_weights, weights, folded, Then::Keep, rows)?;
+            recording.dense_back(shape, of_weights, weights, folded, Then::Keep, rows);
         }
-        recording.sum_frames(shape, model, rows, ways.of_rows, fresh)
+        recording.sum_frames(shape, model, rows, ways.of_rows, fresh);
     }
 
     /// From the gradient of the rows that ask to those of their weights, of the planes and of the embedding.
-    pub(super) fn planes_back(
-        &self,
-        recording: &mut Recording<'_>,
-        asked: &Asked,
-        ways: &Ways<'_>,
-    ) -> Result<()> {
+    pub(super) fn planes_back(&self, recording: &mut Recording<'_>, asked: &Asked, ways: &Ways<'_>) {
         let w = &self.widths;
         let shape = Shape { frames: 1, rows: self.surfels };
         let width = w.features() + w.embedding;
         let pieces = &ways.back.pieces;
         let to = To { first: ways.places.query, frame: None, fresh: true };
         let left = (&*asked.inputs, width, false);
-        recording.matrix_back(shape, left, (ways.of_rows, w.model), pieces, ways.sums, to)?;
+        recording.matrix_back(shape, left, (ways.of_rows, w.model), pieces, ways.sums, to);
         let query = asked.places.query;
-        recording.dense_back(shape, ways.of_rows, &asked.weights, query, Then::Nothing, &self.of_inputs)?;
-        recording.recorder.clear(&self.plane_sums, 8 * self.plane_numbers as u64);
+        recording.dense_back(shape, ways.of_rows, &asked.weights, query, Then::Nothing, &self.of_inputs);
+        recording.clear(&self.plane_sums, 8 * self.plane_numbers as u64);
         let words = self.words(asked, &(0..1)).words();
         let buffers: [&Buffer; 4] = [&asked.positions, &self.planes[0], &self.of_inputs, &self.plane_sums];
-        recording.each("ask_backward", &words, &buffers, self.surfels * w.features())
+        recording.each("ask_backward", &words, &buffers, self.surfels * w.features());
     }
 }

@@ -3,7 +3,6 @@
 use super::record::{Recording, Shape, Then};
 use super::words::{ABSENT, FieldWords, NormWords};
 use super::{Asked, DeviceField};
-use crate::Result;
 use crate::field::heads::HEADS;
 use std::ops::Range;
 use wgpu::Buffer;
@@ -33,7 +32,9 @@ impl DeviceField {
             columns: w.layout.columns as u32,
             last: asked.places.last as u32,
             last_bias: asked.places.last_bias as u32,
-            drives: asked.places.drives.map_or(ABSENT, |at| (at + frame) as u32),
+            drives: asked.places.drives.map_or(ABSENT, |[there, _]| (there + frame) as u32),
+            last_back: asked.places.last_back as u32,
+            drives_back: asked.places.drives.map_or(ABSENT, |[_, back]| (back + frame) as u32),
             frame: asked.places.frame as u32,
             reach: w.reach,
             low_0: self.bounds.min[0],
@@ -57,12 +58,12 @@ impl DeviceField {
     }
 
     /// What the planes and the embedding know of every surfel, and the rows that ask.
-    pub(super) fn ask_planes(&self, recording: &mut Recording<'_>, asked: &Asked) -> Result<()> {
+    pub(super) fn ask_planes(&self, recording: &mut Recording<'_>, asked: &Asked) {
         let w = &self.widths;
         let words = self.words(asked, &(0..1)).words();
         let buffers: [&Buffer; 4] = [&asked.positions, &self.planes[0], &self.embedding[0], &asked.inputs];
         let numbers = self.surfels * (w.features() + w.embedding);
-        recording.each("ask", &words, &buffers, numbers)?;
+        recording.each("ask", &words, &buffers, numbers);
         let shape = Shape { frames: 1, rows: self.surfels };
         recording.dense(
             shape,
@@ -71,7 +72,7 @@ impl DeviceField {
             asked.places.query,
             Then::Nothing,
             &asked.rows,
-        )
+        );
     }
 
     /// Frames `range`, whose trace is kept.
@@ -81,7 +82,7 @@ impl DeviceField {
         asked: &Asked,
         range: &Range<usize>,
         packed: &Buffer,
-    ) -> Result<()> {
+    ) {
         let w = &self.widths;
         let shape = Shape { frames: range.len(), rows: self.surfels };
         let trace = &asked.trace;
@@ -92,24 +93,24 @@ impl DeviceField {
             let input = t.input.as_deref().unwrap_or(&asked.rows);
             let same = t.input.is_none();
             let score = place.score.of_frame(range.start);
-            recording.dense(shape, (input, same), weights, score, Then::Nothing, &t.weights)?;
+            recording.dense(shape, (input, same), weights, score, Then::Nothing, &t.weights);
             let attend = FieldWords { fresh: u32::from(l == 0), ..words };
-            recording.each("attend", &attend.words(), &[&t.weights, packed], shape.all())?;
+            recording.each("attend", &attend.words(), &[&t.weights, packed], shape.all());
             let answer = place.answer.of_frame(range.start);
-            recording.dense(shape, (&t.weights, false), weights, answer, Then::Add(input, same), rows)?;
+            recording.dense(shape, (&t.weights, false), weights, answer, Then::Add(input, same), rows);
             let to = [&*t.units[0], &*t.rates[0], &*t.middle];
-            recording.normalise(self.norm(shape, place.norms[0], false), weights, rows, to)?;
-            recording.dense(shape, (&t.middle, false), weights, place.feed1, Then::Relu, &t.hidden)?;
+            recording.normalise(self.norm(shape, place.norms[0], false), weights, rows, to);
+            recording.dense(shape, (&t.middle, false), weights, place.feed1, Then::Relu, &t.hidden);
             let add = Then::Add(&t.middle, false);
-            recording.dense(shape, (&t.hidden, false), weights, place.feed2, add, rows)?;
+            recording.dense(shape, (&t.hidden, false), weights, place.feed2, add, rows);
             let next = trace.layers.get(l + 1).and_then(|next| next.input.as_deref());
             let to = [&*t.units[1], &*t.rates[1], next.unwrap_or(&trace.top)];
-            recording.normalise(self.norm(shape, place.norms[1], next.is_none()), weights, rows, to)?;
+            recording.normalise(self.norm(shape, place.norms[1], next.is_none()), weights, rows, to);
         }
         let hidden = asked.places.hidden;
-        recording.dense(shape, (&trace.top, false), weights, hidden, Then::Relu, &trace.hidden)?;
+        recording.dense(shape, (&trace.top, false), weights, hidden, Then::Relu, &trace.hidden);
         debug_assert_eq!(hidden.outputs, HEADS * w.hidden);
         let buffers: [&Buffer; 4] = [weights, &trace.hidden, &trace.said, packed];
-        recording.each("heads", &words.words(), &buffers, shape.all() * w.layout.attention.start)
+        recording.each("heads", &words.words(), &buffers, shape.all() * w.layout.attention.start);
     }
 }

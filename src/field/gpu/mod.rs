@@ -244,9 +244,9 @@ impl DeviceField {
         }
         let packed = self.packed()?.values.clone();
         let mut recording = Recording::new(&self.gpu, self.timing);
-        self.ask_planes(&mut recording, &asked)?;
+        self.ask_planes(&mut recording, &asked);
         for range in groups(&asked) {
-            self.frames_there(&mut recording, &asked, &range, &packed)?;
+            self.frames_there(&mut recording, &asked, &range, &packed);
         }
         self.times.extend(recording.send()?);
         self.asked = Some(asked);
@@ -283,11 +283,11 @@ impl DeviceField {
         let mut recording = Recording::new(&self.gpu, self.timing);
         for range in groups(&asked) {
             if asked.together < asked.frames {
-                self.frames_there(&mut recording, &asked, &range, ways.packed)?;
+                self.frames_there(&mut recording, &asked, &range, ways.packed);
             }
-            self.frames_back(&mut recording, &asked, &range, &ways)?;
+            self.frames_back(&mut recording, &asked, &range, &ways);
         }
-        self.planes_back(&mut recording, &asked, &ways)?;
+        self.planes_back(&mut recording, &asked, &ways);
         let mut found: Vec<f32> = Vec::with_capacity(places.count);
         let sources: [(&Buffer, u64); 1] = [(&sums, 4 * places.count as u64)];
         self.times.extend(recording.submit(&sources, |_, data| append(&mut found, data))?);
@@ -312,7 +312,7 @@ impl DeviceField {
             LearnWords { count, rate: rates.planes, correction1, correction2, ..LearnWords::default() };
         let [values, first, second] = self.planes.each_ref().map(|a| &**a);
         let buffers = [&*self.plane_sums, values, first, second];
-        recording.each("adam_planes", &words.words(), &buffers, self.plane_numbers)?;
+        recording.each("adam_planes", &words.words(), &buffers, self.plane_numbers);
         let [correction1, correction2] = rates.embedding_corrections;
         let numbers = self.surfels * w.embedding;
         let words = LearnWords {
@@ -325,7 +325,7 @@ impl DeviceField {
             start: w.features() as u32,
         };
         let [values, first, second] = self.embedding.each_ref().map(|a| &**a);
-        recording.each("adam_rows", &words.words(), &[&*self.of_inputs, values, first, second], numbers)?;
+        recording.each("adam_rows", &words.words(), &[&*self.of_inputs, values, first, second], numbers);
         self.times.extend(recording.send()?);
         Ok(())
     }

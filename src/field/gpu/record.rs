@@ -7,6 +7,8 @@ use crate::gpu::Gpu;
 use crate::gpu::buffers::Loan;
 use crate::gpu::kernels::{Recorder, StageTime, Timing};
 use crate::gpu::shaders::Reduce;
+use std::num::NonZeroU64;
+use std::ops::Range;
 use wgpu::Buffer;
 
 /// Side of the tiles of products, and how many numbers they are deep.
@@ -60,44 +62,74 @@ pub(super) enum Then<'a> {
     MaskKept,
 }
 
-/// A recording, and what is lent until it is submitted.
+/// Stages in their order. Their constants go to the device together when all are known, since writing to a device costs
+/// about the same for a word and for a thousand.
 pub(super) struct Recording<'g> {
     gpu: &'g Gpu,
-    pub(super) recorder: Recorder<'g>,
     timing: Timing,
-    lent: Vec<Loan>,
+    waiting: Vec<Waiting>,
+    constants: Vec<u32>,
+}
+
+/// What is to be recorded.
+enum Waiting {
+    Stage { name: &'static str, constants: Range<usize>, buffers: Vec<Buffer>, groups: usize },
+    Clear { buffer: Buffer, bytes: u64 },
 }
 
 impl<'g> Recording<'g> {
     pub(super) fn new(gpu: &'g Gpu, timing: Timing) -> Self {
-        Recording { gpu, recorder: Recorder::new(gpu, timing), timing, lent: Vec::new() }
+        Recording { gpu, timing, waiting: Vec::new(), constants: Vec::new() }
     }
 
     /// Stage `name` with its constants at binding 0 and buffers after them.
-    pub(super) fn stage(
-        &mut self,
-        name: &'static str,
-        words: &[u32],
-        buffers: &[&Buffer],
-        groups: usize,
-    ) -> Result<()> {
-        let words = self.gpu.branching(words);
-        let mut bound: Vec<(u32, &Buffer)> = vec![(0, &words)];
-        bound.extend(buffers.iter().enumerate().map(|(i, b)| (i as u32 + 1, *b)));
-        self.recorder.stage(name, Reduce::Threads, vec![], &bound, groups as u64)?;
-        self.lent.push(words);
-        Ok(())
+    pub(super) fn stage(&mut self, name: &'static str, words: &[u32], buffers: &[&Buffer], groups: usize) {
+        // Parts of a buffer start at multiples of this.
+        let apart = (self.gpu.limits.min_storage_buffer_offset_alignment as usize / 4).max(1);
+        let start = self.constants.len().next_multiple_of(apart);
+        self.constants.resize(start, 0);
+        self.constants.extend_from_slice(words);
+        let constants = start..self.constants.len();
+        let buffers = buffers.iter().map(|b| (*b).clone()).collect();
+        self.waiting.push(Waiting::Stage { name, constants, buffers, groups });
+    }
+
+    /// Zeroes the first bytes of a buffer.
+    pub(super) fn clear(&mut self, buffer: &Buffer, bytes: u64) {
+        self.waiting.push(Waiting::Clear { buffer: buffer.clone(), bytes });
+    }
+
+    /// Records everything, with the constants, which are lent until it is submitted.
+    fn record(self) -> Result<(Recorder<'g>, Loan)> {
+        let lent = self.gpu.branching(&self.constants);
+        let mut recorder = Recorder::new(self.gpu, self.timing);
+        for waiting in &self.waiting {
+            let (name, constants, buffers, groups) = match waiting {
+                Waiting::Stage { name, constants, buffers, groups } => (name, constants, buffers, groups),
+                Waiting::Clear { buffer, bytes } => {
+                    recorder.clear(buffer, *bytes);
+                    continue;
+                }
+            };
+            let words = wgpu::BufferBinding {
+                buffer: &lent,
+                offset: 4 * constants.start as u64,
+                size: NonZeroU64::new(4 * constants.len() as u64),
+            };
+            let whole = buffers.iter().map(Buffer::as_entire_binding);
+            let resources = std::iter::once(wgpu::BindingResource::Buffer(words)).chain(whole);
+            let entries: Vec<_> = resources
+                .enumerate()
+                .map(|(i, resource)| wgpu::BindGroupEntry { binding: i as u32, resource })
+                .collect();
+            recorder.bound_stage(name, Reduce::Threads, vec![], &entries, *groups as u64)?;
+        }
+        Ok((recorder, lent))
     }
 
     /// A stage with a thread per number.
-    pub(super) fn each(
-        &mut self,
-        name: &'static str,
-        words: &[u32],
-        buffers: &[&Buffer],
-        numbers: usize,
-    ) -> Result<()> {
-        self.stage(name, words, buffers, numbers.div_ceil(256))
+    pub(super) fn each(&mut self, name: &'static str, words: &[u32], buffers: &[&Buffer], numbers: usize) {
+        self.stage(name, words, buffers, numbers.div_ceil(256));
     }
 
     /// `rows · matrix + bias`; matrix and bias as their start and the way from one frame's to the next.
@@ -110,7 +142,7 @@ impl<'g> Recording<'g> {
         [inner, columns]: [usize; 2],
         then: Then<'_>,
         result: &Buffer,
-    ) -> Result<()> {
+    ) {
         let apart = |same: bool, width: usize| if same { 0 } else { (shape.rows * width) as u32 };
         let (bias, bias_frame) = bias.map_or((ABSENT, 0), |(at, frame)| (at as u32, frame as u32));
         let (purpose, other, other_frame) = match then {
@@ -135,7 +167,7 @@ impl<'g> Recording<'g> {
             relu: u32::from(matches!(then, Then::Relu)),
         };
         let groups = shape.frames * shape.rows.div_ceil(BLOCK) * columns.div_ceil(BLOCK);
-        self.stage("dense", &words.words(), &[rows, weights, other, result], groups)
+        self.stage("dense", &words.words(), &[rows, weights, other, result], groups);
     }
 
     /// A dense layer; the rows, and whether all frames have the same.
@@ -147,9 +179,9 @@ impl<'g> Recording<'g> {
         layer: DensePlace,
         then: Then<'_>,
         result: &Buffer,
-    ) -> Result<()> {
+    ) {
         let (matrix, bias) = ((layer.there, layer.frame), (layer.bias, layer.bias_frame));
-        self.product(shape, rows, weights, (matrix, Some(bias)), [layer.inputs, layer.outputs], then, result)
+        self.product(shape, rows, weights, (matrix, Some(bias)), [layer.inputs, layer.outputs], then, result);
     }
 
     /// From the gradient of a dense layer's result to that of its input.
@@ -161,10 +193,10 @@ impl<'g> Recording<'g> {
         layer: DensePlace,
         then: Then<'_>,
         result: &Buffer,
-    ) -> Result<()> {
+    ) {
         let matrix = (layer.back, layer.frame);
         let sizes = [layer.outputs, layer.inputs];
-        self.product(shape, (gradient, false), weights, (matrix, None), sizes, then, result)
+        self.product(shape, (gradient, false), weights, (matrix, None), sizes, then, result);
     }
 
     /// The gradient `[left + 1, right]` of a matrix and its bias, from the layer's input and the gradient of its result, to
@@ -177,7 +209,7 @@ impl<'g> Recording<'g> {
         pieces: &Buffer,
         sums: &Buffer,
         to: To,
-    ) -> Result<()> {
+    ) {
         let ((lefts, left, same), (rights, right)) = (left, right);
         let (count, piece) = shape.pieces();
         let words = ProductWords {
@@ -192,8 +224,8 @@ impl<'g> Recording<'g> {
         };
         let tiles = (left + 1).div_ceil(BLOCK) * right.div_ceil(BLOCK);
         let groups = shape.frames * count * tiles;
-        self.stage("dense_backward", &words.words(), &[lefts, rights, pieces], groups)?;
-        self.add_pieces((left + 1) * right, shape.frames, count, pieces, sums, to)
+        self.stage("dense_backward", &words.words(), &[lefts, rights, pieces], groups);
+        self.add_pieces((left + 1) * right, shape.frames, count, pieces, sums, to);
     }
 
     /// Adds pieces of `frames` results of `count` numbers, all to one place or each frame's to its own.
@@ -205,7 +237,7 @@ impl<'g> Recording<'g> {
         pieces: &Buffer,
         sums: &Buffer,
         to: To,
-    ) -> Result<()> {
+    ) {
         let (results, stride, made_of) = match to.frame {
             Some(stride) => (frames, stride, each),
             None => (1, 0, frames * each),
@@ -218,7 +250,7 @@ impl<'g> Recording<'g> {
             stride: stride as u32,
             fresh: to.fresh.into(),
         };
-        self.each("sum_pieces", &words.words(), &[pieces, sums], count * results)
+        self.each("sum_pieces", &words.words(), &[pieces, sums], count * results);
     }
 
     /// Layer norm of `given` to units, rates and the result.
@@ -228,9 +260,9 @@ impl<'g> Recording<'g> {
         weights: &Buffer,
         given: &Buffer,
         [units, rates, result]: [&Buffer; 3],
-    ) -> Result<()> {
+    ) {
         let groups = (norm.rows as usize).div_ceil(NORM_ROWS);
-        self.stage("normalise", &norm.words(), &[weights, given, units, rates, result], groups)
+        self.stage("normalise", &norm.words(), &[weights, given, units, rates, result], groups);
     }
 
     /// The way back of layer norm, in the place of the gradient; its scale's and shift's to `sums`.
@@ -242,16 +274,16 @@ impl<'g> Recording<'g> {
         pieces: &Buffer,
         sums: &Buffer,
         to: To,
-    ) -> Result<()> {
+    ) {
         let (rows, width) = (norm.rows as usize, norm.width as usize);
         let (count, piece) = Shape { frames: 1, rows }.pieces();
         let words =
             ScaleWords { rows: norm.rows, width: norm.width, piece: piece as u32, pieces: count as u32 };
         let groups = count * width.div_ceil(SCALE_COLUMNS);
-        self.stage("scale_backward", &words.words(), &[units, gradient, pieces], groups)?;
-        self.add_pieces(2 * width, 1, count, pieces, sums, to)?;
+        self.stage("scale_backward", &words.words(), &[units, gradient, pieces], groups);
+        self.add_pieces(2 * width, 1, count, pieces, sums, to);
         let buffers = [weights, units, rates, gradient];
-        self.stage("normalise_backward", &norm.words(), &buffers, rows.div_ceil(NORM_ROWS))
+        self.stage("normalise_backward", &norm.words(), &buffers, rows.div_ceil(NORM_ROWS));
     }
 
     /// Adds the rows of all frames.
@@ -262,10 +294,10 @@ impl<'g> Recording<'g> {
         rows: &Buffer,
         sums: &Buffer,
         fresh: bool,
-    ) -> Result<()> {
+    ) {
         let count = shape.rows * width;
         let words = FrameWords { count: count as u32, frames: shape.frames as u32, fresh: fresh.into() };
-        self.each("sum_frames", &words.words(), &[rows, sums], count)
+        self.each("sum_frames", &words.words(), &[rows, sums], count);
     }
 
     /// Submits and reads back.
@@ -274,14 +306,17 @@ impl<'g> Recording<'g> {
         sources: &[(&Buffer, u64)],
         take: impl FnMut(usize, &[u8]),
     ) -> Result<Vec<StageTime>> {
-        self.recorder.submit(sources, take)
+        let (recorder, _lent) = self.record()?;
+        recorder.submit(sources, take)
     }
 
     /// Submits, and waits for nothing unless stages are timed.
     pub(super) fn send(self) -> Result<Vec<StageTime>> {
-        match self.timing {
-            Timing::Off => self.recorder.send().map(|()| Vec::new()),
-            _ => self.recorder.submit(&[], |_, _| ()),
+        let timing = self.timing;
+        let (recorder, _lent) = self.record()?;
+        match timing {
+            Timing::Off => recorder.send().map(|()| Vec::new()),
+            _ => recorder.submit(&[], |_, _| ()),
         }
     }
 }

@@ -46,11 +46,12 @@ pub(super) struct Places {
     pub(super) query: DensePlace,
     pub(super) layers: Vec<LayerPlace>,
     pub(super) hidden: DensePlace,
-    /// The last layers of all heads, `[outputs, hidden]`, and their biases.
+    /// The last layers of all heads, `[hidden, outputs]` and `[outputs, hidden]`, and their biases.
     pub(super) last: usize,
+    pub(super) last_back: usize,
     pub(super) last_bias: usize,
-    /// `[2, outputs, hidden]` of the first frame, where heads are driven.
-    pub(super) drives: Option<usize>,
+    /// `[2, hidden, outputs]` and `[2, outputs, hidden]` of the first frame, where heads are driven.
+    pub(super) drives: Option<[usize; 2]>,
     /// From one frame to the next.
     pub(super) frame: usize,
 }
@@ -102,7 +103,9 @@ pub(super) fn lay(w: &Widths, values: &RowValues) -> (Places, Vec<f32>) {
     }
     places.hidden = to.dense(&values.hidden);
     let last: Vec<&[f32]> = values.heads.iter().map(|h| h.weight.as_slice()).collect();
-    places.last = to.put(&last.concat());
+    let last = last.concat();
+    places.last = to.put_turned(&last, outputs(w), w.hidden);
+    places.last_back = to.put(&last);
     let biases: Vec<&[f32]> = values.heads.iter().map(|h| h.bias.as_slice()).collect();
     places.last_bias = to.put(&biases.concat());
     let (columns, model) = (w.columns(), w.model);
@@ -130,15 +133,14 @@ pub(super) fn lay(w: &Widths, values: &RowValues) -> (Places, Vec<f32>) {
             }
         }
         if !frame.heads.is_empty() {
-            let mut first = None;
-            for drive in 0..DRIVES.len() {
-                for head in 0..HEADS {
-                    let at = to.put(&frame.heads[head * DRIVES.len() + drive]);
-                    first.get_or_insert(at);
-                }
-            }
+            let drives = [0, 1].map(|drive| {
+                let heads = frame.heads.iter().skip(drive).step_by(DRIVES.len());
+                heads.flatten().copied().collect::<Vec<f32>>()
+            });
+            let there = drives.each_ref().map(|layer| to.put_turned(layer, outputs(w), w.hidden));
+            let back = drives.each_ref().map(|layer| to.put(layer));
             if f == 0 {
-                places.drives = first;
+                places.drives = Some([there[0], back[0]]);
             }
         }
         places.frame = to.0.len() - start;

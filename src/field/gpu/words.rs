@@ -27,6 +27,8 @@ words! {
         last: u32,
         last_bias: u32,
         drives: u32,
+        last_back: u32,
+        drives_back: u32,
         frame: u32,
         reach: f32,
         low_0: f32,
