@@ -8,40 +8,39 @@ struct ProductParams {
     frames: u32,
     piece: u32,
     pieces: u32,
-    // Columns of either side.
+    // Columns of either side; where they start in a row, and numbers of a row.
     left: u32,
+    left_start: u32,
+    left_row: u32,
     right: u32,
+    right_start: u32,
+    right_row: u32,
     // From one frame of the left side to the next, 0 where all frames have the same.
     left_frame: u32,
-    // 1 where the left side has one more column, of ones, whose products are the sums of the right side.
-    ones: u32,
 }
 
 @group(0) @binding(0) var<storage, read> params: ProductParams;
-// [frames, rows, left]
+// [frames, rows, left_row]
 @group(0) @binding(1) var<storage, read> lefts_of: array<f32>;
-// [frames, rows, right]
+// [frames, rows, right_row]
 @group(0) @binding(2) var<storage, read> rights_of: array<f32>;
-// [frames, pieces, left + ones, right]
+// [frames, pieces, left + 1, right]; in the last row the sums of the right side.
 @group(0) @binding(3) var<storage, read_write> pieces: array<f32>;
 
 //#import block
 
-fn left_number(frame: u32, row: u32, column: u32, end: u32) -> f32 {
-    if row >= end { return 0.0; }
-    if column < params.left { return lefts_of[frame * params.left_frame + row * params.left + column]; }
-    return select(0.0, 1.0, column - params.left < params.ones);
+fn left_number(start: u32, column: u32, there: bool) -> f32 {
+    if !there || column >= params.left { return 0.0; }
+    return lefts_of[start + column];
 }
 
-fn right_number(frame: u32, row: u32, column: u32, end: u32) -> f32 {
-    if row >= end || column >= params.right { return 0.0; }
-    return rights_of[(frame * params.rows + row) * params.right + column];
+fn right_number(start: u32, column: u32, there: bool) -> f32 {
+    if !there || column >= params.right { return 0.0; }
+    return rights_of[start + column];
 }
 
 fn put_row(piece: u32, left: u32, right: u32, products: vec4<f32>) {
-    let lefts_in_all = params.left + params.ones;
-    if left >= lefts_in_all { return; }
-    let start = (piece * lefts_in_all + left) * params.right;
+    let start = (piece * (params.left + 1u) + left) * params.right;
     if right < params.right { pieces[start + right] = products.x; }
     if right + 1u < params.right { pieces[start + right + 1u] = products.y; }
     if right + 2u < params.right { pieces[start + right + 2u] = products.z; }
@@ -54,9 +53,8 @@ fn dense_backward(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let lefts_in_all = params.left + params.ones;
     let across = (params.right + BLOCK - 1u) / BLOCK;
-    let down = (lefts_in_all + BLOCK - 1u) / BLOCK;
+    let down = (params.left + BLOCK - 1u) / BLOCK;
     let group = flat_workgroup(workgroup, workgroups);
     if group >= across * down * params.pieces * params.frames { return; }
     let piece = group / (across * down);
@@ -64,24 +62,38 @@ fn dense_backward(
     let first_row = piece % params.pieces * params.piece;
     let end = min(first_row + params.piece, params.rows);
     let first_left = group / across % down * BLOCK;
-    let first_right = group % across * BLOCK;
+    // While tiles are filled: which row, and which four columns of either side.
     let k = thread / DEPTH;
     let left = first_left + thread % DEPTH * 4u;
-    let right = first_right + thread % DEPTH * 4u;
+    let right = group % across * BLOCK + thread % DEPTH * 4u;
     var sums: Sums;
+    var ones = vec4(0.0);
     for (var first = first_row; first < end; first += DEPTH) {
         let row = first + k;
-        lefts[thread] = vec4(left_number(frame, row, left, end), left_number(frame, row, left + 1u, end),
-                             left_number(frame, row, left + 2u, end), left_number(frame, row, left + 3u, end));
-        rights[thread] = vec4(right_number(frame, row, right, end), right_number(frame, row, right + 1u, end),
-                              right_number(frame, row, right + 2u, end), right_number(frame, row, right + 3u, end));
+        let there = row < end;
+        let at_left = frame * params.left_frame + row * params.left_row + params.left_start;
+        let at_right = (frame * params.rows + row) * params.right_row + params.right_start;
+        lefts[thread] = vec4(left_number(at_left, left, there), left_number(at_left, left + 1u, there),
+                             left_number(at_left, left + 2u, there), left_number(at_left, left + 3u, there));
+        let rights_here = vec4(right_number(at_right, right, there), right_number(at_right, right + 1u, there),
+                               right_number(at_right, right + 2u, there), right_number(at_right, right + 3u, there));
+        rights[thread] = rights_here;
+        ones += rights_here;
         workgroupBarrier();
         sums = multiply_tiles(thread, sums);
         workgroupBarrier();
     }
     let l = first_left + thread / DEPTH * 4u;
-    put_row(piece, l, right, sums.a);
-    put_row(piece, l + 1u, right, sums.b);
-    put_row(piece, l + 2u, right, sums.c);
-    put_row(piece, l + 3u, right, sums.d);
+    if l < params.left { put_row(piece, l, right, sums.a); }
+    if l + 1u < params.left { put_row(piece, l + 1u, right, sums.b); }
+    if l + 2u < params.left { put_row(piece, l + 2u, right, sums.c); }
+    if l + 3u < params.left { put_row(piece, l + 3u, right, sums.d); }
+    // What the threads of a column of fours have added, one after the other.
+    lefts[thread] = ones;
+    workgroupBarrier();
+    if thread < DEPTH && first_left == 0u {
+        var sum = vec4(0.0);
+        for (var lane = 0u; lane < DEPTH; lane++) { sum += lefts[lane * DEPTH + thread]; }
+        put_row(piece, params.left, right, sum);
+    }
 }

@@ -9,7 +9,8 @@
 @group(0) @binding(2) var<storage, read> of_packed: array<f32>;
 // [frames, surfels, 2, outputs]
 @group(0) @binding(3) var<storage, read> said: array<f32>;
-// What reaches the last layers, then the driven ones: [frames, surfels, 3, outputs].
+// What reaches the last layers, then the driven ones: [frames, surfels], in a row first those of the geometry, [3, 10],
+// then those of the harmonics, [3, outputs - 10].
 @group(0) @binding(4) var<storage, read_write> heard: array<f32>;
 // [frames, surfels, 4]
 @group(0) @binding(5) var<storage, read_write> of_attention: array<f32>;
@@ -30,10 +31,11 @@ fn heads_backward(
     let driven = params.drives != ABSENT;
     if k < outputs {
         let g = of_packed[start + k] * select(1.0, params.reach, k < 3u);
-        let to = row * (1u + DRIVES) * outputs + k;
+        let to = row * (1u + DRIVES) * outputs + heard_at(k);
+        let apart = heard_apart(k);
         heard[to] = g;
-        heard[to + outputs] = select(0.0, g * packed[start + outputs], driven);
-        heard[to + 2u * outputs] = select(0.0, g * packed[start + outputs + 1u], driven);
+        heard[to + apart] = select(0.0, g * packed[start + outputs], driven);
+        heard[to + 2u * apart] = select(0.0, g * packed[start + outputs + 1u], driven);
         return;
     }
     let token = k - outputs;

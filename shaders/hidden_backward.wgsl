@@ -4,7 +4,7 @@
 
 @group(0) @binding(0) var<storage, read> params: FieldParams;
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
-// [frames, surfels, 3, outputs]
+// As `heads_backward` has it.
 @group(0) @binding(2) var<storage, read> heard: array<f32>;
 // Hidden layers of all heads, then their gradients, [frames, surfels, 5, hidden].
 @group(0) @binding(3) var<storage, read_write> hidden: array<f32>;
@@ -27,15 +27,16 @@ fn hidden_backward(
     let k = at % params.hidden;
     let layer = params.outputs * params.hidden;
     let audio = params.drives_back + row / params.surfels * params.frame + k;
-    let start = row * (1u + DRIVES) * params.outputs;
+    let start = row * (1u + DRIVES) * params.outputs + heard_at(first_of(head)) - first_of(head);
+    let apart = heard_apart(first_of(head));
     let end = first_of(head + 1u);
     var sum = 0.0;
     for (var p = first_of(head); p < end; p++) {
         let here = p * params.hidden;
         sum += heard[start + p] * weights[params.last_back + k + here];
         if params.drives != ABSENT {
-            sum += heard[start + params.outputs + p] * weights[audio + here];
-            sum += heard[start + 2u * params.outputs + p] * weights[audio + layer + here];
+            sum += heard[start + apart + p] * weights[audio + here];
+            sum += heard[start + 2u * apart + p] * weights[audio + layer + here];
         }
     }
     hidden[at] = sum;

@@ -48,6 +48,8 @@ const ABSENT: u32 = 0xffffffffu;
 const TOKENS: u32 = 4u;
 const DRIVES: u32 = 2u;
 const HEADS: u32 = 5u;
+// Columns of all heads but the last.
+const GEOMETRY: u32 = 10u;
 
 // Which head gives column `p`: position 3, rotation 4, log-scales 2, opacity 1, harmonics.
 fn head_of(p: u32) -> u32 {
@@ -58,4 +60,13 @@ fn head_of(p: u32) -> u32 {
 fn first_of(head: u32) -> u32 {
     if head >= HEADS { return params.outputs; }
     return array(0u, 3u, 7u, 9u, 10u)[head];
+}
+
+// Where the first of what reaches column `p` lies in a row of `heads_backward`, and how far it is to the next.
+fn heard_at(p: u32) -> u32 {
+    return select(p, 2u * GEOMETRY + p, p >= GEOMETRY);
+}
+
+fn heard_apart(p: u32) -> u32 {
+    return select(GEOMETRY, params.outputs - GEOMETRY, p >= GEOMETRY);
 }

@@ -40,6 +40,7 @@ fn sphere(n: usize) -> Vec<f32> {
 }
 
 fn main() -> Result<()> {
+    surfeltalk::cli::threads::settle();
     let numbers: Vec<usize> = std::env::args().filter_map(|word| word.parse().ok()).collect();
     let surfels = numbers.first().copied().unwrap_or(24_000);
     let counts = numbers.get(1).map_or(vec![1, 4, 16], |frames| vec![*frames]);

@@ -1,8 +1,8 @@
 //! The way back: from the gradient of the packed deformation to those of weights, planes and embedding.
 
-use super::record::{Recording, Shape, Then, To};
+use super::record::{Recording, Shape, Side, Then, To};
 use super::trace::Back;
-use super::weights::SumPlaces;
+use super::weights::{SumPlaces, heads_parts};
 use super::{Asked, DeviceField};
 use crate::field::TOKENS;
 use crate::field::heads::{DRIVES, HEADS};
@@ -48,11 +48,14 @@ impl DeviceField {
 
         let buffers = [ways.packed, ways.of_packed, &trace.said, heard, of_attention];
         recording.each("heads_backward", &words, &buffers, shape.all() * (outputs + TOKENS));
-        let (left, right) = ((hidden, HEADS * w.hidden, false), (heard, (1 + DRIVES.len()) * outputs));
-        recording.matrix_back(shape, left, right, pieces, sums, own(places.heads));
+        for (part, to) in heads_parts(w).into_iter().zip(places.heads) {
+            let left = Side::part(hidden, part.hidden, HEADS * w.hidden);
+            let right = Side::part(heard, part.heard, (1 + DRIVES.len()) * outputs);
+            recording.matrix_back(shape, left, right, pieces, sums, own(to));
+        }
         let numbers = shape.all() * HEADS * w.hidden;
         recording.each("hidden_backward", &words, &[weights, heard, hidden], numbers);
-        let (left, right) = ((&*trace.top, model, false), (hidden, HEADS * w.hidden));
+        let (left, right) = (Side::whole(&trace.top, model), Side::whole(hidden, HEADS * w.hidden));
         recording.matrix_back(shape, left, right, pieces, sums, shared(places.hidden));
         recording.dense_back(shape, hidden, weights, asked.places.hidden, Then::Mask(&trace.top), rows);
 
@@ -63,25 +66,25 @@ impl DeviceField {
             let norm = self.norm(shape, place.norms[1], false);
             let at = [&*units[1], &*rates[1], rows];
             recording.normalise_back(norm, weights, at, pieces, sums, shared(norm2));
-            let left = (&*t.hidden, w.feed, false);
-            recording.matrix_back(shape, left, (rows, model), pieces, sums, shared(feed2));
+            let left = Side::whole(&t.hidden, w.feed);
+            recording.matrix_back(shape, left, Side::whole(rows, model), pieces, sums, shared(feed2));
             recording.dense_back(shape, rows, weights, place.feed2, Then::MaskKept, &t.hidden);
-            let (left, right) = ((&*t.middle, model, false), (&*t.hidden, w.feed));
+            let (left, right) = (Side::whole(&t.middle, model), Side::whole(&t.hidden, w.feed));
             recording.matrix_back(shape, left, right, pieces, sums, shared(feed1));
             recording.dense_back(shape, &t.hidden, weights, place.feed1, Then::Keep, rows);
             let norm = self.norm(shape, place.norms[0], false);
             let at = [&*units[0], &*rates[0], rows];
             recording.normalise_back(norm, weights, at, pieces, sums, shared(norm1));
 
-            let left = (&*t.weights, columns, false);
-            recording.matrix_back(shape, left, (rows, model), pieces, sums, own(answer));
+            let left = Side::whole(&t.weights, columns);
+            recording.matrix_back(shape, left, Side::whole(rows, model), pieces, sums, own(answer));
             let folded = place.answer.of_frame(range.start);
             recording.dense_back(shape, rows, weights, folded, Then::Nothing, of_weights);
             let buffers = [&*t.weights, of_attention, of_weights];
             recording.each("attend_backward", &words, &buffers, shape.all() * w.heads);
             let input = t.input.as_deref().unwrap_or(&asked.rows);
-            let left = (input, model, t.input.is_none());
-            recording.matrix_back(shape, left, (of_weights, columns), pieces, sums, own(score));
+            let left = Side::whole(input, model).same(t.input.is_none());
+            recording.matrix_back(shape, left, Side::whole(of_weights, columns), pieces, sums, own(score));
             let folded = place.score.of_frame(range.start);
             recording.dense_back(shape, of_weights, weights, folded, Then::Keep, rows);
         }
@@ -95,8 +98,8 @@ impl DeviceField {
         let width = w.features() + w.embedding;
         let pieces = &ways.back.pieces;
         let to = To { first: ways.places.query, frame: None, fresh: true };
-        let left = (&*asked.inputs, width, false);
-        recording.matrix_back(shape, left, (ways.of_rows, w.model), pieces, ways.sums, to);
+        let left = Side::whole(&asked.inputs, width);
+        recording.matrix_back(shape, left, Side::whole(ways.of_rows, w.model), pieces, ways.sums, to);
         let query = asked.places.query;
         recording.dense_back(shape, ways.of_rows, &asked.weights, query, Then::Nothing, &self.of_inputs);
         recording.clear(&self.plane_sums, 8 * self.plane_numbers as u64);

@@ -200,32 +200,34 @@ impl<'g> Recording<'g> {
     }
 
     /// The gradient `[left + 1, right]` of a matrix and its bias, from the layer's input and the gradient of its result, to
-    /// `sums` from `to.first` on.
+    /// `sums`.
     pub(super) fn matrix_back(
         &mut self,
         shape: Shape,
-        left: (&Buffer, usize, bool),
-        right: (&Buffer, usize),
+        left: Side<'_>,
+        right: Side<'_>,
         pieces: &Buffer,
         sums: &Buffer,
         to: To,
     ) {
-        let ((lefts, left, same), (rights, right)) = (left, right);
         let (count, piece) = shape.pieces();
         let words = ProductWords {
             rows: shape.rows as u32,
             frames: shape.frames as u32,
             piece: piece as u32,
             pieces: count as u32,
-            left: left as u32,
-            right: right as u32,
-            left_frame: if same { 0 } else { (shape.rows * left) as u32 },
-            ones: 1,
+            left: left.width as u32,
+            left_start: left.start as u32,
+            left_row: left.row as u32,
+            right: right.width as u32,
+            right_start: right.start as u32,
+            right_row: right.row as u32,
+            left_frame: if left.same { 0 } else { (shape.rows * left.row) as u32 },
         };
-        let tiles = (left + 1).div_ceil(BLOCK) * right.div_ceil(BLOCK);
+        let tiles = left.width.div_ceil(BLOCK) * right.width.div_ceil(BLOCK);
         let groups = shape.frames * count * tiles;
-        self.stage("dense_backward", &words.words(), &[lefts, rights, pieces], groups);
-        self.add_pieces((left + 1) * right, shape.frames, count, pieces, sums, to);
+        self.stage("dense_backward", &words.words(), &[left.rows, right.rows, pieces], groups);
+        self.add_pieces((left.width + 1) * right.width, shape.frames, count, pieces, sums, to);
     }
 
     /// Adds pieces of `frames` results of `count` numbers, all to one place or each frame's to its own.
@@ -318,6 +320,35 @@ impl<'g> Recording<'g> {
             Timing::Off => recorder.send().map(|()| Vec::new()),
             _ => recorder.submit(&[], |_, _| ()),
         }
+    }
+}
+
+/// Columns of some rows.
+#[derive(Clone, Copy)]
+pub(super) struct Side<'a> {
+    rows: &'a Buffer,
+    /// Where they start in a row, how many they are, and numbers of a row.
+    start: usize,
+    width: usize,
+    row: usize,
+    /// Whether all frames have the same rows.
+    same: bool,
+}
+
+impl<'a> Side<'a> {
+    /// Rows of `width` numbers.
+    pub(super) fn whole(rows: &'a Buffer, width: usize) -> Self {
+        Side { rows, start: 0, width, row: width, same: false }
+    }
+
+    /// Some columns of rows of `row` numbers.
+    pub(super) fn part(rows: &'a Buffer, columns: Range<usize>, row: usize) -> Self {
+        Side { rows, start: columns.start, width: columns.len(), row, same: false }
+    }
+
+    /// The same rows in every frame, or not.
+    pub(super) fn same(self, same: bool) -> Self {
+        Side { same, ..self }
     }
 }
 

@@ -31,6 +31,7 @@ fn constants_are_the_same_on_the_host() {
     let says = |stage: &str, what: &str| source(stage, Reduce::Threads).expect("a source").contains(what);
     assert!(says("heads", &format!("const TOKENS: u32 = {TOKENS}u;")));
     assert!(says("heads", &format!("const HEADS: u32 = {HEADS}u;")));
+    assert!(says("heads", &format!("const GEOMETRY: u32 = {}u;", Layout::new(1).harmonics.start)));
     assert!(says("heads", &format!("const DRIVES: u32 = {}u;", DRIVES.len())));
     assert!(says("normalise", &format!("const NORM_EPSILON: f32 = {NORM_EPSILON:e};")));
     assert!(!says("heads", "const HEADS: u32 = 4u;"));

@@ -2,7 +2,7 @@
 //! submitted, since whoever borrows them next may write to them at once.
 
 use super::record::Shape;
-use super::weights::outputs;
+use super::weights::{heads_parts, outputs};
 use crate::field::TOKENS;
 use crate::field::heads::{DRIVES, HEADS};
 use crate::field::rows::Widths;
@@ -10,7 +10,7 @@ use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, size_class};
 
 /// Bytes of all rows that are at hand at once, at most, where more than one frame is.
-const TOGETHER: u64 = 1 << 30;
+const TOGETHER: u64 = 2 << 30;
 
 /// What the way back needs of a layer, and room for its gradients.
 pub(super) struct LayerTrace {
@@ -95,7 +95,7 @@ impl Back {
 fn largest_matrix(w: &Widths) -> usize {
     let query = (w.features() + w.embedding + 1) * w.model;
     let feed = ((w.model + 1) * w.feed).max((w.feed + 1) * w.model);
-    let heads = (HEADS * w.hidden + 1) * (1 + DRIVES.len()) * outputs(w);
+    let heads = heads_parts(w).map(|p| (p.hidden.len() + 1) * p.heard.len()).into_iter().max().unwrap_or(0);
     let hidden = (w.model + 1) * HEADS * w.hidden;
     let attention = (w.model + 1) * (w.columns() + 1);
     query.max(feed).max(heads).max(hidden).max(attention)

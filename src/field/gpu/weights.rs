@@ -3,6 +3,7 @@
 
 use crate::field::heads::{DRIVES, HEADS};
 use crate::field::rows::{DenseValues, RowValues, Widths};
+use std::ops::Range;
 
 /// Where a dense layer lies: `[inputs, outputs]` for the way there, `[outputs, inputs]` for the way back, and its bias.
 #[derive(Debug, Clone, Copy, Default)]
@@ -161,8 +162,8 @@ pub(super) struct SumPlaces {
     pub(super) hidden: usize,
     /// Of the first frame: score `[model + 1, J]` and answer `[J + 1, model]` of each layer.
     pub(super) frame_layers: Vec<[usize; 2]>,
-    /// Of the first frame, `[5·hidden + 1, 3, outputs]`.
-    pub(super) heads: usize,
+    /// Of the first frame, for each of [`heads_parts`] `[hidden + 1, 3, outputs]`.
+    pub(super) heads: [usize; 2],
     /// From one frame to the next, and everything.
     pub(super) frame: usize,
     pub(super) count: usize,
@@ -171,6 +172,23 @@ pub(super) struct SumPlaces {
 /// Numbers that all heads give.
 pub(super) fn outputs(w: &Widths) -> usize {
     w.layout.attention.start
+}
+
+/// Heads whose gradients are products of their own: hidden numbers, columns, and where what reaches them lies in a row.
+pub(super) struct HeadsPart {
+    pub(super) hidden: Range<usize>,
+    pub(super) outputs: Range<usize>,
+    pub(super) heard: Range<usize>,
+}
+
+/// Those of the geometry together, and that of the harmonics, which is as wide.
+pub(super) fn heads_parts(w: &Widths) -> [HeadsPart; 2] {
+    let (first, all, each) = (w.layout.harmonics.start, outputs(w), 1 + DRIVES.len());
+    let last = (HEADS - 1) * w.hidden;
+    [
+        HeadsPart { hidden: 0..last, outputs: 0..first, heard: 0..each * first },
+        HeadsPart { hidden: last..HEADS * w.hidden, outputs: first..all, heard: each * first..each * all },
+    ]
 }
 
 impl SumPlaces {
@@ -189,7 +207,7 @@ impl SumPlaces {
         let first_frame = next(0);
         let frame_layers =
             (0..layers).map(|_| [next((model + 1) * columns), next((columns + 1) * model)]).collect();
-        let heads = next((HEADS * w.hidden + 1) * (1 + DRIVES.len()) * outputs(w));
+        let heads = heads_parts(w).map(|part| next((part.hidden.len() + 1) * part.heard.len()));
         let frame = next(0) - first_frame;
         let count = first_frame + frames * frame;
         SumPlaces { query, layers: layers_at, hidden, frame_layers, heads, frame, count }
@@ -208,7 +226,7 @@ impl SumPlaces {
             take_dense(&mut layer.feed2, &sums[*feed2..]);
         }
         take_dense(&mut out.hidden, &sums[self.hidden..]);
-        let (columns, model, outputs) = (w.columns(), w.model, outputs(w));
+        let (columns, model) = (w.columns(), w.model);
         for (f, frame) in out.frames.iter_mut().enumerate() {
             let at = f * self.frame;
             for ((to, shared), [score, answer]) in
@@ -221,15 +239,20 @@ impl SumPlaces {
                 let ones = &answer[columns * model..][..model];
                 shared.answer_bias.iter_mut().zip(ones).for_each(|(b, g)| *b += g);
             }
-            let heads = &sums[at + self.heads..];
-            let row = (1 + DRIVES.len()) * outputs;
             for (i, (_, range)) in w.layout.heads().into_iter().enumerate() {
-                // Number `k` of the head's hidden layer, column `p`, and which of the layers: the last one, then the drives.
-                let number = |layer: usize, k: usize, p: usize| heads[k * row + layer * outputs + p];
-                let hidden = i * w.hidden;
+                let [geometry, harmonics] = heads_parts(w);
+                let (part, start) =
+                    if i + 1 < HEADS { (geometry, self.heads[0]) } else { (harmonics, self.heads[1]) };
+                let (heads, row) = (&sums[at + start..], part.heard.len());
+                let columns = row / (1 + DRIVES.len());
+                // Number `k` of the part's hidden layer, column `p`, and which of the layers: the last one, then the drives.
+                let number = |layer: usize, k: usize, p: usize| {
+                    heads[k * row + layer * columns + p - part.outputs.start]
+                };
+                let hidden = i * w.hidden - part.hidden.start;
                 let shared = &mut out.heads[i];
                 for (c, p) in range.clone().enumerate() {
-                    shared.bias[c] += number(0, HEADS * w.hidden, p);
+                    shared.bias[c] += number(0, part.hidden.len(), p);
                     for k in 0..w.hidden {
                         shared.weight[c * w.hidden + k] += number(0, hidden + k, p);
                     }

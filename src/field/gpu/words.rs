@@ -66,9 +66,12 @@ words! {
         piece: u32,
         pieces: u32,
         left: u32,
+        left_start: u32,
+        left_row: u32,
         right: u32,
+        right_start: u32,
+        right_row: u32,
         left_frame: u32,
-        ones: u32,
     }
 }
 
