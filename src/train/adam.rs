@@ -9,6 +9,8 @@ pub(crate) const BETA2: f32 = 0.999;
 /// As small as in 3DGS: gradients of single surfels are tiny.
 pub(crate) const EPSILON: f32 = 1e-15;
 const CHUNK: usize = 4096;
+/// Parameters that one thread sees to.
+const ALONE: usize = 32_768;
 
 /// The state of Adam for one parameter array.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -41,7 +43,7 @@ impl Adam {
                 *p -= rate * (*m / c1) / ((*v / c2).sqrt() + EPSILON);
             }
         };
-        if parameters.len() <= chunk {
+        if parameters.len() <= ALONE {
             // Waking another thread takes longer.
             return learn(((parameters, gradients), (&mut self.first, &mut self.second)));
         }
