@@ -148,7 +148,7 @@ fn train(
         model_path: model.to_path_buf(),
         resume: crate::train::has_checkpoint(model)?,
         overwrite: false,
-        field_device: flags.device.field(FieldPlace::Auto)?,
+        field_device: FieldPlace::Auto.device(rasterizer)?,
         copy_every: COPY_EVERY,
     };
     let mut session = Session::open(config, dataset, rasterizer, options)?;

@@ -55,7 +55,7 @@ pub struct TrainFlags {
     /// Where the work is done: auto, gpu or cpu
     #[arg(long, default_value = "auto")]
     device: Device,
-    /// Where the field runs: auto (on the GPU that draws, else the CPU), cuda or cpu
+    /// Where the field runs: auto (on the GPU that draws, else the CPU), gpu (that draws, also in software), cuda or cpu
     #[arg(long, default_value = "auto")]
     field: FieldPlace,
     /// Memory for decoded frames, MiB
@@ -131,7 +131,7 @@ impl TrainFlags {
 pub fn run(flags: &TrainFlags) -> Result<()> {
     let config = flags.config()?;
     let rasterizer = flags.device.rasterizer()?;
-    let field_device = flags.device.field(flags.field)?;
+    let field_device = flags.field.device(rasterizer.as_ref())?;
     let dataset = Dataset::open(
         &flags.source_path,
         &OpenOptions {
