@@ -1,8 +1,10 @@
 //! Buffers on the device: pooled, filled from slices, read back.
 
 use super::context::Gpu;
+use super::unwritten::{PIECE, Unwritten};
 use crate::{Error, Result};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::mpsc;
@@ -168,30 +170,39 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::submit_and_read`].
     pub(crate) fn upload<T: bytemuck::NoUninit>(&self, parts: &[&[T]]) -> Result<Loan> {
-        let bytes = parts.iter().map(|p| size_of_val(*p) as u64).sum::<u64>();
-        let loan = self.storage(bytes);
+        let bytes = parts.iter().map(|p| size_of_val(*p)).sum::<usize>();
+        self.upload_with(bytes, |to| parts.iter().try_for_each(|part| to.bytes(bytemuck::cast_slice(part))))
+    }
+
+    /// A buffer of `bytes` that `fill` writes to, all of it.
+    ///
+    /// # Errors
+    /// As [`Gpu::submit_and_read`], that of `fill`, and [`Error::Internal`] when it leaves something unwritten.
+    pub(crate) fn upload_with(
+        &self,
+        bytes: usize,
+        fill: impl FnOnce(&mut Unwritten<'_>) -> Result<()>,
+    ) -> Result<Loan> {
+        let loan = self.storage(bytes as u64);
         if bytes == 0 {
             return Ok(loan);
         }
         // Copies on the device come in words.
-        let bytes = bytes.next_multiple_of(4);
-        let staging = self.pool.take(Use::Upload, bytes);
-        self.map(&staging, wgpu::MapMode::Write, bytes)?;
-        {
-            let mut view = staging
-                .get_mapped_range_mut(0..bytes)
-                .map_err(|e| Error::DeviceLost(format!("writing to the device: {e}")))?;
-            let mut rest = view.slice(..);
-            for part in parts {
-                let part: &[u8] = bytemuck::cast_slice(part);
-                let (here, after) = rest.split_at(part.len());
-                write(here, part);
-                rest = after;
+        let words = (bytes as u64).next_multiple_of(4);
+        let staging = self.pool.take(Use::Upload, words);
+        self.map(&staging, wgpu::MapMode::Write, words)?;
+        let filled = match staging.get_mapped_range_mut(0..words) {
+            Ok(mut view) => {
+                let mut to = Unwritten::new(view.slice(..bytes));
+                fill(&mut to).and_then(|()| to.end())
             }
-        }
+            Err(e) => Err(Error::DeviceLost(format!("writing to the device: {e}"))),
+        };
+        // Also where it failed: the next who lends it maps it again.
         staging.unmap();
+        filled?;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(&staging, 0, &loan, 0, bytes);
+        encoder.copy_buffer_to_buffer(&staging, 0, &loan, 0, words);
         self.queue.submit([encoder.finish()]);
         Ok(loan)
     }
@@ -253,19 +264,6 @@ impl Gpu {
     }
 }
 
-/// Bytes that one thread copies at a time.
-const PIECE: usize = 1 << 17;
-
-/// Copies to the device's memory with all threads: first touches of fresh pages cost more than the copying.
-fn write(to: wgpu::WriteOnly<'_, [u8]>, source: &[u8]) {
-    let (pieces, mut rest) = to.into_chunks::<PIECE>();
-    let pieces: Vec<wgpu::WriteOnly<'_, [u8; PIECE]>> = pieces.into_iter().collect();
-    rest.copy_from_slice(&source[PIECE * pieces.len()..]);
-    pieces.into_par_iter().zip(source.par_chunks(PIECE)).for_each(|(piece, part)| {
-        wgpu::WriteOnly::<[u8]>::from(piece).copy_from_slice(part);
-    });
-}
-
 /// Numbers of four bytes, little-endian, that one thread copies at a time.
 const WORDS: usize = PIECE / 4;
 
@@ -282,6 +280,14 @@ pub(crate) fn add(to: &mut [f32], data: &[u8]) {
         .with_min_len(WORDS)
         .zip(words.par_iter())
         .for_each(|(to, b)| *to += f32::from_le_bytes(*b));
+}
+
+/// What was read back as numbers, where it lies; copied only where it lies askew.
+pub(crate) fn numbers(data: &[u8]) -> Cow<'_, [f32]> {
+    match bytemuck::try_cast_slice(data) {
+        Ok(numbers) => Cow::Borrowed(numbers),
+        Err(_) => Cow::Owned(data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+    }
 }
 
 /// What four bytes can stand for.
@@ -304,15 +310,7 @@ impl Word for u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::size_class;
-
-    #[test]
-    fn pieces_are_copied_to_their_places() {
-        let source: Vec<u8> = (0..5 * super::PIECE / 2).map(|i| (i % 251) as u8).collect();
-        let mut written = vec![0; source.len()];
-        super::write(wgpu::WriteOnly::from(written.as_mut_slice()), &source);
-        assert_eq!(written, source);
-    }
+    use super::{Cow, numbers, size_class};
 
     #[test]
     fn what_was_read_is_appended_and_added_in_its_order() {
@@ -327,6 +325,19 @@ mod tests {
         let mut words: Vec<u32> = Vec::new();
         super::append(&mut words, bytes);
         assert!(words.iter().zip(&numbers).all(|(a, b)| *a == b.to_bits()) && words.len() == numbers.len());
+    }
+
+    #[test]
+    fn numbers_are_where_they_were_read_or_a_copy() {
+        let values = [1.5_f32, -0.0, f32::NAN, 3.0e-39];
+        let bytes: &[u8] = bytemuck::cast_slice(&values);
+        let bits = |numbers: &[f32]| numbers.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert!(matches!(numbers(bytes), Cow::Borrowed(found) if bits(found) == bits(&values)));
+        let mut askew = vec![0_u8; bytes.len() + 4];
+        let at = (1..5).find(|at| !(askew.as_ptr() as usize + at).is_multiple_of(4)).expect("one is askew");
+        askew[at..at + bytes.len()].copy_from_slice(bytes);
+        let found = numbers(&askew[at..at + bytes.len()]);
+        assert!(matches!(found, Cow::Owned(_)) && bits(&found) == bits(&values));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! ```text
 //! context   adapter, device, faults      buffers   a pool, uploads, read-back
 //! shaders   sources put together         kernels   pipelines and the recording of stages
+//! unwritten memory on its way there      shared    memory that CUDA sees too, or the host by CUDA's copies
 //! ```
 //!
 //! Work is recorded into one `kernels::Recorder` and submitted once; everything that goes wrong afterwards, also the
@@ -13,5 +14,6 @@ pub mod context;
 pub mod kernels;
 pub mod shaders;
 pub mod shared;
+pub mod unwritten;
 
 pub use context::{Choice, Gpu};
