@@ -3,7 +3,7 @@
 //! ```text
 //! context   adapter, device, faults      buffers   a pool, uploads, read-back
 //! shaders   sources put together         kernels   pipelines and the recording of stages
-//! unwritten memory on its way there      shared    memory that CUDA sees too, or the host by CUDA's copies
+//! unwritten memory on its way there      shared    memory that CUDA sees too
 //! ```
 //!
 //! Work is recorded into one `kernels::Recorder` and submitted once; everything that goes wrong afterwards, also the

@@ -60,8 +60,9 @@ impl Bridge for HostBridge {
 /// The best bridge between the field's device and the rasterizer's.
 pub(super) fn between(field: &Device, gpu: &Gpu) -> Box<dyn Bridge> {
     #[cfg(all(feature = "cuda", target_os = "linux"))]
-    if field.is_cuda() && std::env::var_os(BY_HOST).is_none() {
-        return Box::new(cuda::CudaBridge::new(gpu.clone()));
+    if field.is_cuda() {
+        let share = std::env::var_os(BY_HOST).is_none();
+        return Box::new(cuda::CudaBridge::new(gpu.clone(), share));
     }
     let _ = (field, gpu);
     Box::new(HostBridge)
@@ -69,3 +70,6 @@ pub(super) fn between(field: &Device, gpu: &Gpu) -> Box<dyn Bridge> {
 
 #[cfg(all(feature = "cuda", target_os = "linux"))]
 mod cuda;
+
+#[cfg(test)]
+mod tests;
