@@ -1,7 +1,7 @@
 //! Buffers on the device: pooled, filled from slices, read back.
 
 use super::context::Gpu;
-use super::unwritten::{PIECE, Unwritten};
+use super::unwritten::Unwritten;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::borrow::Cow;
@@ -184,26 +184,11 @@ impl Gpu {
         fill: impl FnOnce(&mut Unwritten<'_>) -> Result<()>,
     ) -> Result<Loan> {
         let loan = self.storage(bytes as u64);
-        if bytes == 0 {
-            return Ok(loan);
+        if bytes > 0 {
+            let mut to = Unwritten::new(self, &loan, bytes);
+            fill(&mut to)?;
+            to.end()?;
         }
-        // Copies on the device come in words.
-        let words = (bytes as u64).next_multiple_of(4);
-        let staging = self.pool.take(Use::Upload, words);
-        self.map(&staging, wgpu::MapMode::Write, words)?;
-        let filled = match staging.get_mapped_range_mut(0..words) {
-            Ok(mut view) => {
-                let mut to = Unwritten::new(view.slice(..bytes));
-                fill(&mut to).and_then(|()| to.end())
-            }
-            Err(e) => Err(Error::DeviceLost(format!("writing to the device: {e}"))),
-        };
-        // Also where it failed: the next who lends it maps it again.
-        staging.unmap();
-        filled?;
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(&staging, 0, &loan, 0, words);
-        self.queue.submit([encoder.finish()]);
         Ok(loan)
     }
 
@@ -246,26 +231,39 @@ impl Gpu {
     }
 
     /// Waits until the host can use the first `bytes` of a buffer, and not for work that does not touch it.
-    fn map(&self, buffer: &wgpu::Buffer, mode: wgpu::MapMode, bytes: u64) -> Result<()> {
-        let (sender, receiver) = mpsc::channel();
-        buffer.map_async(mode, 0..bytes, move |outcome| {
-            // Nobody listens any more only where an error has been returned already.
-            let _ = sender.send(outcome);
-        });
+    pub(super) fn map(&self, buffer: &wgpu::Buffer, mode: wgpu::MapMode, bytes: u64) -> Result<()> {
+        self.mapped(&ask(buffer, mode, bytes), None)
+    }
+
+    /// Waits until the host can use what it asked for, where it must wait for `submission`, which uses it.
+    pub(super) fn mapped(&self, asked: &Asked, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
         self.look()?;
-        let outcome = match receiver.try_recv() {
+        let outcome = match asked.try_recv() {
             Ok(outcome) => outcome,
             Err(_) => {
-                self.finish()?;
-                receiver.recv().map_err(|e| Error::DeviceLost(e.to_string()))?
+                self.wait_for(submission)?;
+                asked.recv().map_err(|e| Error::DeviceLost(e.to_string()))?
             }
         };
         outcome.map_err(|e| Error::DeviceLost(e.to_string()))
     }
 }
 
+/// Where it will be said that the host can use a buffer.
+pub(super) type Asked = mpsc::Receiver<std::result::Result<(), wgpu::BufferAsyncError>>;
+
+/// Asks for the first `bytes` of a buffer.
+pub(super) fn ask(buffer: &wgpu::Buffer, mode: wgpu::MapMode, bytes: u64) -> Asked {
+    let (sender, receiver) = mpsc::channel();
+    buffer.map_async(mode, 0..bytes, move |outcome| {
+        // Nobody listens any more only where an error has been returned already.
+        let _ = sender.send(outcome);
+    });
+    receiver
+}
+
 /// Numbers of four bytes, little-endian, that one thread copies at a time.
-const WORDS: usize = PIECE / 4;
+const WORDS: usize = 1 << 15;
 
 /// Adds what was read back to the end of `to`, with all threads and without writing zeros first.
 pub(crate) fn append<T: Word>(to: &mut Vec<T>, data: &[u8]) {

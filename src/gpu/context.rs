@@ -188,7 +188,15 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::check`].
     pub(crate) fn finish(&self) -> Result<()> {
-        let outcome = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.wait_for(None)
+    }
+
+    /// Waits until `submission` is done, and what was submitted before it; everything, where it is nothing.
+    ///
+    /// # Errors
+    /// As [`Gpu::check`].
+    pub(crate) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        let outcome = self.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None });
         self.check()?;
         outcome.map(drop).map_err(|e| Error::DeviceLost(e.to_string()))
     }

@@ -3,7 +3,8 @@
 //! ```text
 //! context   adapter, device, faults      buffers   a pool, uploads, read-back
 //! shaders   sources put together         kernels   pipelines and the recording of stages
-//! unwritten memory on its way there      shared    memory that CUDA sees too
+//! unwritten what goes there in parts     fetch     what comes back in parts
+//! shared    memory that CUDA sees too, and what goes by way of the host
 //! ```
 //!
 //! Work is recorded into one `kernels::Recorder` and submitted once; everything that goes wrong afterwards, also the
@@ -11,6 +12,7 @@
 
 pub mod buffers;
 pub mod context;
+mod fetch;
 pub mod kernels;
 pub mod shaders;
 pub mod shared;

@@ -1,53 +1,129 @@
 //! Memory of the device's that the host sees and only writes, from front to back.
 
+use super::buffers::{Loan, Use};
+use super::context::Gpu;
 use crate::{Error, Result};
 use rayon::prelude::*;
 
-/// What is left to be written of memory on its way to the device. It is never read: that is slow, where it can be done.
+/// Bytes that go between the host and the device at a time: long enough that asking for it costs little beside it.
+pub(super) const PART: usize = 8 << 20;
+
+/// What is left to be written of memory on its way to the device. A part of it goes while the host writes the next.
 #[derive(Debug)]
-pub struct Unwritten<'a>(wgpu::WriteOnly<'a, [u8]>);
+pub struct Unwritten<'a> {
+    gpu: &'a Gpu,
+    to: &'a wgpu::Buffer,
+    /// The part that is being written.
+    part: Option<Part>,
+    /// Bytes that are on their way, and in what: another part waits for none of these.
+    sent: (u64, Vec<Loan>),
+    /// Bytes to be written.
+    left: usize,
+}
+
+/// Memory that the device copies from.
+#[derive(Debug)]
+struct Part {
+    staging: Loan,
+    view: wgpu::BufferViewMut,
+    written: usize,
+    bytes: usize,
+}
 
 impl<'a> Unwritten<'a> {
-    pub(super) fn new(memory: wgpu::WriteOnly<'a, [u8]>) -> Self {
-        Unwritten(memory)
+    /// The first `bytes` of `to`.
+    pub(super) fn new(gpu: &'a Gpu, to: &'a wgpu::Buffer, bytes: usize) -> Self {
+        Unwritten { gpu, to, part: None, sent: (0, Vec::new()), left: bytes }
     }
 
     /// Numbers that there is room for.
     pub fn numbers(&self) -> usize {
-        self.0.len() / 4
+        self.left / 4
     }
 
     /// Writes numbers behind those written before, with all threads.
     ///
     /// # Errors
-    /// [`Error::Internal`] when there is no room for them.
+    /// [`Error::Internal`] when there is no room for them, [`Error::DeviceLost`] when the device is gone.
     pub fn write(&mut self, numbers: &[f32]) -> Result<()> {
         self.bytes(bytemuck::cast_slice(numbers))
     }
 
     /// The same for bytes.
-    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        let room = self.0.len();
-        match self.0.split_off(..bytes.len()) {
-            Some(here) => {
-                write(here, bytes);
-                Ok(())
-            }
-            None => Err(Error::Internal(format!("{} bytes to write where {room} are left", bytes.len()))),
+    pub(super) fn bytes(&mut self, mut bytes: &[u8]) -> Result<()> {
+        if bytes.len() > self.left {
+            let (bytes, left) = (bytes.len(), self.left);
+            return Err(Error::Internal(format!("{bytes} bytes to write where {left} are left")));
         }
+        while !bytes.is_empty() {
+            let part = match &mut self.part {
+                Some(part) => part,
+                None => self.part.insert(Part::new(self.gpu, self.left.min(PART))?),
+            };
+            let (now, later) = bytes.split_at(bytes.len().min(part.bytes - part.written));
+            write(part.view.slice(part.written..part.written + now.len()), now);
+            part.written += now.len();
+            self.left -= now.len();
+            bytes = later;
+            if part.written == part.bytes {
+                self.send()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a part that is written.
+    fn send(&mut self) -> Result<()> {
+        let Some(Part { staging, view, bytes, .. }) = self.part.take() else { return Ok(()) };
+        drop(view);
+        staging.unmap();
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let (first, loans) = &mut self.sent;
+        encoder.copy_buffer_to_buffer(&staging, 0, self.to, *first, words(bytes));
+        self.gpu.queue.submit([encoder.finish()]);
+        *first += bytes as u64;
+        loans.push(staging);
+        Ok(())
     }
 
     /// Makes sure that all is written.
     pub(super) fn end(&self) -> Result<()> {
-        match self.0.len() {
+        match self.left {
             0 => Ok(()),
             left => Err(Error::Internal(format!("{left} bytes on their way to the device are unwritten"))),
         }
     }
 }
 
+impl Drop for Unwritten<'_> {
+    fn drop(&mut self) {
+        // A part is left where writing failed. Who lends its memory next maps it again.
+        if let Some(Part { staging, view, .. }) = self.part.take() {
+            drop(view);
+            staging.unmap();
+        }
+    }
+}
+
+impl Part {
+    fn new(gpu: &Gpu, bytes: usize) -> Result<Self> {
+        let words = words(bytes);
+        let staging = gpu.pool.take(Use::Upload, words);
+        gpu.map(&staging, wgpu::MapMode::Write, words)?;
+        let view = staging
+            .get_mapped_range_mut(0..words)
+            .map_err(|e| Error::DeviceLost(format!("writing to the device: {e}")))?;
+        Ok(Part { staging, view, written: 0, bytes })
+    }
+}
+
+/// Copies on the device come in words: bytes up to the end of the last.
+fn words(bytes: usize) -> u64 {
+    (bytes as u64).next_multiple_of(4)
+}
+
 /// Bytes that one thread copies at a time.
-pub(super) const PIECE: usize = 1 << 17;
+const PIECE: usize = 1 << 17;
 
 /// Copies to the device's memory with all threads: first touches of fresh pages cost more than the copying.
 fn write(to: wgpu::WriteOnly<'_, [u8]>, source: &[u8]) {
@@ -69,18 +145,5 @@ mod tests {
         let mut written = vec![0; source.len()];
         write(wgpu::WriteOnly::from(written.as_mut_slice()), &source);
         assert_eq!(written, source);
-    }
-
-    #[test]
-    fn numbers_stand_one_behind_another_and_no_more_than_there_is_room_for() {
-        let mut written = [0_u8; 20];
-        let mut to = Unwritten::new(wgpu::WriteOnly::from(written.as_mut_slice()));
-        to.write(&[1.0, 2.0]).expect("room");
-        assert!(to.numbers() == 3 && to.end().is_err());
-        assert_eq!(to.write(&[0.0; 4]).expect_err("no room").exit_code(), 1);
-        to.write(&[]).expect("nothing");
-        to.write(&[3.0, 4.0, 5.0]).expect("room");
-        assert!(to.numbers() == 0 && to.end().is_ok() && to.write(&[6.0]).is_err());
-        assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(&written), [1.0, 2.0, 3.0, 4.0, 5.0]);
     }
 }

@@ -7,7 +7,7 @@ use super::layout::{ABSENT, RowWords};
 use super::score::{Ends, READ};
 use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append, numbers};
-use crate::gpu::kernels::Recorder;
+use crate::gpu::kernels::{Recorder, Timing};
 use crate::gpu::shaders::Reduce;
 use crate::gpu::shared::SharedRows;
 use crate::raster::delta_layout::DeltaLayout;
@@ -16,6 +16,7 @@ use crate::raster::keep::{Look, Rows};
 use crate::raster::{RasterSettings, SurfelBatch};
 use crate::{Camera, Error, Result};
 use std::ops::Range;
+use std::time::Instant;
 
 /// Activates what a keeper has, and goes back to it.
 pub(super) struct FromRows<'a, 'r> {
@@ -51,8 +52,8 @@ struct Group {
     gradients: wgpu::Buffer,
     /// Which of the rows' numbers is its first.
     first_number: usize,
-    /// Bytes of its gradients to read back, and to set to 0 first.
-    read: u64,
+    /// Bytes of its gradients to fetch, and to set to 0 first.
+    read: usize,
     clear: u64,
     groups: [u64; 2],
     /// Those of the two above that are lent.
@@ -188,8 +189,7 @@ impl Ends for FromRows<'_, '_> {
                 first_number = range.start * n * *width;
                 let bytes = 4 * range.len() * n * *width;
                 let values = gpu.upload_with(bytes, |to| rows.fill(first_number, to))?;
-                let bytes = bytes as u64;
-                (0, lend(values), lend(gpu.storage(bytes)), bytes, bytes)
+                (0, lend(values), lend(gpu.storage(bytes as u64)), bytes, bytes as u64)
             }
             Source::Shared(shared) => {
                 let clear = if range.start == 0 { 4 * shared.numbers } else { 0 };
@@ -258,21 +258,30 @@ impl Ends for FromRows<'_, '_> {
     }
 
     fn sources(&self, inputs: &Inputs, returned: &Returned) -> [(wgpu::Buffer, u64); READ] {
-        let (gradients, read) = match &self.group {
-            Some(group) => (group.gradients.clone(), group.read),
-            None => ((*self.held.sums).clone(), 0),
-        };
+        let broken = || (*self.held.broken).clone();
         let screen = if self.statistics { 8 * inputs.instances() } else { 0 };
-        [(gradients, read), ((*self.held.broken).clone(), 4), ((*returned.screen).clone(), screen)]
+        [(broken(), 0), (broken(), 4), ((*returned.screen).clone(), screen)]
     }
 
-    fn take(&mut self, i: usize, data: &[u8]) -> Result<()> {
-        let first_number = self.group()?.first_number;
-        match (i, &mut self.source) {
-            (0, Source::Host { rows, .. }) => return rows.take(first_number, &numbers(data)),
-            (1, _) => self.broken |= data.iter().any(|b| *b != 0),
-            (2, _) => append(&mut self.screen, data),
+    fn take(&mut self, i: usize, data: &[u8]) {
+        match i {
+            1 => self.broken |= data.iter().any(|b| *b != 0),
+            2 => append(&mut self.screen, data),
             _ => {}
+        }
+    }
+
+    fn fetch(&mut self) -> Result<()> {
+        let (Some(Group { gradients, first_number, read, .. }), Source::Host { rows, .. }) =
+            (&self.group, &mut self.source)
+        else {
+            return Ok(());
+        };
+        let start = Instant::now();
+        self.gpu.fetch(gradients, *read, |at, data| rows.take(first_number + at / 4, &numbers(data)))?;
+        if self.keeper.rasterizer.timing != Timing::Off {
+            let time = start.elapsed().as_secs_f64() * 1e3;
+            self.keeper.rasterizer.note_times(vec![("host: fetches gradients", time)]);
         }
         Ok(())
     }

@@ -78,10 +78,12 @@ pub(super) trait Ends {
     fn sources(&self, inputs: &Inputs, returned: &Returned) -> [(wgpu::Buffer, u64); READ];
 
     /// Takes source `i` of a group. Groups come in order.
-    ///
-    /// # Errors
-    /// Those of who wants it.
-    fn take(&mut self, i: usize, data: &[u8]) -> Result<()>;
+    fn take(&mut self, i: usize, data: &[u8]);
+
+    /// Fetches what else is wanted of a group whose sources were taken.
+    fn fetch(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Surfels that come from the host and gradients that go there.
@@ -111,9 +113,8 @@ impl Ends for FromHost<'_> {
         self.gathered.sources(inputs, returned).map(|(buffer, bytes)| (buffer.clone(), bytes))
     }
 
-    fn take(&mut self, i: usize, data: &[u8]) -> Result<()> {
+    fn take(&mut self, i: usize, data: &[u8]) {
         self.gathered.take(i, data);
-        Ok(())
     }
 }
 
@@ -255,7 +256,7 @@ impl Step<'_> {
             (&*drawn.radii, radii_bytes),
         ];
         sources.extend(ends_read.iter().map(|(buffer, bytes)| (buffer, *bytes)));
-        let (mut work, mut sums, mut taken) = (Work::default(), Sums::default(), Ok(()));
+        let (mut work, mut sums) = (Work::default(), Sums::default());
         let times = recorder.submit(&sources, |i, data| match i {
             0 => work = Work::of(data),
             _ if !work.fits(room) => {}
@@ -263,12 +264,13 @@ impl Step<'_> {
             2 => append(&mut sums.similarities, data),
             3 => append(&mut sums.relief, data),
             4 => radii.iter_mut().for_each(|radii| append(radii, data)),
-            _ if taken.is_err() => {}
-            _ => taken = ends.take(i - 5, data),
+            _ => ends.take(i - 5, data),
         })?;
-        taken?;
         drop(added);
         rasterizer.note_times(times);
+        if work.fits(room) {
+            ends.fetch()?;
+        }
         Ok((work, sums))
     }
 
