@@ -7,6 +7,7 @@ use common::goals::WEIGHTS;
 use common::kept::{Case, RATES, case, kept, look, look_with, put};
 use common::twins::{gpu, open};
 use std::ops::Range;
+use surfeltalk::gpu::Gpu;
 use surfeltalk::gpu::context::Restrictions;
 use surfeltalk::gpu::unwritten::Unwritten;
 use surfeltalk::raster::Rasterizer;
@@ -164,4 +165,44 @@ fn a_source_that_fails_ends_the_look_and_nothing_else() {
         assert!(same(&again, &expected), "after {fault:?}");
     }
     assert_eq!(keeper.device().buffers_made(), made, "what was lent came back");
+}
+
+/// Rows whose device goes away, when it wants them or has given a gradient back.
+struct Leaving<'a> {
+    device: Gpu,
+    rows: &'a [f32],
+    filled_first: bool,
+}
+
+impl HostRows for Leaving<'_> {
+    fn numbers(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn fill(&mut self, first: usize, to: &mut Unwritten<'_>) -> Result<()> {
+        if !self.filled_first {
+            self.device.destroy();
+        }
+        to.write(&self.rows[first..first + to.numbers()])
+    }
+
+    fn take(&mut self, _: usize, _: &[f32]) -> Result<()> {
+        self.device.destroy();
+        Ok(())
+    }
+}
+
+#[test]
+fn a_device_that_goes_away_on_the_way_is_an_error() {
+    let case = five_frames();
+    for filled_first in [false, true] {
+        let [_, rasterizer] = rasterizers();
+        let mut keeper = rasterizer.keeper().expect("the GPU keeps");
+        put(&mut *keeper, &kept(&case.cloud));
+        let device = keeper.device().clone();
+        let mut leaving = Leaving { device, rows: &case.rows, filled_first };
+        let error = look_with(&mut *keeper, &case, None, Rows::Host(&case.layout, &mut leaving), &WEIGHTS)
+            .expect_err("the device is gone");
+        assert_eq!(error.exit_code(), 3, "{error}");
+    }
 }

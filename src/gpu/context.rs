@@ -175,8 +175,13 @@ impl Gpu {
     /// # Errors
     /// [`Error::DeviceLost`] when it is gone or out of memory, [`Error::Internal`] when it was asked for nonsense.
     pub(crate) fn check(&self) -> Result<()> {
-        let fault = self.faults.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match fault {
+        let fault = || self.faults.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(Fault::Invalid(_)) = fault() {
+            // Whatever is asked of a device that is gone is invalid too; that it is gone is only said to who waits, and
+            // is then the fault that is kept.
+            let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+        }
+        match fault() {
             None => Ok(()),
             Some(Fault::Lost(message)) => Err(Error::DeviceLost(message)),
             Some(Fault::Invalid(message)) => Err(Error::Internal(message)),
