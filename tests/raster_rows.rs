@@ -167,6 +167,29 @@ fn a_source_that_fails_ends_the_look_and_nothing_else() {
     assert_eq!(keeper.device().buffers_made(), made, "what was lent came back");
 }
 
+#[test]
+fn rows_longer_than_what_travels_at_a_time_come_back_in_their_order() {
+    // 9 MB; what the frames of two pictures are drawn from, and not of three.
+    let case = case(13, 17_000, 5, [64, 48]);
+    let lesser = Restrictions { binding_bytes: Some(112 * 17_000 * 5 / 2), ..Restrictions::default() };
+    let looked = [gpu(), GpuRasterizer::new(open(lesser))].map(|rasterizer| {
+        let mut keeper = rasterizer.keeper().expect("the GPU keeps");
+        put(&mut *keeper, &kept(&case.cloud));
+        let mut source = Parts::new(&case.rows, Fault::None);
+        let looked = parts(&mut *keeper, &case, &mut source).expect("looked");
+        let ends: Vec<usize> = source.taken.iter().map(|part| part.end).collect();
+        let starts: Vec<usize> = source.taken.iter().map(|part| part.start).collect();
+        assert!(starts[0] == 0 && starts[1..] == ends[..ends.len() - 1], "{:?}", source.taken);
+        assert_eq!(ends.last(), Some(&case.rows.len()));
+        (source.filled.len(), source.taken.len(), (looked, source.gradient))
+    });
+    let [(1, 2, together), (3, 3, by_groups)] = &looked else {
+        panic!("groups and parts: {:?}", looked.map(|(groups, parts, _)| (groups, parts)));
+    };
+    assert!(bits(&together.1) == bits(&by_groups.1) && together.0.scores == by_groups.0.scores);
+    assert!(together.1.iter().any(|g| *g != 0.0));
+}
+
 /// Rows whose device goes away, when it wants them or has given a gradient back.
 struct Leaving<'a> {
     device: Gpu,
