@@ -1,4 +1,5 @@
-//! Buffers whose memory another library on the same device sees too, and what goes by way of the host where none can be.
+//! Buffers whose memory another library on the same device sees too, and what goes by way of the host where there are
+//! none.
 
 #[cfg(all(feature = "cuda", target_os = "linux"))]
 mod cuda;

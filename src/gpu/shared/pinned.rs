@@ -1,10 +1,10 @@
-//! CUDA's memory to the host's and back through a few pieces of page-locked memory. The card copies to and from those by
-//! itself, so that one piece is on its way while the host copies another; nothing is allocated after the first time.
+//! CUDA's memory to the host's and back through a few pieces of page-locked memory. The card copies to and from those
+//! by itself, so that one piece is on its way while the host copies another; none is allocated after the first time.
 //!
 //! All copies are asked for on the stream of whoever has the memory: nothing else runs there while rows cross, and a
 //! second stream in a context makes cudarc record events at every use of every slice, also of candle's. What was asked
-//! for is waited for by events of our own, since cudarc records those of page-locked memory only where there are several
-//! streams.
+//! for is waited for by events of our own, since cudarc records those of page-locked memory only where there are
+//! several streams.
 
 #![allow(unsafe_code, reason = "page-locked memory comes with whatever is in it")]
 
