@@ -19,16 +19,13 @@ struct AdamParams {
     higher: f32,
 }
 
-const BETA1: f32 = 0.9;
-const BETA2: f32 = 0.999;
-// As small as in 3DGS: gradients of single surfels are tiny.
-const EPSILON: f32 = 1e-15;
-
 @group(0) @binding(0) var<storage, read> params: AdamParams;
 @group(0) @binding(1) var<storage, read> gradients: array<f32>;
 @group(0) @binding(2) var<storage, read_write> parameters: array<f32>;
 @group(0) @binding(3) var<storage, read_write> first: array<f32>;
 @group(0) @binding(4) var<storage, read_write> second: array<f32>;
+
+//#import adam
 
 fn rate(at: u32) -> f32 {
     if params.stored > 0u { return select(params.higher, params.feature, at % params.stored < 3u); }
@@ -45,12 +42,8 @@ fn adam(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let at = (workgroup.x + workgroup.y * workgroups.x) * 256u + thread;
+    let at = flat_workgroup(workgroup, workgroups) * 256u + thread;
     if at >= params.count { return; }
-    let g = gradients[params.first_gradient + at];
-    let m = BETA1 * first[at] + (1.0 - BETA1) * g;
-    let v = BETA2 * second[at] + (1.0 - BETA2) * g * g;
-    first[at] = m;
-    second[at] = v;
-    parameters[at] -= rate(at) * (m / params.correction1) / (sqrt(v / params.correction2) + EPSILON);
+    let gradient = gradients[params.first_gradient + at];
+    learn(at, gradient, rate(at), vec2(params.correction1, params.correction2));
 }

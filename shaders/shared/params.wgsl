@@ -1,3 +1,4 @@
+//#import grid
 // What holds for a whole batch. Every member is four bytes wide, so host and device lay it out alike.
 struct Params {
     // Surfels in one copy, frames (one per camera), copies (1 or as many as frames), frames × surfels.
@@ -54,9 +55,4 @@ struct Camera {
     fx: f32, fy: f32,
     cx: f32, cy: f32,
     padding: f32,
-}
-
-// More workgroups than one dimension holds are spread over two.
-fn flat_workgroup(id: vec3<u32>, count: vec3<u32>) -> u32 {
-    return id.x + id.y * count.x;
 }

@@ -1,3 +1,4 @@
+//#import grid
 // The surfels' own parameters and what a field adds to them, a row per surfel and frame; see src/surfel/activate.rs.
 // Every member is four bytes wide, so host and device lay it out alike.
 struct RowParams {
@@ -29,11 +30,6 @@ struct RowParams {
 }
 
 const ABSENT: u32 = 0xffffffffu;
-
-// More workgroups than one dimension holds are spread over two.
-fn flat_workgroup(id: vec3<u32>, count: vec3<u32>) -> u32 {
-    return id.x + id.y * count.x;
-}
 
 // Own parameters of surfel i: centres, then quaternions, ln of the scales, opacity logits. Needs `params`.
 fn own_position(i: u32) -> u32 { return 3u * i; }

@@ -2,12 +2,13 @@
 
 use clap::Parser as _;
 use std::process::ExitCode;
-use surfeltalk::cli::{demo, exit};
+use surfeltalk::cli::{demo, exit, threads};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    threads::settle();
     let flags = demo::DemoFlags::parse_from(exit::arguments());
     exit::run(|| demo::run(&flags))
 }

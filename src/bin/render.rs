@@ -2,12 +2,13 @@
 
 use clap::Parser as _;
 use std::process::ExitCode;
-use surfeltalk::cli::{exit, render};
+use surfeltalk::cli::{exit, render, threads};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    threads::settle();
     let flags = render::RenderFlags::parse_from(exit::arguments());
     exit::run(|| render::run(&flags))
 }

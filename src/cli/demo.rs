@@ -1,7 +1,7 @@
 //! The `demo` program: a made-up talker, a head trained on it, a new sentence, and how close it came to the truth
 //! that only a made-up talker has. Needs no dataset, no network, no GPU and no ffmpeg.
 
-use super::device::Device;
+use super::device::{Device, FieldPlace};
 use super::interrupt::Interrupt;
 use super::progress::{Progress, duration};
 use super::watcher::TrainingWatcher;
@@ -148,7 +148,7 @@ fn train(
         model_path: model.to_path_buf(),
         resume: crate::train::has_checkpoint(model)?,
         overwrite: false,
-        field_device: flags.device.field_device()?,
+        field_device: flags.device.field(FieldPlace::Auto)?,
         copy_every: COPY_EVERY,
     };
     let mut session = Session::open(config, dataset, rasterizer, options)?;
@@ -171,7 +171,7 @@ fn say(
     rasterizer: &dyn Rasterizer,
 ) -> Result<()> {
     let folder = ModelDir::new(model);
-    let head = Head::load(&folder.iteration_dir(folder.iteration(None)?), &flags.device.field_device()?)?;
+    let head = Head::load(&folder.iteration_dir(folder.iteration(None)?), &candle_core::Device::Cpu)?;
     let sentences: Vec<Sentence> = HELD_OUT.iter().map(|text| Sentence::new(text)).collect::<Result<_>>()?;
     let performance = Performance::speak(&sentences, NEW)?;
     let mut filmed = Vec::with_capacity(performance.frames());

@@ -1,16 +1,17 @@
-//! `--device auto|gpu|cpu`: what draws, and where the field runs.
+//! `--device auto|gpu|cpu`: what draws; `--field auto|cuda|cpu`: where the field runs.
 
 use crate::gpu::{Choice, Gpu};
 use crate::raster::Rasterizer;
 use crate::raster::cpu::CpuRasterizer;
 use crate::raster::gpu::GpuRasterizer;
+use crate::train::FieldDevice;
 use crate::{Error, Result};
 use std::str::FromStr;
 
 /// Where the work is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Device {
-    /// A GPU in hardware where there is one that answers, else the CPU; the field on CUDA where this build has it.
+    /// A GPU in hardware where there is one that answers, else the CPU.
     Auto,
     /// Any adapter, also one in software; an error where there is none.
     Gpu,
@@ -65,27 +66,55 @@ impl Device {
         })
     }
 
-    /// Where the field runs: CUDA where this build has it and `cpu` was not asked for, else the CPU. Where CUDA does not
-    /// start, `auto` says so and takes the CPU.
+    /// Where the field runs while it is learned.
     ///
     /// # Errors
-    /// [`Error::Internal`] when a GPU was asked for and CUDA fails to start.
-    pub fn field_device(self) -> Result<candle_core::Device> {
-        match self {
-            Device::Cpu => Ok(candle_core::Device::Cpu),
-            Device::Gpu => Ok(candle_core::Device::cuda_if_available(0)?),
-            Device::Auto => Ok(candle_core::Device::cuda_if_available(0).unwrap_or_else(|error| {
-                let error = error.to_string();
-                eprintln!("CUDA is not used: {}", error.lines().next().unwrap_or_default());
-                candle_core::Device::Cpu
-            })),
+    /// [`Error::Input`] when CUDA is asked for and this build has none, [`Error::Internal`] when it fails to start.
+    pub fn field(self, place: FieldPlace) -> Result<FieldDevice> {
+        let candle = match place {
+            FieldPlace::Cuda => Self::cuda()?,
+            _ => candle_core::Device::Cpu,
+        };
+        Ok(FieldDevice { candle, with_rasterizer: place == FieldPlace::Auto })
+    }
+
+    fn cuda() -> Result<candle_core::Device> {
+        let device = candle_core::Device::cuda_if_available(0)?;
+        if device.is_cuda() {
+            return Ok(device);
         }
+        Err(Error::input(
+            "--field cuda",
+            "a build with CUDA and a card of NVIDIA's",
+            "neither or one of them",
+            "build with --features cuda, or leave the flag out: the field runs on any GPU",
+        ))
     }
 }
 
-/// Where a field runs, in words.
-pub fn field_name(device: &candle_core::Device) -> &'static str {
-    if device.is_cuda() { "CUDA" } else { "the CPU" }
+/// Where the field runs, beside what draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FieldPlace {
+    /// On the GPU that draws where one does and has room, else on the CPU.
+    #[default]
+    Auto,
+    /// On CUDA, by candle's kernels.
+    Cuda,
+    /// On the CPU.
+    Cpu,
+}
+
+impl FromStr for FieldPlace {
+    type Err = String;
+
+    fn from_str(s: &str) -> std::result::Result<Self, String> {
+        match s {
+            "auto" => Ok(FieldPlace::Auto),
+            "cuda" => Ok(FieldPlace::Cuda),
+            "cpu" => Ok(FieldPlace::Cpu),
+            _ => Err("expected auto, cuda or cpu".into()),
+        }
+    }
 }
 
 #[cfg(test)]

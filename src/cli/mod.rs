@@ -4,6 +4,7 @@ pub mod demo;
 pub mod device;
 pub mod interrupt;
 pub mod render;
+pub mod threads;
 pub mod train;
 pub mod watcher;
 

@@ -127,8 +127,7 @@ pub fn run(flags: &RenderFlags) -> Result<()> {
     let folder = ModelDir::new(&flags.model_path);
     let wanted = flags.iteration.and_then(|i| u64::try_from(i).ok());
     let iteration = folder.iteration(wanted)?;
-    let field_device = flags.device.field_device()?;
-    let head = Head::load(&folder.iteration_dir(iteration), &field_device)?;
+    let head = Head::load(&folder.iteration_dir(iteration), &candle_core::Device::Cpu)?;
     let trained_with = AudioChoice::Kind(head.settings.audio);
     let dataset = Dataset::open(
         &flags.source_path,

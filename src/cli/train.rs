@@ -1,6 +1,6 @@
 //! The `train` program: flags, presets, and the run.
 
-use super::device::{Device, field_name};
+use super::device::{Device, FieldPlace};
 use super::progress::duration;
 use super::watcher::TrainingWatcher;
 use crate::train::{CONFIG_FILE, COPY_EVERY, Session, SessionOptions, Summary, TrainConfig, merge};
@@ -55,6 +55,9 @@ pub struct TrainFlags {
     /// Where the work is done: auto, gpu or cpu
     #[arg(long, default_value = "auto")]
     device: Device,
+    /// Where the field runs: auto (on the GPU that draws, else the CPU), cuda or cpu
+    #[arg(long, default_value = "auto")]
+    field: FieldPlace,
     /// Memory for decoded frames, MiB
     #[arg(long, default_value_t = 1024)]
     image_budget: u64,
@@ -128,7 +131,7 @@ impl TrainFlags {
 pub fn run(flags: &TrainFlags) -> Result<()> {
     let config = flags.config()?;
     let rasterizer = flags.device.rasterizer()?;
-    let field_device = flags.device.field_device()?;
+    let field_device = flags.device.field(flags.field)?;
     let dataset = Dataset::open(
         &flags.source_path,
         &OpenOptions {
@@ -140,7 +143,6 @@ pub fn run(flags: &TrainFlags) -> Result<()> {
     )?;
     if !flags.quiet {
         dataset.notes().iter().for_each(|note| eprintln!("note: {note}"));
-        eprintln!("draws on {}; the field runs on {}", rasterizer.name(), field_name(&field_device));
     }
     let options = SessionOptions {
         source_path: flags.source_path.clone(),
@@ -151,6 +153,9 @@ pub fn run(flags: &TrainFlags) -> Result<()> {
         copy_every: COPY_EVERY,
     };
     let mut session = Session::open(config, &dataset, rasterizer.as_ref(), options)?;
+    if !flags.quiet {
+        eprintln!("draws on {}; the field runs on {}", rasterizer.name(), session.field_runs_on());
+    }
     let ((stage, step), done, total) = session.position();
     if flags.resume && !flags.quiet {
         eprintln!("goes on from {stage} step {step}");

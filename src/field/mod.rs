@@ -1,5 +1,5 @@
 //! What deforms the canonical cloud for a frame: tri-planes and embedding ask, four tokens answer.
-//! Knows candle, and no GPU API.
+//! Knows candle; `gpu` alone knows the rasterizer's device.
 //!
 //! ```text
 //! positions ─▶ tri-planes [n, 64] ┐
@@ -12,12 +12,13 @@
 //! dataset. Sizes follow SyncGaussianTalker and GaussianTalker (tri-plane, tokens, cross-attention, heads)
 //! and DEGSTalk (an embedding for each surfel); where we differ, the file says so.
 //!
-//! Two ways through the same network, compared with each other by tests:
+//! Three ways through the same network, compared with each other by tests:
 //! * [`Field::forward`]: candle's graph from the parameters to the packed deformation, on any device and in
 //!   f32 or f64;
 //! * [`Field::infer`], [`Field::backward`] and [`Field::step`]: on the CPU in f32 the rows run in small chunks over
 //!   rayon with a hand-written backward (`rows`), about three times faster than the graph and the same for any number of
-//!   threads; elsewhere by tensor operations with a hand-written backward (`tensor_rows`).
+//!   threads; elsewhere by tensor operations with a hand-written backward (`tensor_rows`);
+//! * [`DeviceField`]: the rows as compute shaders where the rasterizer is.
 
 mod attention;
 mod audio_net;
@@ -25,6 +26,7 @@ mod blendshapes;
 mod config;
 mod deform;
 mod fold;
+mod gpu;
 mod heads;
 mod matrix;
 mod params;
@@ -47,6 +49,7 @@ mod tests;
 pub use blendshapes::{squashed, stretched};
 pub use config::{FieldBounds, FieldConfig, TokenInputs};
 pub use deform::{Deformation, Field, FieldGradients};
+pub use gpu::{DeviceField, LearnRates, Learned};
 pub use heads::Layout;
 pub use triplane::Prepared;
 

@@ -13,14 +13,10 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor};
 
 impl Field {
-    /// Runs `work` with the widths, the planes and the embedding.
-    pub(super) fn with_rows<T>(
-        &self,
-        embedding: &Tensor,
-        work: impl FnOnce(&Widths, &Planes<'_>, &[f32]) -> Result<T>,
-    ) -> Result<T> {
+    /// Widths of everything.
+    pub(super) fn widths(&self) -> Widths {
         let c = &self.config;
-        let widths = Widths {
+        Widths {
             sides: c.plane_resolutions.clone(),
             channels: c.plane_channels,
             embedding: c.embedding,
@@ -30,7 +26,16 @@ impl Field {
             hidden: c.head_width,
             layout: self.layout.clone(),
             reach: self.heads.reach as f32,
-        };
+        }
+    }
+
+    /// Runs `work` with the widths, the planes and the embedding.
+    pub(super) fn with_rows<T>(
+        &self,
+        embedding: &Tensor,
+        work: impl FnOnce(&Widths, &Planes<'_>, &[f32]) -> Result<T>,
+    ) -> Result<T> {
+        let widths = self.widths();
         let embedding = embedding.to_dtype(DType::F32)?.contiguous()?;
         let mut tensors: Vec<&Tensor> = self.planes.planes.iter().flatten().collect();
         tensors.push(&embedding);
@@ -91,7 +96,18 @@ impl Field {
         rows: RowGradients,
         embedding: &Tensor,
     ) -> Result<FieldGradients> {
-        let RowGradients { mut values, embedding: of_embedding, planes } = rows;
+        let RowGradients { values, embedding: of_embedding, planes } = rows;
+        let of_planes = self.parameters().iter().zip(planes);
+        let mut parameters = of_planes
+            .map(|((_, var), plane)| Ok(Tensor::from_vec(plane, var.dims(), &self.device)?))
+            .collect::<Result<Vec<_>>>()?;
+        parameters.extend(self.collect_rest(folded, values)?);
+        let embedding = Tensor::from_vec(of_embedding, embedding.dims(), &self.device)?;
+        Ok(FieldGradients { parameters, embedding })
+    }
+
+    /// The gradients of the parameters after the planes.
+    pub(super) fn collect_rest(&self, folded: &Folded, mut values: RowValues) -> Result<Vec<Tensor>> {
         let mut arrays = values.arrays_mut().into_iter();
         let mut of_rows = GradStore::default();
         for tensor in self.row_parameters() {
@@ -108,17 +124,11 @@ impl Field {
             surrogate = (surrogate + (*tensor * gradient)?.sum_all()?)?;
         }
         let of_tokens = surrogate.backward()?;
-        let mut parameters = Vec::with_capacity(self.parameters().len());
-        for ((_, var), plane) in self.parameters().iter().zip(planes) {
-            parameters.push(Tensor::from_vec(plane, var.dims(), &self.device)?);
-        }
-        for (_, var) in &self.parameters()[parameters.len()..] {
-            parameters.push(match of_rows.remove(var) {
-                Some(gradient) => gradient,
-                None => gradient_of(&of_tokens, var)?,
-            });
-        }
-        let embedding = Tensor::from_vec(of_embedding, embedding.dims(), &self.device)?;
-        Ok(FieldGradients { parameters, embedding })
+        let rest = &self.parameters()[self.config.plane_resolutions.len() * PLANES..];
+        let gradient = |(_, var): &(String, candle_core::Var)| match of_rows.remove(var) {
+            Some(gradient) => Ok(gradient),
+            None => gradient_of(&of_tokens, var),
+        };
+        rest.iter().map(gradient).collect()
     }
 }

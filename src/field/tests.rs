@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Tensor};
 
 #[cfg(feature = "cuda")]
 mod cuda;
+mod gpu;
 mod maths;
 
 /// Small enough for central differences, with more of everything than one.

@@ -206,6 +206,14 @@ impl Gpu {
         outcome.map(drop).map_err(|e| Error::DeviceLost(e.to_string()))
     }
 
+    /// Waits until everything submitted is done; for benchmarks.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] when the device is gone.
+    pub fn wait(&self) -> Result<()> {
+        self.finish()
+    }
+
     /// Learns what is done by now, without waiting.
     ///
     /// # Errors

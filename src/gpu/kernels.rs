@@ -117,6 +117,22 @@ impl<'g> Recorder<'g> {
         buffers: &[(u32, &wgpu::Buffer)],
         groups: u64,
     ) -> Result<()> {
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = buffers
+            .iter()
+            .map(|&(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
+        self.bound_stage(stage, reduce, constants, &entries, groups)
+    }
+
+    /// The same with parts of buffers.
+    pub(crate) fn bound_stage(
+        &mut self,
+        stage: &'static str,
+        reduce: Reduce,
+        constants: Constants,
+        entries: &[wgpu::BindGroupEntry<'_>],
+        groups: u64,
+    ) -> Result<()> {
         let most = u64::from(self.gpu.limits.max_compute_workgroups_per_dimension);
         // Spread over two dimensions where one is too short.
         let rows = groups.div_ceil(most).max(1);
@@ -125,14 +141,10 @@ impl<'g> Recorder<'g> {
             return Ok(());
         }
         let pipeline = self.gpu.kernels.get(stage, reduce, constants)?;
-        let entries: Vec<wgpu::BindGroupEntry<'_>> = buffers
-            .iter()
-            .map(|&(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
-            .collect();
         let group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(stage),
             layout: &pipeline.get_bind_group_layout(0),
-            entries: &entries,
+            entries,
         });
         if self.timing == Timing::Stages {
             self.pass = None;

@@ -3,8 +3,8 @@
 //! ```text
 //! context   adapter, device, faults      buffers   a pool, uploads, read-back
 //! shaders   sources put together         kernels   pipelines and the recording of stages
+//! words     structs for constants        shared    memory that others see too
 //! unwritten what goes there in parts     fetch     what comes back in parts
-//! shared    memory that CUDA sees too, and what goes by way of the host
 //! ```
 //!
 //! Work is recorded into one `kernels::Recorder` and submitted once; everything that goes wrong afterwards, also the
@@ -17,5 +17,6 @@ pub mod kernels;
 pub mod shaders;
 pub mod shared;
 pub mod unwritten;
+pub(crate) mod words;
 
 pub use context::{Choice, Gpu};

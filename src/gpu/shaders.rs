@@ -6,7 +6,7 @@
 use crate::{Error, Result};
 
 /// Stages, by the name of their file and of their entry point.
-pub const STAGES: [&str; 19] = [
+pub const STAGES: [&str; 35] = [
     "project",
     "prefix_sum",
     "emit_pairs",
@@ -26,6 +26,22 @@ pub const STAGES: [&str; 19] = [
     "activate",
     "activate_backward",
     "adam",
+    "ask",
+    "ask_backward",
+    "dense",
+    "dense_backward",
+    "sum_pieces",
+    "attend",
+    "attend_backward",
+    "normalise",
+    "normalise_backward",
+    "scale_backward",
+    "heads",
+    "heads_backward",
+    "hidden_backward",
+    "sum_frames",
+    "adam_planes",
+    "adam_rows",
 ];
 
 /// How sums over the pixels of a tile are taken.
@@ -43,7 +59,7 @@ macro_rules! file {
     };
 }
 
-const FILES: [(&str, &str); 47] = [
+const FILES: [(&str, &str); 71] = [
     file!("project"),
     file!("prefix_sum"),
     file!("emit_pairs"),
@@ -63,6 +79,30 @@ const FILES: [(&str, &str); 47] = [
     file!("activate"),
     file!("activate_backward"),
     file!("adam"),
+    file!("ask"),
+    file!("ask_backward"),
+    file!("dense"),
+    file!("dense_backward"),
+    file!("sum_pieces"),
+    file!("attend"),
+    file!("attend_backward"),
+    file!("normalise"),
+    file!("normalise_backward"),
+    file!("scale_backward"),
+    file!("heads"),
+    file!("heads_backward"),
+    file!("hidden_backward"),
+    file!("sum_frames"),
+    file!("adam_planes"),
+    file!("adam_rows"),
+    file!("shared/grid"),
+    file!("shared/field"),
+    file!("shared/planes"),
+    file!("shared/fixed"),
+    file!("shared/block"),
+    file!("shared/norm"),
+    file!("shared/adam"),
+    file!("shared/learn"),
     file!("shared/places"),
     file!("shared/raw"),
     file!("shared/raw_rows"),

@@ -6,7 +6,7 @@
 
 use super::score::{Goal, OnHost, Score, Staged, Weights};
 use crate::gpu::Gpu;
-use crate::gpu::shared::SharedRows;
+use crate::gpu::shared::{SharedPlaces, SharedRows};
 use crate::raster::delta_layout::DeltaLayout;
 use crate::raster::host_rows::HostRows;
 use crate::{Camera, Result};
@@ -109,6 +109,12 @@ pub trait Keeper: Send {
     /// # Errors
     /// As [`Keeper::get`].
     fn positions(&self, to: &mut Vec<f32>) -> Result<()>;
+
+    /// The positions where they are kept; good until surfels are put.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when none are kept.
+    fn places(&self) -> Result<SharedPlaces>;
 
     /// Activates the surfels, draws and scores every frame and goes back; `staged` are the look's goals where they were
     /// brought before. As [`super::score::Scorer::score`] does.

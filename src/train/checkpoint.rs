@@ -6,7 +6,7 @@
 use super::adam::Adam;
 use super::config::TrainConfig;
 use super::sampler::{Sampler, SamplerState};
-use super::trainer::Trainer;
+use super::trainer::{FieldDevice, Trainer};
 use crate::head::{Archive, Head};
 use crate::raster::Rasterizer;
 use crate::surfel::density::DensityStats;
@@ -120,7 +120,7 @@ fn store(trainer: &mut Trainer<'_>) -> Result<Archive> {
     for (name, _, adam) in trainer.own.moments().arrays_mut(trainer.head.cloud.bands()) {
         put(format!("cloud.{name}"), adam);
     }
-    trainer.field_moments.arrays()?.into_iter().for_each(|(name, adam)| put(name, &adam));
+    trainer.mover.moments().arrays()?.into_iter().for_each(|(name, adam)| put(name, &adam));
     let progress = Progress {
         done: trainer.done,
         skipped: trainer.skipped,
@@ -143,7 +143,7 @@ impl<'a> Trainer<'a> {
         config: TrainConfig,
         dataset: &'a Dataset,
         rasterizer: &'a dyn Rasterizer,
-        device: &candle_core::Device,
+        device: &FieldDevice,
         path: &Path,
     ) -> Result<Self> {
         let mut archive = Archive::read(path)?;
@@ -152,7 +152,7 @@ impl<'a> Trainer<'a> {
         };
         let progress: Progress = serde_json::from_str(&archive.take_text(path, "progress")?)
             .map_err(|e| refuse("the progress of a run".into(), e.to_string()))?;
-        let head = Head::restore(&mut archive, path, device)?;
+        let head = Head::restore(&mut archive, path, &device.candle)?;
         let kept = &head.settings;
         if kept.part != config.part {
             return Err(refuse(format!("part {}", config.part), format!("part {}", kept.part)));
@@ -160,7 +160,7 @@ impl<'a> Trainer<'a> {
         if kept.sh_degree != config.sh_degree {
             return Err(refuse(format!("sh_degree {}", config.sh_degree), kept.sh_degree.to_string()));
         }
-        let mut trainer = Trainer::with_head(config, dataset, rasterizer, head)?;
+        let mut trainer = Trainer::with_head(config, dataset, rasterizer, device, head)?;
         let steps = |name: &str| {
             let found = progress.adam_steps.iter().find(|(n, _)| n == name);
             found.map(|(_, steps)| *steps).ok_or_else(|| refuse(format!("steps of {name}"), "none".into()))
@@ -182,9 +182,10 @@ impl<'a> Trainer<'a> {
             load(&format!("cloud.{name}"), adam)?;
         }
         trainer.own.changed();
-        let mut arrays = trainer.field_moments.arrays()?;
+        let mut arrays = trainer.mover.moments().arrays()?;
         arrays.iter_mut().try_for_each(|(name, adam)| load(name, adam))?;
-        trainer.field_moments.set(arrays.into_iter().map(|(_, adam)| adam).collect())?;
+        trainer.mover.moments().set(arrays.into_iter().map(|(_, adam)| adam).collect())?;
+        trainer.mover.changed();
         let n = trainer.head.cloud.len();
         let s = progress.statistics;
         if [s.gradient.len(), s.views.len(), s.radius.len()] != [n; 3] {

@@ -2,10 +2,10 @@
 //! CPU over slices, elsewhere with tensors where the field is, so that nothing visits the host.
 
 use super::adam::{Adam, BETA1, BETA2, EPSILON, corrections};
-use crate::field::{Field, FieldGradients};
+use crate::field::{Field, FieldGradients, LearnRates, Learned};
 use crate::head::Head;
 use crate::{Error, Result};
-use candle_core::{Device, Tensor};
+use candle_core::{Device, Tensor, Var};
 
 /// Names of the tri-planes begin so; they learn at a rate of their own.
 const PLANES: &str = "planes.";
@@ -21,6 +21,19 @@ pub struct FieldRates {
     pub other: f32,
     /// Of the embedding.
     pub embedding: f32,
+}
+
+impl FieldRates {
+    /// For planes and embedding, after so many steps of either.
+    pub(super) fn on_device(&self, steps: [u64; 2]) -> LearnRates {
+        let [plane_corrections, embedding_corrections] = steps.map(corrections);
+        LearnRates {
+            planes: self.planes,
+            embedding: self.embedding,
+            plane_corrections,
+            embedding_corrections,
+        }
+    }
 }
 
 /// Adam for the embedding and every parameter of a field, each where it is.
@@ -104,15 +117,85 @@ impl FieldMoments {
         let rate = |planes: bool| if planes { rates.planes } else { rates.other };
         for (i, adam) in &mut self.host {
             let (name, var) = &head.field.parameters()[*i];
-            let mut values: Vec<f32> = var.flatten_all()?.to_vec1()?;
-            let gradient: Vec<f32> = gradients.parameters[*i].flatten_all()?.to_vec1()?;
-            adam.step(&mut values, &gradient, &[rate(name.starts_with(PLANES))]);
-            var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?;
+            step_on_host(var, adam, &gradients.parameters[*i], rate(name.starts_with(PLANES)))?;
         }
         for flat in &mut self.device {
             flat.step_parameters(&head.field, gradients, rate(flat.planes))?;
         }
         Ok(())
+    }
+
+    /// One step of the parameters after the planes, which are on the host.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when there are not as many gradients.
+    pub fn step_rest(&mut self, field: &Field, gradients: &[Tensor], rate: f32) -> Result<()> {
+        let rest: Vec<_> =
+            self.host.iter_mut().filter(|(i, _)| !self.names[*i].starts_with(PLANES)).collect();
+        if rest.len() != gradients.len() {
+            return Err(Error::Internal(format!(
+                "{} gradients for {} parameters",
+                gradients.len(),
+                rest.len()
+            )));
+        }
+        for ((i, adam), gradient) in rest.into_iter().zip(gradients) {
+            step_on_host(&field.parameters()[*i].1, adam, gradient, rate)?;
+        }
+        Ok(())
+    }
+
+    /// Planes and embedding with their moments, for who learns them elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when they are not on the host.
+    pub fn learned(&self, head: &Head) -> Result<Learned<Vec<f32>>> {
+        let Embedding::Host(own) = &self.embedding else {
+            return Err(Error::Internal("moments that are not on the host".into()));
+        };
+        let mut learned = Learned::default();
+        learned.embedding = [head.cloud.embedding.clone(), own.first.clone(), own.second.clone()];
+        for (i, adam) in self.host.iter().filter(|(i, _)| self.names[*i].starts_with(PLANES)) {
+            let [values, first, second] = &mut learned.planes;
+            values.extend(head.field.parameters()[*i].1.flatten_all()?.to_vec1::<f32>()?);
+            first.extend_from_slice(&adam.first);
+            second.extend_from_slice(&adam.second);
+        }
+        Ok(learned)
+    }
+
+    /// Steps that the moments of planes and embedding have seen.
+    pub fn learned_steps(&self) -> [u64; 2] {
+        let planes = self.host.iter().find(|(i, _)| self.names[*i].starts_with(PLANES));
+        let embedding = match &self.embedding {
+            Embedding::Host(adam) => adam.steps,
+            Embedding::Device(flat) => flat.steps,
+        };
+        [planes.map_or(0, |(_, adam)| adam.steps), embedding]
+    }
+
+    /// Takes planes, embedding and their moments back after so many steps.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when there are not as many numbers.
+    pub fn take(&mut self, learned: Learned<Vec<f32>>, steps: [u64; 2], head: &mut Head) -> Result<()> {
+        let Learned { planes: [values, first, second], embedding: [own, own_first, own_second] } = learned;
+        let mut at = 0;
+        for (i, adam) in self.host.iter_mut().filter(|(i, _)| self.names[*i].starts_with(PLANES)) {
+            let var = &head.field.parameters()[*i].1;
+            let here = at..at + var.elem_count();
+            at = here.end;
+            let part = |of: &[f32]| of.get(here.clone()).map(<[f32]>::to_vec);
+            let (Some(values), Some(first), Some(second)) = (part(&values), part(&first), part(&second))
+            else {
+                return Err(Error::Internal(format!("{} numbers of planes came back", values.len())));
+            };
+            var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?;
+            *adam = Adam { first, second, steps: steps[0] };
+        }
+        self.embedding = Embedding::Host(Adam { first: own_first, second: own_second, steps: steps[1] });
+        head.cloud.embedding = own;
+        head.embedding_changed()
     }
 
     /// Every state with the name of its parameter, for checkpoints.
@@ -171,6 +254,13 @@ impl FieldMoments {
             }
         }
     }
+}
+
+fn step_on_host(var: &Var, adam: &mut Adam, gradient: &Tensor, rate: f32) -> Result<()> {
+    let mut values: Vec<f32> = var.flatten_all()?.to_vec1()?;
+    let gradient: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
+    adam.step(&mut values, &gradient, &[rate]);
+    Ok(var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?)
 }
 
 impl Flat {

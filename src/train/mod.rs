@@ -2,8 +2,9 @@
 //!
 //! [`Session`] is a whole run (folder, checkpoints, logs); [`Trainer`] one step after another (numbers in, numbers
 //! out). Losses on images and Adam live here; the head itself is [`crate::head`]'s. `own` is the seam between those who
-//! learn the cloud's parameters, on the host or where the rasterizer keeps them, and the rest; `bridge` carries the
-//! field's rows there, through shared memory where CUDA and Vulkan drive the same card.
+//! learn the cloud's parameters, on the host or where the rasterizer keeps them, and the rest; `mover` is the same for the
+//! field's. Where candle runs the field, `bridge` carries its rows to the rasterizer, through shared memory where CUDA and
+//! Vulkan drive the same card.
 
 pub(crate) mod adam;
 mod bridge;
@@ -16,6 +17,7 @@ mod events;
 mod field_moments;
 mod loss;
 mod moments;
+mod mover;
 mod own;
 mod perceptual;
 mod sampler;
@@ -37,4 +39,4 @@ pub use scored::score;
 pub use session::{CONFIG_FILE, COPY_EVERY, Session, SessionOptions, Summary, Watcher};
 pub use shown::Shown;
 pub use step::{Stage, StepReport, StepTimes};
-pub use trainer::Trainer;
+pub use trainer::{FieldDevice, Trainer};

@@ -8,9 +8,11 @@ use super::config::TrainConfig;
 use super::draw::{self, Drawn};
 use super::loss::{Loss, Target};
 use super::moments::{CloudMoments, CloudRates};
+use super::mover::Moved;
 use super::perceptual::Perceptual;
 use super::step::Clock;
 use super::view::View;
+use crate::gpu::shared::SharedPlaces;
 use crate::head::Head;
 use crate::raster::Rasterizer;
 use crate::raster::keep::{Keeper, Look, Looked, Rows};
@@ -43,9 +45,12 @@ pub(super) trait Own {
         &mut self,
         looking: &Looking<'_>,
         staged: Option<Staged>,
-        rows: Option<&Tensor>,
+        rows: Option<Moved<'_>>,
         clock: &mut Clock,
     ) -> Result<(Drawn, Option<Tensor>)>;
+
+    /// The positions, where the rasterizer keeps them.
+    fn shared_places(&mut self, cloud: &Cloud) -> Result<Option<SharedPlaces>>;
 
     /// Takes Adam's step along the gradients of the last drawing.
     fn learn(&mut self, cloud: &mut Cloud, rates: &CloudRates) -> Result<()>;
@@ -85,9 +90,16 @@ impl Own for OnTheHost<'_> {
         &mut self,
         looking: &Looking<'_>,
         _: Option<Staged>,
-        rows: Option<&Tensor>,
+        rows: Option<Moved<'_>>,
         clock: &mut Clock,
     ) -> Result<(Drawn, Option<Tensor>)> {
+        let rows = match rows {
+            Some(Moved::Tensor(rows)) => Some(rows),
+            Some(Moved::Shared(_)) => {
+                return Err(Error::Internal("rows on a device, drawn on the host".into()));
+            }
+            None => None,
+        };
         let packed: Option<Vec<f32>> = rows.map(|t| t.flatten_all()?.to_vec1()).transpose()?;
         clock.lap(|t| &mut t.copies);
         let (mut drawn, mut raw) = draw::on_the_host(self.rasterizer, looking, packed.as_deref(), clock)?;
@@ -100,6 +112,10 @@ impl Own for OnTheHost<'_> {
         let gradient = Tensor::from_vec(deltas, rows.shape(), rows.device())?;
         clock.lap(|t| &mut t.copies);
         Ok((drawn, Some(gradient)))
+    }
+
+    fn shared_places(&mut self, _: &Cloud) -> Result<Option<SharedPlaces>> {
+        Ok(None)
     }
 
     fn learn(&mut self, cloud: &mut Cloud, rates: &CloudRates) -> Result<()> {
@@ -143,6 +159,16 @@ impl<'a> OnTheDevice<'a> {
     pub(super) fn new(keeper: Box<dyn Keeper + 'a>, bridge: Box<dyn Bridge>, cloud: &Cloud) -> Self {
         OnTheDevice { keeper, bridge, moments: CloudMoments::new(cloud), steps: 0, put: false, fetched: true }
     }
+
+    /// Brings the cloud to the device, where it is not there yet.
+    fn put(&mut self, cloud: &Cloud) -> Result<()> {
+        if !self.put {
+            self.steps = self.moments.steps()?;
+            self.keeper.put(&self.moments.kept(cloud))?;
+            self.put = true;
+        }
+        Ok(())
+    }
 }
 
 impl Own for OnTheDevice<'_> {
@@ -150,15 +176,11 @@ impl Own for OnTheDevice<'_> {
         &mut self,
         looking: &Looking<'_>,
         staged: Option<Staged>,
-        rows: Option<&Tensor>,
+        rows: Option<Moved<'_>>,
         clock: &mut Clock,
     ) -> Result<(Drawn, Option<Tensor>)> {
-        if !self.put {
-            self.steps = self.moments.steps()?;
-            self.keeper.put(&self.moments.kept(&looking.head.cloud))?;
-            self.put = true;
-            clock.lap(|t| &mut t.copies);
-        }
+        self.put(&looking.head.cloud)?;
+        clock.lap(|t| &mut t.copies);
         let Looking { config, head, view, targets, .. } = *looking;
         let mut background = [0.0; 7];
         background[..3].copy_from_slice(&view.background);
@@ -188,7 +210,8 @@ impl Own for OnTheDevice<'_> {
         };
         let (looked, gradient) = match rows {
             None => (go(Rows::None)?, None),
-            Some(rows) => {
+            Some(Moved::Shared(rows)) => (go(Rows::Shared(head.layout(), rows))?, None),
+            Some(Moved::Tensor(rows)) => {
                 let (looked, gradient) = bridge.cross(rows, head.layout(), clock, &mut go)?;
                 (looked, Some(gradient))
             }
@@ -199,6 +222,11 @@ impl Own for OnTheDevice<'_> {
         let finite = finite && loss.terms.total.is_finite();
         let drawn = Drawn { finite, terms: loss.terms, perceptual, errors: loss.errors, radii, screen };
         Ok((drawn, gradient))
+    }
+
+    fn shared_places(&mut self, cloud: &Cloud) -> Result<Option<SharedPlaces>> {
+        self.put(cloud)?;
+        Ok(Some(self.keeper.places()?))
     }
 
     fn learn(&mut self, _: &mut Cloud, rates: &CloudRates) -> Result<()> {

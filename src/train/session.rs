@@ -5,7 +5,7 @@ use super::config::TrainConfig;
 use super::evaluate::{Evaluation, evaluate};
 use super::events::Events;
 use super::step::{Stage, StepReport};
-use super::trainer::Trainer;
+use super::trainer::{FieldDevice, Trainer};
 use crate::raster::Rasterizer;
 use crate::surfel::init::Points;
 use crate::surfel::model_dir::{CfgArgs, ModelDir};
@@ -32,7 +32,7 @@ pub struct SessionOptions {
     /// Start over although a model is there.
     pub overwrite: bool,
     /// Where the field runs.
-    pub field_device: candle_core::Device,
+    pub field_device: FieldDevice,
     /// Steps between two copies of what is learned on a device, which are kept in memory and written when the device
     /// goes away; [`COPY_EVERY`] will do.
     pub copy_every: u64,
@@ -121,6 +121,15 @@ impl<'a> Session<'a> {
             }
         };
         Ok(Session { trainer, options, folder, copy: None })
+    }
+
+    /// What runs the field, in words.
+    pub fn field_runs_on(&self) -> &'static str {
+        match self.trainer.field_is_with_rasterizer() {
+            true => "the same",
+            false if self.trainer.head.field.device().is_cuda() => "CUDA",
+            false => "the CPU",
+        }
     }
 
     /// The stage and step it stands at, and how many steps are done of how many.

@@ -6,8 +6,9 @@ use super::bridge;
 use super::config::TrainConfig;
 use super::disturb::ConditionNoise;
 use super::draw::Drawn;
-use super::field_moments::{FieldMoments, FieldRates};
+use super::field_moments::FieldRates;
 use super::moments::CloudRates;
+use super::mover::{ByCandle, ByDevice, Mover};
 use super::own::{Looking, OnTheDevice, OnTheHost, Own};
 use super::perceptual::Perceptual;
 use super::sampler::Sampler;
@@ -15,7 +16,7 @@ use super::schedule::{active_degree, log_linear};
 use super::scored;
 use super::step::{Clock, Stage, StepReport};
 use super::targets::RoomEdge;
-use crate::field::{Conditions, FieldGradients};
+use crate::field::{Conditions, DeviceField};
 use crate::head::{Head, HeadSettings};
 use crate::raster::Rasterizer;
 use crate::surfel::cloud::EMBEDDING;
@@ -31,6 +32,21 @@ const MAX_SCALE: f32 = 0.1;
 /// Opacity the static stage starts from.
 const FIRST_OPACITY: f32 = 0.5;
 
+/// Where the field runs.
+#[derive(Debug, Clone)]
+pub struct FieldDevice {
+    /// candle's device.
+    pub candle: candle_core::Device,
+    /// Whether the rasterizer's device runs the rows instead, where it keeps surfels and has room; candle's is then the CPU.
+    pub with_rasterizer: bool,
+}
+
+impl Default for FieldDevice {
+    fn default() -> Self {
+        FieldDevice { candle: candle_core::Device::Cpu, with_rasterizer: true }
+    }
+}
+
 /// A head being trained.
 pub struct Trainer<'a> {
     /// What the run was told.
@@ -42,7 +58,7 @@ pub struct Trainer<'a> {
     pub rasterizer: &'a dyn Rasterizer,
     pub(super) frames: Vec<usize>,
     pub(super) own: Box<dyn Own + 'a>,
-    pub(super) field_moments: FieldMoments,
+    pub(super) mover: Box<dyn Mover>,
     pub(super) statistics: DensityStats,
     pub(super) sampler: Sampler,
     pub(super) done: u64,
@@ -62,7 +78,7 @@ impl<'a> Trainer<'a> {
         config: TrainConfig,
         dataset: &'a Dataset,
         rasterizer: &'a dyn Rasterizer,
-        device: &candle_core::Device,
+        device: &FieldDevice,
     ) -> Result<Self> {
         let points = dataset.initial_points()?;
         let options = init::InitOptions {
@@ -89,16 +105,17 @@ impl<'a> Trainer<'a> {
             &cloud,
             config.field.clone(),
         )?;
-        let mut head = Head::new(settings, cloud, device)?;
+        let mut head = Head::new(settings, cloud, &device.candle)?;
         let seen = dataset.train_indices().map(|index| head.conditions(dataset, index, true));
         head.field.set_statistics(&seen.collect::<Result<Vec<_>>>()?);
-        Self::with_head(config, dataset, rasterizer, head)
+        Self::with_head(config, dataset, rasterizer, device, head)
     }
 
     pub(super) fn with_head(
         config: TrainConfig,
         dataset: &'a Dataset,
         rasterizer: &'a dyn Rasterizer,
+        device: &FieldDevice,
         head: Head,
     ) -> Result<Self> {
         let frames: Vec<usize> = dataset.train_indices().collect();
@@ -116,8 +133,13 @@ impl<'a> Trainer<'a> {
             }
             _ => None,
         };
+        let mut mover: Option<Box<dyn Mover>> = None;
         let own: Box<dyn Own + 'a> = match rasterizer.keeper() {
             Some(keeper) => {
+                let surfels = head.cloud.len().max(config.max_points);
+                if device.with_rasterizer && DeviceField::fits(keeper.device(), &head.field, surfels) {
+                    mover = Some(Box::new(ByDevice::new(keeper.device(), &head)?));
+                }
                 let bridge = bridge::between(head.field.device(), keeper.device());
                 Box::new(OnTheDevice::new(keeper, bridge, &head.cloud))
             }
@@ -125,7 +147,10 @@ impl<'a> Trainer<'a> {
         };
         Ok(Trainer {
             own,
-            field_moments: FieldMoments::new(&head)?,
+            mover: match mover {
+                Some(mover) => mover,
+                None => Box::new(ByCandle::new(&head)?),
+            },
             statistics: DensityStats::new(head.cloud.len()),
             sampler: Sampler::new(frames.len(), config.hard_frames, config.seed),
             done: 0,
@@ -158,13 +183,19 @@ impl<'a> Trainer<'a> {
 
     /// Whether what is learned goes when a device goes.
     pub fn on_device(&self) -> bool {
-        self.own.on_device() || !self.head.field.device().is_cpu()
+        self.own.on_device() || self.mover.on_device()
+    }
+
+    /// Whether the rasterizer's device runs the field.
+    pub fn field_is_with_rasterizer(&self) -> bool {
+        !self.mover.asks_the_host()
     }
 
     /// Brings the host's copy of what is learned up to date.
     pub(super) fn fetch(&mut self) -> Result<()> {
         self.own.fetch(&mut self.head.cloud)?;
-        self.head.fetch_embedding()
+        self.mover.fetch(&mut self.head)?;
+        if self.mover.asks_the_host() { Ok(()) } else { self.head.places_moved() }
     }
 
     /// Steps done of both stages.
@@ -210,9 +241,8 @@ impl<'a> Trainer<'a> {
 
         let degree = active_degree(self.done, self.config.sh_interval, self.head.cloud.sh_degree);
         let mut drawn = None;
-        let mut field = None;
         let statistics = stage == Stage::Coarse && step < self.config.densify_until;
-        let (head, config, own) = (&self.head, &self.config, &mut self.own);
+        let (head, config, own, mover) = (&self.head, &self.config, &mut self.own, &mut self.mover);
         let (perceptual, view) = (self.perceptual.as_ref(), &view);
         match stage {
             Stage::Coarse => {
@@ -224,31 +254,26 @@ impl<'a> Trainer<'a> {
             }
             Stage::Fine => {
                 let (dataset, room, rasterizer) = (self.dataset, &self.room, self.rasterizer);
-                let gradients = std::thread::scope(|scope| {
+                std::thread::scope(|scope| {
                     // Frames are read, and brought to who draws, while the field runs.
-                    let targets = scope.spawn(move || {
+                    let mut targets = Some(scope.spawn(move || {
                         let targets = view.targets(dataset, config.part, room)?;
                         let staged = scored::stage(rasterizer, &targets, &view.weights, dataset.size)?;
                         Ok::<_, Error>((targets, staged))
-                    });
-                    head.field_step(&view.conditions, |packed| {
-                        // What is asked of a GPU is done later, and should count where it was asked for.
-                        packed.device().synchronize()?;
-                        clock.lap(|t| &mut t.field_forward);
-                        let read = targets.join();
-                        let died = |_| Error::Internal("the thread that reads frames died".into());
-                        let (targets, staged) = read.map_err(died)??;
+                    }));
+                    let places = own.shared_places(&head.cloud)?;
+                    mover.step(head, &view.conditions, places, &mut clock, &mut |rows, clock| {
+                        let read = targets.take().and_then(|thread| thread.join().ok());
+                        let died = || Error::Internal("the thread that reads frames died".into());
+                        let (targets, staged) = read.ok_or_else(died)??;
                         let targets = &targets;
                         clock.lap(|t| &mut t.load);
                         let looking = Looking { config, head, perceptual, view, targets, degree, statistics };
-                        let (found, gradient) = own.draw(&looking, staged, Some(packed), &mut clock)?;
+                        let (found, gradient) = own.draw(&looking, staged, Some(rows), clock)?;
                         drawn = Some(found);
-                        gradient.ok_or_else(|| Error::Internal("rows without a gradient".into()))
+                        Ok(gradient)
                     })
                 })?;
-                head.field.device().synchronize()?;
-                clock.lap(|t| &mut t.field_backward);
-                field = Some(gradients);
             }
         }
         let drawn = drawn.ok_or_else(|| Error::Internal("a step without a picture".into()))?;
@@ -280,15 +305,15 @@ impl<'a> Trainer<'a> {
                 self.sampler.observe(*pick, *error);
             }
         }
-        self.learn(step, steps, &drawn, field.as_ref())?;
+        self.learn(stage, step, steps, &drawn)?;
         clock.lap(|t| &mut t.optimiser);
         Ok(report(self, clock.times))
     }
 
     /// Takes Adam's steps and controls the density.
-    fn learn(&mut self, step: u64, steps: u64, drawn: &Drawn, field: Option<&FieldGradients>) -> Result<()> {
+    fn learn(&mut self, stage: Stage, step: u64, steps: u64, drawn: &Drawn) -> Result<()> {
         let extent = self.head.settings.extent;
-        let Some(field) = field else {
+        if stage == Stage::Coarse {
             let rates = CloudRates::at(&self.config, step, steps, extent, 1.0);
             self.own.learn(&mut self.head.cloud, &rates)?;
             self.control_density(step, drawn)?;
@@ -297,17 +322,18 @@ impl<'a> Trainer<'a> {
             }
             self.own.places(&mut self.head.cloud)?;
             return self.head.cloud_moved();
-        };
+        }
         let [planes, other] = [self.config.grid_lr, self.config.deformation_lr]
             .map(|[first, last]| log_linear(first, last, step, steps) as f32);
         let rates = CloudRates::at(&self.config, step, steps, extent, self.config.fine_cloud_lr);
         let of_field = FieldRates { planes, other, embedding: rates.embedding() };
-        self.field_moments.step(&mut self.head, field, &of_field)?;
-        self.head.field.device().synchronize()?;
+        self.mover.learn(&mut self.head, &of_field)?;
         if self.config.fine_cloud_lr > 0.0 {
             self.own.learn(&mut self.head.cloud, &rates)?;
-            self.own.places(&mut self.head.cloud)?;
-            self.head.places_moved()?;
+            if self.mover.asks_the_host() {
+                self.own.places(&mut self.head.cloud)?;
+                self.head.places_moved()?;
+            }
         }
         Ok(())
     }
@@ -342,8 +368,9 @@ impl<'a> Trainer<'a> {
         };
         let arrays = self.own.moments().arrays_mut(self.head.cloud.bands());
         arrays.into_iter().try_for_each(|(_, stride, adam)| edit(adam, stride))?;
-        self.field_moments.edit_embedding(|adam| edit(adam, EMBEDDING))?;
+        self.mover.moments().edit_embedding(|adam| edit(adam, EMBEDDING))?;
         self.own.changed();
+        self.mover.changed();
         self.statistics = DensityStats::new(self.head.cloud.len());
         Ok(())
     }

@@ -4,7 +4,7 @@ use data_utils::dataset::{AudioChoice, Dataset, OpenOptions};
 use std::path::Path;
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::synth::talker::{Performance, Sentence, Talker, write_dataset};
-use surfeltalk::train::{SessionOptions, TrainConfig, Watcher};
+use surfeltalk::train::{FieldDevice, SessionOptions, TrainConfig, Watcher};
 
 /// Pixels a side.
 const SIZE: u32 = 48;
@@ -67,7 +67,7 @@ pub fn options(dir: &Path, resume: bool) -> SessionOptions {
         model_path: dir.join("model"),
         resume,
         overwrite: false,
-        field_device: candle_core::Device::Cpu,
+        field_device: FieldDevice::default(),
         copy_every: 3,
     }
 }

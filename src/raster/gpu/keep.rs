@@ -9,6 +9,7 @@ use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append, size_class};
 use crate::gpu::kernels::Recorder;
 use crate::gpu::shaders::Reduce;
+use crate::gpu::shared::SharedPlaces;
 use crate::raster::keep::{Keeper, Kept, Look, Looked, Rates, Rows};
 use crate::raster::score::{OnHost, Staged};
 use crate::raster::{Colors, RasterSettings, SurfelBatch};
@@ -144,6 +145,10 @@ impl Keeper for GpuKeeper<'_> {
         let sources: [(&wgpu::Buffer, u64); 1] = [(self.held()?.geometry(), 12 * self.surfels as u64)];
         let encoder = self.rasterizer.gpu.device.create_command_encoder(&Default::default());
         self.rasterizer.gpu.submit_and_read(encoder, &sources, |_, data| append(to, data))
+    }
+
+    fn places(&self) -> Result<SharedPlaces> {
+        Ok(SharedPlaces::lying_in(self.held()?.geometry(), self.surfels))
     }
 
     fn look(

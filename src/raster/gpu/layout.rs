@@ -1,44 +1,9 @@
 //! What the host writes for the device, laid out as `shaders/shared/params.wgsl` declares it; a test compares the two.
 
 use crate::Camera;
+use crate::gpu::words::words;
 use crate::raster::ImageGradients;
 use crate::raster::Outputs;
-
-/// A struct whose members are four bytes wide and follow each other, so that no padding can come between.
-macro_rules! words {
-    ($(#[$about:meta])* $name:ident { $($field:ident: $kind:ty,)* }) => {
-        $(#[$about])*
-        #[derive(Debug, Clone, Copy, Default)]
-        pub(super) struct $name { $(pub(super) $field: $kind,)* }
-
-        impl $name {
-            /// Names of the members, in order.
-            #[cfg(test)]
-            pub(super) const MEMBERS: &[&str] = &[$(stringify!($field)),*];
-
-            /// The members as the device reads them.
-            pub(super) fn words(&self) -> Vec<u32> {
-                vec![$(Word::bits(self.$field)),*]
-            }
-        }
-    };
-}
-
-trait Word {
-    fn bits(self) -> u32;
-}
-
-impl Word for u32 {
-    fn bits(self) -> u32 {
-        self
-    }
-}
-
-impl Word for f32 {
-    fn bits(self) -> u32 {
-        self.to_bits()
-    }
-}
 
 words! {
     /// See the shader.

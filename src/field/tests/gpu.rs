@@ -1,0 +1,158 @@
+//! The field on the rasterizer's device against the CPU.
+
+use super::*;
+use crate::gpu::buffers::append;
+use crate::gpu::context::Restrictions;
+use crate::gpu::shared::SharedPlaces;
+use crate::gpu::{Choice, Gpu};
+
+fn gpu(restrictions: Restrictions) -> Gpu {
+    let found = Gpu::restricted(Choice::Any, restrictions).expect("a device");
+    found.expect("these tests need a GPU, or Mesa's lavapipe (Debian: mesa-vulkan-drivers)")
+}
+
+fn norm(v: impl Iterator<Item = f32>) -> f64 {
+    v.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt()
+}
+
+/// ‖a − b‖ / ‖b‖. The largest difference would not do: a ReLU that opens on one device and not on the other, for a number
+/// next to 0, moves the gradient of a whole row.
+fn apart(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    norm(a.iter().zip(b).map(|(x, y)| x - y)) / norm(b.iter().copied()).max(1e-12)
+}
+
+fn flat(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn read(gpu: &Gpu, buffer: &wgpu::Buffer, count: usize) -> Vec<f32> {
+    let mut out = Vec::new();
+    let encoder = gpu.device.create_command_encoder(&Default::default());
+    gpu.submit_and_read(encoder, &[(buffer, 4 * count as u64)], |_, data| append(&mut out, data)).unwrap();
+    out
+}
+
+/// The planes' values, or gradients, one after the other.
+fn planes(f: &Field, tensors: &[Tensor]) -> Vec<f32> {
+    let count = 3 * f.config().plane_resolutions.len();
+    tensors[..count].iter().flat_map(flat).collect()
+}
+
+/// What a device says and finds for a field, places and a gradient: rows, gradients of the other parameters, planes and
+/// embedding after a step of Adam that shows their gradients.
+struct Found {
+    packed: Vec<f32>,
+    rest: Vec<Vec<f32>>,
+    learned: Learned<Vec<f32>>,
+}
+
+fn run(gpu: &Gpu, f: &Field, at: &[f32], e: &Tensor, c: &[Conditions], g: &Tensor) -> Found {
+    let values: Vec<Tensor> = f.parameters().iter().map(|(_, v)| v.as_tensor().clone()).collect();
+    let (planes, embedding) = (planes(f, &values), flat(e));
+    let zeros = [vec![0.0; planes.len()], vec![0.0; embedding.len()]];
+    let learned = Learned {
+        planes: [&planes, &zeros[0], &zeros[0]].map(Vec::as_slice),
+        embedding: [&embedding, &zeros[1], &zeros[1]].map(Vec::as_slice),
+    };
+    let mut there = DeviceField::new(gpu, f, &learned).unwrap();
+    let places = SharedPlaces::new(gpu, at).unwrap();
+    let rows = there.ask(f, c, &places).unwrap();
+    let packed = read(gpu, &rows.values, g.elem_count());
+    gpu.queue.write_buffer(&rows.gradients, 0, bytemuck::cast_slice(&flat(g)));
+    let rest = there.backward(f).unwrap().iter().map(flat).collect();
+    // With first moments of 0 they are a tenth of the gradients afterwards.
+    let rates = LearnRates {
+        planes: 0.0,
+        embedding: 0.0,
+        plane_corrections: [0.1, 0.001],
+        embedding_corrections: [0.1, 0.001],
+    };
+    there.learn(&rates).unwrap();
+    Found { packed, rest, learned: there.get().unwrap() }
+}
+
+fn ten(moments: &[f32]) -> Vec<f32> {
+    moments.iter().map(|m| 10.0 * m).collect()
+}
+
+#[test]
+fn the_device_says_and_learns_what_the_cpu_does() {
+    let whole = gpu(Restrictions::default());
+    // So little room that frames go one after the other.
+    let small_room =
+        Restrictions { default_limits: true, binding_bytes: Some(1 << 20), ..Restrictions::default() };
+    let little = gpu(small_room);
+    let plain = FieldConfig { driven_heads: false, ..small() };
+    let wide =
+        FieldConfig { model_width: 72, feed_width: 80, head_width: 20, layers: 1, sh_degree: 2, ..small() };
+    for (gpu, config, frames, rows) in [
+        (&whole, small(), 1, 1),
+        (&whole, small(), 3, 130),
+        (&whole, plain, 2, 65),
+        (&whole, wide, 2, 200),
+        (&little, small(), 5, 1000),
+        (&whole, FieldConfig { audio_channels: 3, ..FieldConfig::default() }, 2, 700),
+    ] {
+        let what = format!("{frames} frames of {rows}, width {}", config.model_width);
+        let f = field(config.clone(), DType::F32);
+        let (at, c) = (places(rows), conditions(&config, frames));
+        let e = embedding(&config, rows, DType::F32);
+        let g = weights(&[frames, rows, f.layout().columns], DType::F32);
+        let prepared = f.prepare(&at).unwrap();
+        let expected = flat(&f.infer(&prepared, &e, &c).unwrap().packed);
+        let gradients = f.backward(&prepared, &e, &c, &g).unwrap();
+        let found = run(gpu, &f, &at, &e, &c, &g);
+        assert!(apart(&found.packed, &expected) < 1e-5, "{what}: {}", apart(&found.packed, &expected));
+        let first = 3 * config.plane_resolutions.len();
+        let rest: Vec<Vec<f32>> = gradients.parameters[first..].iter().map(flat).collect();
+        // Some are 0 but for rounding, as that of the bias before a softmax.
+        let rounding = 1e-7 * norm(rest.iter().flatten().copied());
+        for (((name, _), x), y) in f.parameters()[first..].iter().zip(&rest).zip(&found.rest) {
+            let d = norm(y.iter().zip(x).map(|(y, x)| y - x));
+            let whole = norm(x.iter().copied());
+            assert!(d < 1e-4 * whole + rounding, "{what}, {name}: {d} of {whole}, rounding {rounding}");
+        }
+        let d = apart(&ten(&found.learned.embedding[1]), &flat(&gradients.embedding));
+        assert!(d < 1e-4, "{what}, embedding: {d}");
+        let d = apart(&ten(&found.learned.planes[1]), &planes(&f, &gradients.parameters));
+        assert!(d < 1e-4, "{what}, planes: {d}");
+        assert_eq!(found.learned.embedding[0], flat(&e), "nothing moves at a rate of 0");
+        let again = run(gpu, &f, &at, &e, &c, &g);
+        assert_eq!(found.packed, again.packed, "{what}, twice");
+        assert_eq!(found.rest, again.rest, "{what}, twice");
+        assert_eq!(found.learned, again.learned, "{what}, twice");
+    }
+}
+
+#[test]
+fn tmp_times() {
+    use std::time::Instant;
+    let config = FieldConfig { audio_channels: 80, audio_width: 16, ..FieldConfig::default() };
+    let f = field(config.clone(), DType::F32);
+    for frames in [1, 4, 16] {
+        let c = conditions(&config, frames);
+        let mut best = [f64::MAX; 5];
+        for _ in 0..10 {
+            let mut t = Instant::now();
+            let mut lap = |i: usize, best: &mut [f64; 5]| {
+                best[i] = best[i].min(t.elapsed().as_secs_f64() * 1e3);
+                t = Instant::now();
+            };
+            let (_tok, _dr) = f.tokens.forward(&c, &f.statistics, &f.device, f.dtype).unwrap();
+            lap(0, &mut best);
+            let folded = f.fold(&c).unwrap();
+            lap(1, &mut best);
+            let values = f.row_values(&folded).unwrap();
+            lap(2, &mut best);
+            let z = values.zeros();
+            lap(3, &mut best);
+            f.collect_rest(&folded, z).unwrap();
+            lap(4, &mut best);
+        }
+        eprintln!(
+            "{frames}: tokens {:.2} fold+tokens {:.2} values {:.2} zeros {:.2} collect {:.2}",
+            best[0], best[1], best[2], best[3], best[4]
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! Milliseconds of the field on whatever adapter there is, by part and by stage, beside the CPU: `cargo bench --bench
+//! field_gpu`. Numbers after the name choose surfels and frames: `cargo bench --bench field_gpu -- 24000 4`.
+//!
+//! Medians. Of the parts by the wall clock, each waited for: tokens and folding (the CPU's share), the way there, the way back
+//! with the gradients of tokens and small weights, Adam. Of the stages by the device's clock, each for itself, all its calls
+//! together.
+
+use candle_core::{Device, Tensor};
+use std::collections::BTreeMap;
+use std::time::Instant;
+use surfeltalk::Result;
+use surfeltalk::field::{
+    AUDIO_ROWS, Conditions, DeviceField, EXPRESSION, Field, FieldBounds, FieldConfig, LearnRates, Learned,
+};
+use surfeltalk::gpu::kernels::Timing;
+use surfeltalk::gpu::shared::SharedPlaces;
+use surfeltalk::gpu::{Choice, Gpu};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Runs that are measured, after those that warm up.
+const RUNS: usize = 15;
+const WARM_UP: usize = 4;
+const RATES: LearnRates = LearnRates {
+    planes: 1e-4,
+    embedding: 1e-4,
+    plane_corrections: [0.1, 0.001],
+    embedding_corrections: [0.1, 0.001],
+};
+
+/// Points of a spiral on a sphere, `[n, 3]`.
+fn sphere(n: usize) -> Vec<f32> {
+    let point = |i: usize| {
+        let (z, turn) = (1.0 - 2.0 * (i as f32 + 0.5) / n as f32, i as f32 * 2.399_963);
+        let r = (1.0 - z * z).sqrt();
+        [r * turn.cos(), r * turn.sin(), z]
+    };
+    (0..n).flat_map(point).collect()
+}
+
+fn main() -> Result<()> {
+    surfeltalk::cli::threads::settle();
+    let numbers: Vec<usize> = std::env::args().filter_map(|word| word.parse().ok()).collect();
+    let surfels = numbers.first().copied().unwrap_or(24_000);
+    let counts = numbers.get(1).map_or(vec![1, 4, 16], |frames| vec![*frames]);
+    // Sound as mel spectrograms have it.
+    let config = FieldConfig { audio_channels: 80, audio_width: 16, ..FieldConfig::default() };
+    let positions = sphere(surfels);
+    let field = Field::new(config.clone(), &FieldBounds::around(&positions)?, 0, &Device::Cpu)?;
+    let Some(gpu) = Gpu::open(Choice::Any)? else {
+        println!("no Vulkan, Metal or DirectX 12 adapter");
+        return Ok(());
+    };
+    println!("{}, {surfels} surfels, {} cores", gpu.name(), rayon::current_num_threads());
+    for frames in counts {
+        let conditions: Vec<Conditions> = (0..frames)
+            .map(|i| Conditions {
+                audio: vec![0.1 * i as f32; AUDIO_ROWS * config.audio_channels * config.audio_width],
+                expression: vec![0.2; EXPRESSION],
+                camera: [0.3; 12],
+                frame: i as f32,
+            })
+            .collect();
+        let planes: usize = config.plane_resolutions.iter().map(|s| 3 * s * s * config.plane_channels).sum();
+        let (planes, embedding) = (vec![0.3; planes], vec![0.1; surfels * config.embedding]);
+        let learned = Learned { planes: [planes.as_slice(); 3], embedding: [embedding.as_slice(); 3] };
+        let mut there = DeviceField::new(&gpu, &field, &learned)?;
+        let places = SharedPlaces::new(&gpu, &positions)?;
+        let mut parts: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        let mut stages: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for timing in [Timing::Off, Timing::Stages] {
+            there.time(timing);
+            for run in 0..WARM_UP + RUNS {
+                let mut last = Instant::now();
+                let mut lap = |parts: &mut BTreeMap<&str, Vec<f64>>, part: &'static str| {
+                    let time = last.elapsed().as_secs_f64() * 1e3;
+                    last = Instant::now();
+                    if run >= WARM_UP && timing == Timing::Off {
+                        parts.entry(part).or_default().push(time);
+                    }
+                };
+                there.ask(&field, &conditions, &places)?;
+                lap(&mut parts, "1 there, submitted");
+                gpu.wait()?;
+                lap(&mut parts, "2 there, waited for");
+                there.backward(&field)?;
+                lap(&mut parts, "3 back");
+                there.learn(&RATES)?;
+                gpu.wait()?;
+                lap(&mut parts, "4 Adam");
+                let mut of_run: BTreeMap<&str, f64> = BTreeMap::new();
+                for (stage, time) in there.times() {
+                    *of_run.entry(stage).or_default() += time;
+                }
+                if run >= WARM_UP && timing == Timing::Stages {
+                    of_run.into_iter().for_each(|(s, time)| stages.entry(s).or_default().push(time));
+                }
+            }
+        }
+        println!("\n{frames} frames");
+        for (what, times) in parts.iter_mut().chain(&mut stages) {
+            times.sort_by(f64::total_cmp);
+            println!("  {what:24} {:9.3}", times[times.len() / 2]);
+        }
+        let start = Instant::now();
+        let zeros = Tensor::zeros((surfels, config.embedding), candle_core::DType::F32, &Device::Cpu)?;
+        let prepared = field.prepare(&positions)?;
+        field.step(&prepared, &zeros, &conditions, |packed| Ok(packed.clone()))?;
+        println!("  {:24} {:9.3}", "all of it on the CPU", start.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok(())
+}
