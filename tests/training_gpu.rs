@@ -8,9 +8,10 @@ use data_utils::dataset::Dataset;
 use surfeltalk::Result;
 use surfeltalk::gpu::Gpu;
 use surfeltalk::gpu::context::Restrictions;
-use surfeltalk::raster::Rasterizer;
+use surfeltalk::head::Laid;
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
+use surfeltalk::raster::{Outputs, RasterSettings, Rasterizer};
 use surfeltalk::train::{FieldDevice, Session, SessionOptions, Stage, StepReport, Trainer, Watcher};
 
 /// Normals and distortion only count in some of the steps.
@@ -93,4 +94,40 @@ fn a_run_whose_device_goes_away_is_saved_and_resumed_bit_for_bit() {
         run(&dataset, &gpu(), options(cut.path(), true), to_the_end).expect("went on");
         assert!(newest_checkpoint(cut.path()) == newest_checkpoint(whole.path()), "lost after {last}");
     }
+}
+
+#[test]
+fn a_head_looks_the_same_on_the_device_and_on_the_host() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dataset = talker_data(dir.path());
+    let cpu = CpuRasterizer::<f32>::new();
+    let mut trainer =
+        Trainer::new(config(MIXED), &dataset, &cpu, &FieldDevice::default()).expect("a trainer");
+    (0..20).for_each(|_| drop(trainer.step().expect("a step")));
+    let conditions: Vec<_> = (0..3).map(|i| trainer.conditions(i, false).expect("conditions")).collect();
+    let cameras: Vec<_> = (0..3).map(|i| dataset.frames[i].camera).collect();
+    let head = trainer.head().expect("a head");
+    let settings = RasterSettings {
+        outputs: Outputs { attention: true, ..Outputs::default() },
+        ..RasterSettings::default()
+    };
+    let expected = head.draw(&cpu, &conditions, &cameras, &settings).expect("drawn");
+    let gpu = gpu();
+    let mut laid = Laid::on_any(head, &gpu).expect("laid");
+    assert!(laid.on_device());
+    for frames in [3, 1] {
+        let found = laid.draw(&conditions[..frames], &cameras[..frames], &settings).expect("drawn");
+        let pairs = [(&found.color, &expected.color), (&found.attention, &expected.attention)];
+        for (a, b) in pairs.into_iter().chain([(&found.alpha, &expected.alpha)]) {
+            let part = b.len() / 3 * frames;
+            assert_eq!(a.len(), part);
+            let worst = a.iter().zip(&b[..part]).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+            assert!(worst < 2e-3, "{worst}, {frames} frames");
+            assert!(a.iter().any(|v| *v > 0.1));
+        }
+    }
+    // A software GPU is left to draw.
+    let unforced = Laid::new(head, &gpu).expect("laid");
+    let software = gpu.keeper().expect("a keeper").device().is_software();
+    assert_eq!(unforced.on_device(), !software);
 }

@@ -4,8 +4,7 @@ pub mod demo;
 pub mod device;
 pub mod interrupt;
 pub mod render;
-pub mod threads;
 pub mod train;
 pub mod watcher;
 
-pub use data_utils::cli::{exit, progress};
+pub use data_utils::cli::{exit, progress, threads};

@@ -109,6 +109,18 @@ impl Field {
         &self.parameters.list
     }
 
+    /// The values of the tri-planes, plane after plane, scale after scale.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the device fails.
+    pub fn plane_values(&self) -> Result<Vec<f32>> {
+        let mut values = Vec::new();
+        for plane in self.planes.planes.iter().flatten() {
+            values.extend(plane.flatten_all()?.to_vec1::<f32>()?);
+        }
+        Ok(values)
+    }
+
     /// The columns of the packed deformation.
     pub fn layout(&self) -> &Layout {
         &self.layout

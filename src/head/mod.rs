@@ -4,9 +4,11 @@
 mod archive;
 mod conditions;
 mod folder;
+mod laid;
 
 pub use archive::Archive;
 pub use folder::HeadSettings;
+pub use laid::Laid;
 
 use crate::field::{Conditions, Field, FieldBounds, FieldGradients, Prepared};
 use crate::raster::delta_layout::DeltaLayout;

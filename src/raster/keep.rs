@@ -9,6 +9,7 @@ use crate::gpu::Gpu;
 use crate::gpu::shared::{SharedPlaces, SharedRows};
 use crate::raster::delta_layout::DeltaLayout;
 use crate::raster::host_rows::HostRows;
+use crate::raster::{RasterSettings, Rendered};
 use crate::{Camera, Result};
 
 /// Arrays of a surfel's own parameters: positions, rotations, log-scales, opacity logits, harmonics.
@@ -128,6 +129,19 @@ pub trait Keeper: Send {
         rows: Rows<'_>,
         on_host: Option<OnHost<'_>>,
     ) -> Result<Looked>;
+
+    /// Activates the surfels and draws every frame, with harmonics of `degree`. As [`crate::raster::Rasterizer::forward`] does;
+    /// these pictures have no way back.
+    ///
+    /// # Errors
+    /// As [`Keeper::look`].
+    fn show(
+        &self,
+        cameras: &[Camera],
+        settings: &RasterSettings,
+        degree: usize,
+        rows: Rows<'_>,
+    ) -> Result<Rendered>;
 
     /// Takes a step of Adam along the gradients of the last look.
     ///

@@ -8,7 +8,7 @@ use super::compose::{Layers, compose};
 use super::drive::{Drive, DriveFrame, FPS};
 use super::feather::Seam;
 use super::video::VideoWriter;
-use crate::head::Head;
+use crate::head::{Head, Laid};
 use crate::metrics::planes::part_mask;
 use crate::raster::{Outputs, RasterSettings, Rasterizer};
 use crate::{Camera, Result};
@@ -102,6 +102,7 @@ impl Performer<'_> {
             outputs: Outputs { attention: options.attention, ..Outputs::default() },
             ..RasterSettings::default()
         };
+        let mut laid = Laid::new(head, *rasterizer)?;
         let (mut inference, mut number) = (Duration::ZERO, 0);
         let mut drive = drive.fuse();
         loop {
@@ -112,7 +113,7 @@ impl Performer<'_> {
             let conditions: Vec<_> = frames.iter().map(|f| f.conditions.clone()).collect();
             let cameras: Vec<Camera> = frames.iter().map(|f| f.camera).collect();
             let start = Instant::now();
-            let rendered = head.draw(*rasterizer, &conditions, &cameras, &settings)?;
+            let rendered = laid.draw(&conditions, &cameras, &settings)?;
             inference += start.elapsed();
             for (k, frame) in frames.iter().enumerate() {
                 let color = &rendered.color[k * 3 * pixels..][..3 * pixels];

@@ -154,10 +154,10 @@ impl FieldMoments {
             return Err(Error::Internal("moments that are not on the host".into()));
         };
         let mut learned = Learned::default();
+        learned.planes[0] = head.field.plane_values()?;
         learned.embedding = [head.cloud.embedding.clone(), own.first.clone(), own.second.clone()];
-        for (i, adam) in self.host.iter().filter(|(i, _)| self.names[*i].starts_with(PLANES)) {
-            let [values, first, second] = &mut learned.planes;
-            values.extend(head.field.parameters()[*i].1.flatten_all()?.to_vec1::<f32>()?);
+        for (_, adam) in self.host.iter().filter(|(i, _)| self.names[*i].starts_with(PLANES)) {
+            let [_, first, second] = &mut learned.planes;
             first.extend_from_slice(&adam.first);
             second.extend_from_slice(&adam.second);
         }

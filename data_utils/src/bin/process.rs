@@ -1,11 +1,12 @@
 //! Makes a talking-head dataset from a video.
 
 use clap::Parser as _;
-use data_utils::cli::exit;
+use data_utils::cli::{exit, threads};
 use data_utils::process::{self, options::ProcessFlags};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    threads::settle();
     let flags = ProcessFlags::parse_from(exit::arguments());
     exit::run(|| process::run(&flags))
 }

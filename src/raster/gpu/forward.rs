@@ -5,6 +5,7 @@ use super::backward::software_list_max;
 use super::inputs::Inputs;
 use super::layout::{Images, Params};
 use super::plan::{Counts, SIDE_MAX, binding_limit, channels};
+use super::score::Ends;
 use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append, size_class};
 use crate::gpu::kernels::{Constants, Recorder};
@@ -108,7 +109,35 @@ pub(super) fn forward(
     Ok((rendered, groups))
 }
 
-/// Draws the frames `range`, again with more room where the pairs did not fit.
+/// Draws every camera from surfels that are made on the device, some frames at a time.
+///
+/// # Errors
+/// As [`forward`], and those of `ends`.
+pub(super) fn forward_from(
+    rasterizer: &GpuRasterizer,
+    shape: &SurfelBatch<'_, f32>,
+    cameras: &[Camera],
+    settings: &RasterSettings<f32>,
+    size: [usize; 2],
+    ends: &mut dyn Ends,
+) -> Result<Rendered<f32>> {
+    let frames = cameras.len();
+    let mut rendered = rasterizer.spare.rendered(frames, size);
+    if size[0] * size[1] == 0 || frames == 0 {
+        rendered.radii = vec![0; frames * shape.surfels];
+        return Ok(rendered);
+    }
+    let together = frames_together(rasterizer, shape, frames, size, &settings.outputs, false)?;
+    for first in (0..frames).step_by(together) {
+        let inputs = ends.inputs(first..(first + together).min(frames))?;
+        attempts(rasterizer, &inputs, settings, &mut rendered, &mut |recorder| {
+            ends.before(recorder, &inputs)
+        })?;
+    }
+    Ok(rendered)
+}
+
+/// Draws the frames `range`.
 fn draw(
     rasterizer: &GpuRasterizer,
     batch: &SurfelBatch<'_, f32>,
@@ -119,11 +148,23 @@ fn draw(
 ) -> Result<Group> {
     let size = [rendered.width, rendered.height];
     let inputs = Inputs::upload(rasterizer, batch, cameras, settings, size, range)?;
-    let mut room = first_room(rasterizer, &inputs);
+    let (kept, work) = attempts(rasterizer, &inputs, settings, rendered, &mut |_| Ok(()))?;
+    Ok(Group { inputs, kept, pairs: work.pairs })
+}
+
+/// Draws, again with more room where the pairs did not fit; `before` records what must come before the stages.
+fn attempts(
+    rasterizer: &GpuRasterizer,
+    inputs: &Inputs,
+    settings: &RasterSettings<f32>,
+    rendered: &mut Rendered<f32>,
+    before: &mut dyn FnMut(&mut Recorder<'_>) -> Result<()>,
+) -> Result<(Kept, Work)> {
+    let mut room = first_room(rasterizer, inputs);
     loop {
-        let (kept, work) = attempt(rasterizer, &inputs, settings, room, rendered)?;
-        match more_room(rasterizer, &inputs, room, &work)? {
-            None => return Ok(Group { inputs, kept, pairs: work.pairs }),
+        let (kept, work) = attempt(rasterizer, inputs, settings, room, rendered, before)?;
+        match more_room(rasterizer, inputs, room, &work)? {
+            None => return Ok((kept, work)),
             Some(more) => room = more,
         }
         drop(kept);
@@ -203,9 +244,11 @@ fn attempt(
     settings: &RasterSettings<f32>,
     room: u64,
     rendered: &mut Rendered<f32>,
+    before: &mut dyn FnMut(&mut Recorder<'_>) -> Result<()>,
 ) -> Result<(Kept, Work)> {
     let images = Images::drawn(&settings.outputs);
     let mut recorder = Recorder::new(&rasterizer.gpu, rasterizer.timing);
+    before(&mut recorder)?;
     let drawn = record(&mut recorder, rasterizer, inputs, &settings.outputs, room)?;
     let mut work = Work::default();
     let sources: [(&wgpu::Buffer, u64); 3] = [

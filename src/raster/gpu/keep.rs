@@ -4,16 +4,16 @@ use super::layout::AdamWords;
 use super::plan::binding_limit;
 use super::rows::FromRows;
 use super::score::{Goals, score_all};
-use super::{GpuRasterizer, checks};
+use super::{GpuRasterizer, checks, forward};
 use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append, size_class};
 use crate::gpu::kernels::Recorder;
 use crate::gpu::shaders::Reduce;
 use crate::gpu::shared::SharedPlaces;
 use crate::raster::keep::{Keeper, Kept, Look, Looked, Rates, Rows};
-use crate::raster::score::{OnHost, Staged};
-use crate::raster::{Colors, RasterSettings, SurfelBatch};
-use crate::{Error, Result};
+use crate::raster::score::{OnHost, Staged, Weights};
+use crate::raster::{Colors, RasterSettings, Rendered, SurfelBatch};
+use crate::{Camera, Error, Result};
 
 /// Numbers of a surfel's position, rotation, log-scale and opacity logit.
 const WIDTHS: [usize; 4] = [3, 4, 2, 1];
@@ -63,6 +63,29 @@ impl<'r> GpuKeeper<'r> {
 
     fn numbers(&self) -> [usize; 2] {
         [GEOMETRY * self.surfels, self.stored * self.surfels]
+    }
+
+    /// What is drawn, as far as only its counts mean anything, and the size of the images.
+    fn shape(
+        &self,
+        cameras: &[Camera],
+        settings: &RasterSettings,
+        degree: usize,
+        rows: &Rows<'_>,
+    ) -> Result<(SurfelBatch<'static>, [usize; 2])> {
+        let shape = SurfelBatch {
+            surfels: 0,
+            copies: 1,
+            positions: &[],
+            rotations: &[],
+            scales: &[],
+            opacities: &[],
+            colors: Colors::Harmonics { degree, coefficients: &[] },
+            attention: Some(&[]),
+        };
+        let (_, size) = checks::check(&shape, cameras, settings)?;
+        let copies = if matches!(rows, Rows::None) { 1 } else { cameras.len() };
+        Ok((SurfelBatch { surfels: self.surfels, copies, ..shape }, size))
     }
 
     /// Refuses more surfels than the device has room for, before anything is allocated.
@@ -161,20 +184,7 @@ impl Keeper for GpuKeeper<'_> {
         let staged = staged.and_then(|Staged(goals)| goals.downcast::<Goals>().ok()).map(|goals| *goals);
         let outputs = look.weights.outputs();
         let settings = RasterSettings { background: look.background, outputs };
-        let frames = look.cameras.len();
-        let shape = SurfelBatch {
-            surfels: 0,
-            copies: 1,
-            positions: &[],
-            rotations: &[],
-            scales: &[],
-            opacities: &[],
-            colors: Colors::Harmonics { degree: look.degree, coefficients: &[] },
-            attention: Some(&[]),
-        };
-        let (_, size) = checks::check(&shape, look.cameras, &settings)?;
-        let copies = if matches!(rows, Rows::None) { 1 } else { frames };
-        let shape = SurfelBatch { surfels: self.surfels, copies, ..shape };
+        let (shape, size) = self.shape(look.cameras, &settings, look.degree, &rows)?;
         let mut looked = Looked::default();
         let radii = look.statistics.then_some(&mut looked.radii);
         let mut ends = FromRows::new(self, &shape, look, &settings, size, rows)?;
@@ -193,6 +203,28 @@ impl Keeper for GpuKeeper<'_> {
         (looked.finite, looked.screen) = ends.found();
         self.looked = true;
         Ok(looked)
+    }
+
+    fn show(
+        &self,
+        cameras: &[Camera],
+        settings: &RasterSettings,
+        degree: usize,
+        rows: Rows<'_>,
+    ) -> Result<Rendered> {
+        let (shape, size) = self.shape(cameras, settings, degree, &rows)?;
+        let weights = Weights::default();
+        let look = Look {
+            cameras,
+            background: settings.background,
+            goals: &[],
+            weights: &weights,
+            degree,
+            rest: 0.0,
+            statistics: false,
+        };
+        let mut ends = FromRows::new(self, &shape, &look, settings, size, rows)?;
+        forward::forward_from(self.rasterizer, &shape, cameras, settings, size, &mut ends)
     }
 
     fn step(&mut self, rates: &Rates) -> Result<()> {

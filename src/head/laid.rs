@@ -1,0 +1,83 @@
+//! A head where it is drawn: on the rasterizer's device together with its field, or on the host.
+
+use super::Head;
+use crate::field::{Conditions, DeviceField, Learned};
+use crate::raster::keep::{Keeper, Kept, Rows};
+use crate::raster::{RasterSettings, Rasterizer, Rendered};
+use crate::{Camera, Result};
+
+/// A head that is drawn again and again.
+pub struct Laid<'a> {
+    head: &'a Head,
+    rasterizer: &'a dyn Rasterizer,
+    there: Option<(Box<dyn Keeper + 'a>, DeviceField)>,
+}
+
+impl<'a> Laid<'a> {
+    /// Brings the head to the rasterizer's device, where that keeps surfels and has room for the field. A GPU in software is
+    /// slower at that than the processor itself, and is left to draw.
+    ///
+    /// # Errors
+    /// [`crate::Error::DeviceLost`] when the device goes away.
+    pub fn new(head: &'a Head, rasterizer: &'a dyn Rasterizer) -> Result<Self> {
+        let suits = |keeper: &Box<dyn Keeper + 'a>| !keeper.device().is_software();
+        Self::with(head, rasterizer, rasterizer.keeper().filter(suits))
+    }
+
+    /// The same, on a GPU in software too.
+    ///
+    /// # Errors
+    /// As [`Laid::new`].
+    pub fn on_any(head: &'a Head, rasterizer: &'a dyn Rasterizer) -> Result<Self> {
+        Self::with(head, rasterizer, rasterizer.keeper())
+    }
+
+    fn with(
+        head: &'a Head,
+        rasterizer: &'a dyn Rasterizer,
+        keeper: Option<Box<dyn Keeper + 'a>>,
+    ) -> Result<Self> {
+        let (field, cloud) = (&head.field, &head.cloud);
+        let fits = |keeper: &Box<dyn Keeper + 'a>| {
+            field.device().is_cpu() && DeviceField::fits(keeper.device(), field, cloud.len())
+        };
+        let Some(mut keeper) = keeper.filter(fits) else {
+            return Ok(Laid { head, rasterizer, there: None });
+        };
+        let arrays: [&[f32]; 5] =
+            [&cloud.positions, &cloud.rotations, &cloud.log_scales, &cloud.opacity_logits, &cloud.harmonics];
+        // Nothing is learned: moments are as long, and mean nothing.
+        keeper.put(&Kept {
+            sh_degree: cloud.sh_degree,
+            parameters: arrays,
+            first: arrays,
+            second: arrays,
+        })?;
+        let planes = field.plane_values()?;
+        let learned = Learned { planes: [planes.as_slice(); 3], embedding: [cloud.embedding.as_slice(); 3] };
+        let there = DeviceField::new(keeper.device(), field, &learned)?;
+        Ok(Laid { head, rasterizer, there: Some((keeper, there)) })
+    }
+
+    /// Whether field and surfels are on the rasterizer's device.
+    pub fn on_device(&self) -> bool {
+        self.there.is_some()
+    }
+
+    /// Draws the head, one camera for each of the conditions; as [`Head::draw`] does.
+    ///
+    /// # Errors
+    /// Those of the field and of the rasterizer.
+    pub fn draw(
+        &mut self,
+        conditions: &[Conditions],
+        cameras: &[Camera],
+        settings: &RasterSettings,
+    ) -> Result<Rendered> {
+        let Some((keeper, field)) = &mut self.there else {
+            return self.head.draw(self.rasterizer, conditions, cameras, settings);
+        };
+        let rows = field.ask(&self.head.field, conditions, &keeper.places()?)?;
+        keeper.show(cameras, settings, self.head.cloud.sh_degree, Rows::Shared(self.head.layout(), rows))
+    }
+}
