@@ -12,6 +12,7 @@ use surfeltalk::gpu::context::Restrictions;
 use surfeltalk::raster::Rasterizer;
 use surfeltalk::raster::delta_layout::DeltaLayout;
 use surfeltalk::raster::gpu::GpuRasterizer;
+use surfeltalk::raster::host_rows::Slices;
 use surfeltalk::raster::keep::{Look, Rows};
 use surfeltalk::raster::score::{Goal, Weights};
 use surfeltalk::surfel::Cloud;
@@ -196,7 +197,7 @@ fn what_does_not_belong_together_is_refused() {
     let mut gradient = Vec::new();
     let mut refused = |look: &Look<'_>, layout: &DeltaLayout, rows: &[f32]| {
         keeper
-            .look(look, None, Rows::Host(layout, rows, &mut gradient), None)
+            .look(look, None, Rows::Host(layout, &mut Slices::new(rows, &mut gradient)), None)
             .expect_err("refused")
             .exit_code()
     };

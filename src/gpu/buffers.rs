@@ -1,8 +1,10 @@
 //! Buffers on the device: pooled, filled from slices, read back.
 
 use super::context::Gpu;
+use super::unwritten::Unwritten;
 use crate::{Error, Result};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::mpsc;
@@ -168,31 +170,25 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::submit_and_read`].
     pub(crate) fn upload<T: bytemuck::NoUninit>(&self, parts: &[&[T]]) -> Result<Loan> {
-        let bytes = parts.iter().map(|p| size_of_val(*p) as u64).sum::<u64>();
-        let loan = self.storage(bytes);
-        if bytes == 0 {
-            return Ok(loan);
+        let bytes = parts.iter().map(|p| size_of_val(*p)).sum::<usize>();
+        self.upload_with(bytes, |to| parts.iter().try_for_each(|part| to.bytes(bytemuck::cast_slice(part))))
+    }
+
+    /// A buffer of `bytes` that `fill` writes to, all of it.
+    ///
+    /// # Errors
+    /// As [`Gpu::submit_and_read`], that of `fill`, and [`Error::Internal`] when it leaves something unwritten.
+    pub(crate) fn upload_with(
+        &self,
+        bytes: usize,
+        fill: impl FnOnce(&mut Unwritten<'_>) -> Result<()>,
+    ) -> Result<Loan> {
+        let loan = self.storage(bytes as u64);
+        if bytes > 0 {
+            let mut to = Unwritten::new(self, &loan, bytes);
+            fill(&mut to)?;
+            to.end()?;
         }
-        // Copies on the device come in words.
-        let bytes = bytes.next_multiple_of(4);
-        let staging = self.pool.take(Use::Upload, bytes);
-        self.map(&staging, wgpu::MapMode::Write, bytes)?;
-        {
-            let mut view = staging
-                .get_mapped_range_mut(0..bytes)
-                .map_err(|e| Error::DeviceLost(format!("writing to the device: {e}")))?;
-            let mut rest = view.slice(..);
-            for part in parts {
-                let part: &[u8] = bytemuck::cast_slice(part);
-                let (here, after) = rest.split_at(part.len());
-                write(here, part);
-                rest = after;
-            }
-        }
-        staging.unmap();
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(&staging, 0, &loan, 0, bytes);
-        self.queue.submit([encoder.finish()]);
         Ok(loan)
     }
 
@@ -235,39 +231,39 @@ impl Gpu {
     }
 
     /// Waits until the host can use the first `bytes` of a buffer, and not for work that does not touch it.
-    fn map(&self, buffer: &wgpu::Buffer, mode: wgpu::MapMode, bytes: u64) -> Result<()> {
-        let (sender, receiver) = mpsc::channel();
-        buffer.map_async(mode, 0..bytes, move |outcome| {
-            // Nobody listens any more only where an error has been returned already.
-            let _ = sender.send(outcome);
-        });
+    pub(super) fn map(&self, buffer: &wgpu::Buffer, mode: wgpu::MapMode, bytes: u64) -> Result<()> {
+        self.mapped(&ask(buffer, mode, bytes), None)
+    }
+
+    /// Waits until the host can use what it asked for, where it must wait for `submission`, which uses it.
+    pub(super) fn mapped(&self, asked: &Asked, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
         self.look()?;
-        let outcome = match receiver.try_recv() {
+        let outcome = match asked.try_recv() {
             Ok(outcome) => outcome,
             Err(_) => {
-                self.finish()?;
-                receiver.recv().map_err(|e| Error::DeviceLost(e.to_string()))?
+                self.wait_for(submission)?;
+                asked.recv().map_err(|e| Error::DeviceLost(e.to_string()))?
             }
         };
         outcome.map_err(|e| Error::DeviceLost(e.to_string()))
     }
 }
 
-/// Bytes that one thread copies at a time.
-const PIECE: usize = 1 << 17;
+/// Where it will be said that the host can use a buffer.
+pub(super) type Asked = mpsc::Receiver<std::result::Result<(), wgpu::BufferAsyncError>>;
 
-/// Copies to the device's memory with all threads: first touches of fresh pages cost more than the copying.
-fn write(to: wgpu::WriteOnly<'_, [u8]>, source: &[u8]) {
-    let (pieces, mut rest) = to.into_chunks::<PIECE>();
-    let pieces: Vec<wgpu::WriteOnly<'_, [u8; PIECE]>> = pieces.into_iter().collect();
-    rest.copy_from_slice(&source[PIECE * pieces.len()..]);
-    pieces.into_par_iter().zip(source.par_chunks(PIECE)).for_each(|(piece, part)| {
-        wgpu::WriteOnly::<[u8]>::from(piece).copy_from_slice(part);
+/// Asks for the first `bytes` of a buffer.
+pub(super) fn ask(buffer: &wgpu::Buffer, mode: wgpu::MapMode, bytes: u64) -> Asked {
+    let (sender, receiver) = mpsc::channel();
+    buffer.map_async(mode, 0..bytes, move |outcome| {
+        // Nobody listens any more only where an error has been returned already.
+        let _ = sender.send(outcome);
     });
+    receiver
 }
 
 /// Numbers of four bytes, little-endian, that one thread copies at a time.
-const WORDS: usize = PIECE / 4;
+const WORDS: usize = 1 << 15;
 
 /// Adds what was read back to the end of `to`, with all threads and without writing zeros first.
 pub(crate) fn append<T: Word>(to: &mut Vec<T>, data: &[u8]) {
@@ -282,6 +278,14 @@ pub(crate) fn add(to: &mut [f32], data: &[u8]) {
         .with_min_len(WORDS)
         .zip(words.par_iter())
         .for_each(|(to, b)| *to += f32::from_le_bytes(*b));
+}
+
+/// What was read back as numbers, where it lies; copied only where it lies askew.
+pub(crate) fn numbers(data: &[u8]) -> Cow<'_, [f32]> {
+    match bytemuck::try_cast_slice(data) {
+        Ok(numbers) => Cow::Borrowed(numbers),
+        Err(_) => Cow::Owned(data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
+    }
 }
 
 /// What four bytes can stand for.
@@ -304,15 +308,7 @@ impl Word for u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::size_class;
-
-    #[test]
-    fn pieces_are_copied_to_their_places() {
-        let source: Vec<u8> = (0..5 * super::PIECE / 2).map(|i| (i % 251) as u8).collect();
-        let mut written = vec![0; source.len()];
-        super::write(wgpu::WriteOnly::from(written.as_mut_slice()), &source);
-        assert_eq!(written, source);
-    }
+    use super::{Cow, numbers, size_class};
 
     #[test]
     fn what_was_read_is_appended_and_added_in_its_order() {
@@ -327,6 +323,19 @@ mod tests {
         let mut words: Vec<u32> = Vec::new();
         super::append(&mut words, bytes);
         assert!(words.iter().zip(&numbers).all(|(a, b)| *a == b.to_bits()) && words.len() == numbers.len());
+    }
+
+    #[test]
+    fn numbers_are_where_they_were_read_or_a_copy() {
+        let values = [1.5_f32, -0.0, f32::NAN, 3.0e-39];
+        let bytes: &[u8] = bytemuck::cast_slice(&values);
+        let bits = |numbers: &[f32]| numbers.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert!(matches!(numbers(bytes), Cow::Borrowed(found) if bits(found) == bits(&values)));
+        let mut askew = vec![0_u8; bytes.len() + 4];
+        let at = (1..5).find(|at| !(askew.as_ptr() as usize + at).is_multiple_of(4)).expect("one is askew");
+        askew[at..at + bytes.len()].copy_from_slice(bytes);
+        let found = numbers(&askew[at..at + bytes.len()]);
+        assert!(matches!(found, Cow::Owned(_)) && bits(&found) == bits(&values));
     }
 
     #[test]

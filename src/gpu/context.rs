@@ -175,8 +175,13 @@ impl Gpu {
     /// # Errors
     /// [`Error::DeviceLost`] when it is gone or out of memory, [`Error::Internal`] when it was asked for nonsense.
     pub(crate) fn check(&self) -> Result<()> {
-        let fault = self.faults.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match fault {
+        let fault = || self.faults.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(Fault::Invalid(_)) = fault() {
+            // Whatever is asked of a device that is gone is invalid too; that it is gone is only said to who waits, and
+            // is then the fault that is kept.
+            let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+        }
+        match fault() {
             None => Ok(()),
             Some(Fault::Lost(message)) => Err(Error::DeviceLost(message)),
             Some(Fault::Invalid(message)) => Err(Error::Internal(message)),
@@ -188,7 +193,15 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::check`].
     pub(crate) fn finish(&self) -> Result<()> {
-        let outcome = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.wait_for(None)
+    }
+
+    /// Waits until `submission` is done, and what was submitted before it; everything, where it is nothing.
+    ///
+    /// # Errors
+    /// As [`Gpu::check`].
+    pub(crate) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        let outcome = self.device.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None });
         self.check()?;
         outcome.map(drop).map_err(|e| Error::DeviceLost(e.to_string()))
     }

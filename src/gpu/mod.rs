@@ -4,6 +4,7 @@
 //! context   adapter, device, faults      buffers   a pool, uploads, read-back
 //! shaders   sources put together         kernels   pipelines and the recording of stages
 //! words     structs for constants        shared    memory that others see too
+//! unwritten what goes there in parts     fetch     what comes back in parts
 //! ```
 //!
 //! Work is recorded into one `kernels::Recorder` and submitted once; everything that goes wrong afterwards, also the
@@ -11,9 +12,11 @@
 
 pub mod buffers;
 pub mod context;
+mod fetch;
 pub mod kernels;
 pub mod shaders;
 pub mod shared;
+pub mod unwritten;
 pub(crate) mod words;
 
 pub use context::{Choice, Gpu};

@@ -1,10 +1,15 @@
-//! Buffers that others see too: other rooms, or another library on the same device.
+//! Buffers that others see too: other rooms, or another library on the same device; and what goes by way of the host
+//! where there are none.
 
 #[cfg(all(feature = "cuda", target_os = "linux"))]
 mod cuda;
+#[cfg(all(feature = "cuda", target_os = "linux"))]
+mod pinned;
 
 #[cfg(all(feature = "cuda", target_os = "linux"))]
 pub use cuda::CudaRows;
+#[cfg(all(feature = "cuda", target_os = "linux"))]
+pub use pinned::PinnedRows;
 
 use super::Gpu;
 use super::buffers::Loan;

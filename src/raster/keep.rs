@@ -8,6 +8,7 @@ use super::score::{Goal, OnHost, Score, Staged, Weights};
 use crate::gpu::Gpu;
 use crate::gpu::shared::{SharedPlaces, SharedRows};
 use crate::raster::delta_layout::DeltaLayout;
+use crate::raster::host_rows::HostRows;
 use crate::raster::{RasterSettings, Rendered};
 use crate::{Camera, Result};
 
@@ -70,8 +71,8 @@ pub struct Look<'a> {
 pub enum Rows<'a> {
     /// There are none: the surfels are drawn as they are.
     None,
-    /// On the host; the gradient is added to the end of the second.
-    Host(&'a DeltaLayout, &'a [f32], &'a mut Vec<f32>),
+    /// On the host, or by way of it.
+    Host(&'a DeltaLayout, &'a mut dyn HostRows),
     /// In memory that the backend shares with who made them.
     Shared(&'a DeltaLayout, &'a SharedRows),
 }

@@ -8,6 +8,7 @@ pub mod constants;
 pub mod cpu;
 pub mod delta_layout;
 pub mod gpu;
+pub mod host_rows;
 pub mod keep;
 mod real;
 pub mod score;

@@ -4,6 +4,7 @@ use super::step::Clock;
 use crate::Result;
 use crate::gpu::Gpu;
 use crate::raster::delta_layout::DeltaLayout;
+use crate::raster::host_rows::Slices;
 use crate::raster::keep::{Looked, Rows};
 use candle_core::{Device, Storage, Tensor};
 
@@ -39,13 +40,14 @@ impl Bridge for HostBridge {
         let (storage, place) = packed.storage_and_layout();
         let looked = match (&*storage, place.contiguous_offsets()) {
             (Storage::Cpu(storage), Some((start, end))) => {
-                look(Rows::Host(layout, &storage.as_slice::<f32>()?[start..end], &mut gradient))?
+                let rows = &storage.as_slice::<f32>()?[start..end];
+                look(Rows::Host(layout, &mut Slices::new(rows, &mut gradient)))?
             }
             _ => {
                 drop(storage);
                 let values: Vec<f32> = packed.flatten_all()?.to_vec1()?;
                 clock.lap(|t| &mut t.copies);
-                look(Rows::Host(layout, &values, &mut gradient))?
+                look(Rows::Host(layout, &mut Slices::new(&values, &mut gradient)))?
             }
         };
         clock.lap(|t| &mut t.scored);
@@ -58,8 +60,9 @@ impl Bridge for HostBridge {
 /// The best bridge between the field's device and the rasterizer's.
 pub(super) fn between(field: &Device, gpu: &Gpu) -> Box<dyn Bridge> {
     #[cfg(all(feature = "cuda", target_os = "linux"))]
-    if field.is_cuda() && std::env::var_os(BY_HOST).is_none() {
-        return Box::new(cuda::CudaBridge::new(gpu.clone()));
+    if field.is_cuda() {
+        let share = std::env::var_os(BY_HOST).is_none();
+        return Box::new(cuda::CudaBridge::new(gpu.clone(), share));
     }
     let _ = (field, gpu);
     Box::new(HostBridge)
@@ -67,3 +70,6 @@ pub(super) fn between(field: &Device, gpu: &Gpu) -> Box<dyn Bridge> {
 
 #[cfg(all(feature = "cuda", target_os = "linux"))]
 mod cuda;
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,11 @@ use super::compare::gradient_difference;
 use super::goals::{WEIGHTS, random_targets};
 use super::scene::{Random, Scene};
 use super::twins::{scene, seen_from};
+use surfeltalk::Result;
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::delta_layout::DeltaLayout;
 use surfeltalk::raster::gpu::GpuRasterizer;
+use surfeltalk::raster::host_rows::Slices;
 use surfeltalk::raster::keep::{Keeper, Kept, Look, Looked, Rates, Rows};
 use surfeltalk::raster::score::{Goal, Score, Staged, Weights};
 use surfeltalk::raster::{RasterSettings, Rasterizer};
@@ -107,6 +109,21 @@ pub fn look_at(
     rows: Option<&[f32]>,
     weights: &Weights,
 ) -> (Looked, Vec<f32>) {
+    let mut gradient = Vec::new();
+    let mut slices = rows.map(|rows| Slices::new(rows, &mut gradient));
+    let rows = slices.as_mut().map_or(Rows::None, |slices| Rows::Host(&case.layout, slices));
+    let looked = look_with(keeper, case, staged, rows, weights).expect("looked");
+    (looked, gradient)
+}
+
+/// The same with rows from anywhere; it may fail.
+pub fn look_with(
+    keeper: &mut dyn Keeper,
+    case: &Case,
+    staged: Option<Staged>,
+    rows: Rows<'_>,
+    weights: &Weights,
+) -> Result<Looked> {
     let goals: Vec<Goal<'_>> = case.targets.iter().map(Target::goal).collect();
     let look = Look {
         cameras: &case.scene.cameras,
@@ -117,10 +134,7 @@ pub fn look_at(
         rest: REST,
         statistics: true,
     };
-    let mut gradient = Vec::new();
-    let rows = rows.map_or(Rows::None, |rows| Rows::Host(&case.layout, rows, &mut gradient));
-    let looked = keeper.look(&look, staged, rows, None).expect("looked");
-    (looked, gradient)
+    keeper.look(&look, staged, rows, None)
 }
 
 /// Everything a look and a step give: the mean of each frame's terms, gradients of the own parameters and of the rows, the

@@ -42,10 +42,10 @@ impl Drop for Imported {
     }
 }
 
-/// Why memory cannot be shared, in words.
-type Outcome<T> = Result<T, String>;
+/// Why memory cannot be had, in words.
+pub(super) type Outcome<T> = Result<T, String>;
 
-fn failed(what: &str) -> impl Fn(&dyn Display) -> String + '_ {
+pub(super) fn failed(what: &str) -> impl Fn(&dyn Display) -> String + '_ {
     move |error| format!("{what}: {error}")
 }
 
@@ -226,13 +226,13 @@ fn import(stream: &Arc<CudaStream>, file: File, size: u64, bytes: u64, numbers: 
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::gpu::Choice;
     use std::time::Instant;
 
     /// The two drivers on one card; nothing where there is none.
-    fn both() -> Option<(Gpu, Arc<CudaStream>)> {
+    pub(in super::super) fn both() -> Option<(Gpu, Arc<CudaStream>)> {
         let gpu = Gpu::open(Choice::Hardware).ok().flatten();
         let device = candle_core::CudaDevice::new_with_stream(0).ok();
         let found = gpu.zip(device.map(|device| device.cuda_stream()));
@@ -242,7 +242,7 @@ mod tests {
         found
     }
 
-    fn read_back(gpu: &Gpu, buffer: &wgpu::Buffer, numbers: usize) -> Vec<f32> {
+    pub(in super::super) fn read_back(gpu: &Gpu, buffer: &wgpu::Buffer, numbers: usize) -> Vec<f32> {
         let mut out = Vec::new();
         let encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let sources = [(buffer, 4 * numbers as u64)];

@@ -6,18 +6,20 @@ use super::keep::{GpuKeeper, Held};
 use super::layout::{ABSENT, RowWords};
 use super::score::{Ends, READ};
 use crate::gpu::Gpu;
-use crate::gpu::buffers::{Loan, append};
-use crate::gpu::kernels::Recorder;
+use crate::gpu::buffers::{Loan, append, numbers};
+use crate::gpu::kernels::{Recorder, Timing};
 use crate::gpu::shaders::Reduce;
 use crate::gpu::shared::SharedRows;
 use crate::raster::delta_layout::DeltaLayout;
+use crate::raster::host_rows::HostRows;
 use crate::raster::keep::{Look, Rows};
 use crate::raster::{RasterSettings, SurfelBatch};
 use crate::{Camera, Error, Result};
 use std::ops::Range;
+use std::time::Instant;
 
 /// Activates what a keeper has, and goes back to it.
-pub(super) struct FromRows<'a> {
+pub(super) struct FromRows<'a, 'r> {
     gpu: &'a Gpu,
     keeper: &'a GpuKeeper<'a>,
     held: &'a Held,
@@ -25,7 +27,7 @@ pub(super) struct FromRows<'a> {
     cameras: &'a [Camera],
     settings: &'a RasterSettings,
     size: [usize; 2],
-    source: Source<'a>,
+    source: Source<'r>,
     words: RowWords,
     /// Whether rows have columns that mean nothing, whose gradient is 0.
     gaps: bool,
@@ -38,7 +40,7 @@ pub(super) struct FromRows<'a> {
 /// Where rows come from and their gradients go.
 enum Source<'a> {
     None,
-    Host { values: &'a [f32], gradients: &'a mut Vec<f32>, width: usize },
+    Host { rows: &'a mut dyn HostRows, width: usize },
     Shared(&'a SharedRows),
 }
 
@@ -48,15 +50,17 @@ struct Group {
     backward: Loan,
     values: wgpu::Buffer,
     gradients: wgpu::Buffer,
-    /// Bytes of its gradients to read back, and numbers to set to 0 first.
-    read: u64,
+    /// Which of the rows' numbers is its first.
+    first_number: usize,
+    /// Bytes of its gradients to fetch, and to set to 0 first.
+    read: usize,
     clear: u64,
     groups: [u64; 2],
     /// Those of the two above that are lent.
     _lent: Vec<Loan>,
 }
 
-impl<'a> FromRows<'a> {
+impl<'a, 'r> FromRows<'a, 'r> {
     /// Of `shape` only the counts mean anything.
     ///
     /// # Errors
@@ -67,7 +71,7 @@ impl<'a> FromRows<'a> {
         look: &'a Look<'a>,
         settings: &'a RasterSettings,
         size: [usize; 2],
-        rows: Rows<'a>,
+        rows: Rows<'r>,
     ) -> Result<Self> {
         let held = keeper.held()?;
         let (n, stored, drawn) = (keeper.surfels, keeper.stored, shape.colors.width());
@@ -78,9 +82,8 @@ impl<'a> FromRows<'a> {
         }
         let (layout, numbers, source) = match rows {
             Rows::None => (None, 0, Source::None),
-            Rows::Host(layout, values, gradients) => {
-                let width = layout.width;
-                (Some(layout), values.len(), Source::Host { values, gradients, width })
+            Rows::Host(layout, rows) => {
+                (Some(layout), rows.numbers(), Source::Host { rows, width: layout.width })
             }
             Rows::Shared(layout, shared) => (Some(layout), shared.numbers as usize, Source::Shared(shared)),
         };
@@ -162,7 +165,7 @@ impl<'a> FromRows<'a> {
     }
 }
 
-impl Ends for FromRows<'_> {
+impl Ends for FromRows<'_, '_> {
     fn inputs(&mut self, range: Range<usize>) -> Result<Inputs> {
         let inputs = Inputs::to_be_made(
             self.keeper.rasterizer,
@@ -179,12 +182,14 @@ impl Ends for FromRows<'_> {
             lent.push(loan);
             buffer
         };
-        let (first_row, values, gradients, read, clear) = match &self.source {
+        let mut first_number = 0;
+        let (first_row, values, gradients, read, clear) = match &mut self.source {
             Source::None => (0, lend(gpu.storage(4)), lend(gpu.storage(4)), 0, 0),
-            Source::Host { values, width, .. } => {
-                let part = &values[range.start * n * width..range.end * n * width];
-                let bytes = 4 * part.len() as u64;
-                (0, lend(gpu.upload(&[part])?), lend(gpu.storage(bytes)), bytes, bytes)
+            Source::Host { rows, width } => {
+                first_number = range.start * n * *width;
+                let bytes = 4 * range.len() * n * *width;
+                let values = gpu.upload_with(bytes, |to| rows.fill(first_number, to))?;
+                (0, lend(values), lend(gpu.storage(bytes as u64)), bytes, bytes as u64)
             }
             Source::Shared(shared) => {
                 let clear = if range.start == 0 { 4 * shared.numbers } else { 0 };
@@ -211,6 +216,7 @@ impl Ends for FromRows<'_> {
             backward: constants(per_surfel),
             values,
             gradients,
+            first_number,
             read,
             clear: if self.gaps { clear } else { 0 },
             groups,
@@ -252,20 +258,31 @@ impl Ends for FromRows<'_> {
     }
 
     fn sources(&self, inputs: &Inputs, returned: &Returned) -> [(wgpu::Buffer, u64); READ] {
-        let (gradients, read) = match &self.group {
-            Some(group) => (group.gradients.clone(), group.read),
-            None => ((*self.held.sums).clone(), 0),
-        };
+        let broken = || (*self.held.broken).clone();
         let screen = if self.statistics { 8 * inputs.instances() } else { 0 };
-        [(gradients, read), ((*self.held.broken).clone(), 4), ((*returned.screen).clone(), screen)]
+        [(broken(), 0), (broken(), 4), ((*returned.screen).clone(), screen)]
     }
 
     fn take(&mut self, i: usize, data: &[u8]) {
-        match (i, &mut self.source) {
-            (0, Source::Host { gradients, .. }) => append(gradients, data),
-            (1, _) => self.broken |= data.iter().any(|b| *b != 0),
-            (2, _) => append(&mut self.screen, data),
+        match i {
+            1 => self.broken |= data.iter().any(|b| *b != 0),
+            2 => append(&mut self.screen, data),
             _ => {}
         }
+    }
+
+    fn fetch(&mut self) -> Result<()> {
+        let (Some(Group { gradients, first_number, read, .. }), Source::Host { rows, .. }) =
+            (&self.group, &mut self.source)
+        else {
+            return Ok(());
+        };
+        let start = Instant::now();
+        self.gpu.fetch(gradients, *read, |at, data| rows.take(first_number + at / 4, &numbers(data)))?;
+        if self.keeper.rasterizer.timing != Timing::Off {
+            let time = start.elapsed().as_secs_f64() * 1e3;
+            self.keeper.rasterizer.note_times(vec![("host: fetches gradients", time)]);
+        }
+        Ok(())
     }
 }

@@ -79,6 +79,11 @@ pub(super) trait Ends {
 
     /// Takes source `i` of a group. Groups come in order.
     fn take(&mut self, i: usize, data: &[u8]);
+
+    /// Fetches what else is wanted of a group whose sources were taken.
+    fn fetch(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Surfels that come from the host and gradients that go there.
@@ -263,6 +268,9 @@ impl Step<'_> {
         })?;
         drop(added);
         rasterizer.note_times(times);
+        if work.fits(room) {
+            ends.fetch()?;
+        }
         Ok((work, sums))
     }
 
