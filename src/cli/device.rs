@@ -65,7 +65,6 @@ impl Device {
             None
         })
     }
-
 }
 
 /// Where the field runs while it is learned, beside what draws.

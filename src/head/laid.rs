@@ -20,8 +20,8 @@ impl<'a> Laid<'a> {
     /// # Errors
     /// [`crate::Error::DeviceLost`] when the device goes away.
     pub fn new(head: &'a Head, rasterizer: &'a dyn Rasterizer) -> Result<Self> {
-        let suits = |keeper: &Box<dyn Keeper + 'a>| !keeper.device().is_software();
-        Self::with(head, rasterizer, rasterizer.keeper().filter(suits))
+        let keeper = rasterizer.keeper().filter(|keeper| !keeper.device().is_software());
+        Self::with(head, rasterizer, keeper)
     }
 
     /// The same, on a GPU in software too.
@@ -38,10 +38,10 @@ impl<'a> Laid<'a> {
         keeper: Option<Box<dyn Keeper + 'a>>,
     ) -> Result<Self> {
         let (field, cloud) = (&head.field, &head.cloud);
-        let fits = |keeper: &Box<dyn Keeper + 'a>| {
+        let keeper = keeper.filter(|keeper| {
             field.device().is_cpu() && DeviceField::fits(keeper.device(), field, cloud.len())
-        };
-        let Some(mut keeper) = keeper.filter(fits) else {
+        });
+        let Some(mut keeper) = keeper else {
             return Ok(Laid { head, rasterizer, there: None });
         };
         let arrays: [&[f32]; 5] =

@@ -34,24 +34,33 @@ impl Adam {
         self.steps += 1;
         let [c1, c2] = corrections(self.steps);
         let chunk = (CHUNK / rates.len()).max(1) * rates.len();
-        let learn = |((p, g), (m, v)): ((&mut [f32], &[f32]), (&mut [f32], &mut [f32]))| {
-            for (((p, g), (m, v)), rate) in
-                p.iter_mut().zip(g).zip(m.iter_mut().zip(v.iter_mut())).zip(rates.iter().cycle())
-            {
-                *m = BETA1 * *m + (1.0 - BETA1) * g;
-                *v = BETA2 * *v + (1.0 - BETA2) * g * g;
-                *p -= rate * (*m / c1) / ((*v / c2).sqrt() + EPSILON);
-            }
-        };
         if parameters.len() <= ALONE {
             // Waking another thread takes longer.
-            return learn(((parameters, gradients), (&mut self.first, &mut self.second)));
+            return learn(parameters, gradients, [&mut self.first, &mut self.second], rates, [c1, c2]);
         }
         parameters
             .par_chunks_mut(chunk)
             .zip(gradients.par_chunks(chunk))
             .zip(self.first.par_chunks_mut(chunk).zip(self.second.par_chunks_mut(chunk)))
-            .for_each(learn);
+            .for_each(|((p, g), (m, v))| learn(p, g, [m, v], rates, [c1, c2]));
+    }
+}
+
+/// One step of some parameters.
+fn learn(
+    parameters: &mut [f32],
+    gradients: &[f32],
+    [first, second]: [&mut [f32]; 2],
+    rates: &[f32],
+    [c1, c2]: [f32; 2],
+) {
+    let moments = first.iter_mut().zip(second);
+    for (((p, g), (m, v)), rate) in
+        parameters.iter_mut().zip(gradients).zip(moments).zip(rates.iter().cycle())
+    {
+        *m = BETA1 * *m + (1.0 - BETA1) * g;
+        *v = BETA2 * *v + (1.0 - BETA2) * g * g;
+        *p -= rate * (*m / c1) / ((*v / c2).sqrt() + EPSILON);
     }
 }
 

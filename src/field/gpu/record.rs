@@ -132,19 +132,17 @@ impl<'g> Recording<'g> {
         self.stage(name, words, buffers, numbers.div_ceil(256));
     }
 
-    /// `rows · matrix + bias`; matrix and bias as their start and the way from one frame's to the next.
+    /// `rows · matrix + bias` of every frame; whether all frames have the same rows.
     fn product(
         &mut self,
         shape: Shape,
         (rows, same): (&Buffer, bool),
-        weights: &Buffer,
-        ((matrix, matrix_frame), bias): ((usize, usize), Option<(usize, usize)>),
-        [inner, columns]: [usize; 2],
+        matrix: Matrix<'_>,
         then: Then<'_>,
         result: &Buffer,
     ) {
+        let Matrix { weights, start, frame, bias, sizes: [inner, columns] } = matrix;
         let apart = |same: bool, width: usize| if same { 0 } else { (shape.rows * width) as u32 };
-        let (bias, bias_frame) = bias.map_or((ABSENT, 0), |(at, frame)| (at as u32, frame as u32));
         let (purpose, other, other_frame) = match then {
             Then::Nothing | Then::Relu => (0, rows, 0),
             Then::Add(other, same) => (1, other, apart(same, columns)),
@@ -157,10 +155,10 @@ impl<'g> Recording<'g> {
             frames: shape.frames as u32,
             inner: inner as u32,
             columns: columns as u32,
-            matrix: matrix as u32,
-            matrix_frame: matrix_frame as u32,
-            bias,
-            bias_frame,
+            matrix: start as u32,
+            matrix_frame: frame as u32,
+            bias: bias.map_or(ABSENT, |(at, _)| at as u32),
+            bias_frame: bias.map_or(0, |(_, frame)| frame as u32),
             from_frame: apart(same, inner),
             other_frame,
             purpose,
@@ -180,8 +178,10 @@ impl<'g> Recording<'g> {
         then: Then<'_>,
         result: &Buffer,
     ) {
-        let (matrix, bias) = ((layer.there, layer.frame), (layer.bias, layer.bias_frame));
-        self.product(shape, rows, weights, (matrix, Some(bias)), [layer.inputs, layer.outputs], then, result);
+        let bias = Some((layer.bias, layer.bias_frame));
+        let sizes = [layer.inputs, layer.outputs];
+        let matrix = Matrix { weights, start: layer.there, frame: layer.frame, bias, sizes };
+        self.product(shape, rows, matrix, then, result);
     }
 
     /// From the gradient of a dense layer's result to that of its input.
@@ -194,9 +194,9 @@ impl<'g> Recording<'g> {
         then: Then<'_>,
         result: &Buffer,
     ) {
-        let matrix = (layer.back, layer.frame);
         let sizes = [layer.outputs, layer.inputs];
-        self.product(shape, (gradient, false), weights, (matrix, None), sizes, then, result);
+        let matrix = Matrix { weights, start: layer.back, frame: layer.frame, bias: None, sizes };
+        self.product(shape, (gradient, false), matrix, then, result);
     }
 
     /// The gradient `[left + 1, right]` of a matrix and its bias, from the layer's input and the gradient of its result, to
@@ -321,6 +321,16 @@ impl<'g> Recording<'g> {
             _ => recorder.submit(&[], |_, _| ()),
         }
     }
+}
+
+/// A matrix among the weights, its bias, and the way from one frame's to the next.
+struct Matrix<'a> {
+    weights: &'a Buffer,
+    start: usize,
+    frame: usize,
+    bias: Option<(usize, usize)>,
+    /// Rows and columns.
+    sizes: [usize; 2],
 }
 
 /// Columns of some rows.

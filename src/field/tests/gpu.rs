@@ -125,34 +125,3 @@ fn the_device_says_and_learns_what_the_cpu_does() {
     }
 }
 
-#[test]
-fn tmp_times() {
-    use std::time::Instant;
-    let config = FieldConfig { audio_channels: 80, audio_width: 16, ..FieldConfig::default() };
-    let f = field(config.clone(), DType::F32);
-    for frames in [1, 4, 16] {
-        let c = conditions(&config, frames);
-        let mut best = [f64::MAX; 5];
-        for _ in 0..10 {
-            let mut t = Instant::now();
-            let mut lap = |i: usize, best: &mut [f64; 5]| {
-                best[i] = best[i].min(t.elapsed().as_secs_f64() * 1e3);
-                t = Instant::now();
-            };
-            let (_tok, _dr) = f.tokens.forward(&c, &f.statistics, &f.device, f.dtype).unwrap();
-            lap(0, &mut best);
-            let folded = f.fold(&c).unwrap();
-            lap(1, &mut best);
-            let values = f.row_values(&folded).unwrap();
-            lap(2, &mut best);
-            let z = values.zeros();
-            lap(3, &mut best);
-            f.collect_rest(&folded, z).unwrap();
-            lap(4, &mut best);
-        }
-        eprintln!(
-            "{frames}: tokens {:.2} fold+tokens {:.2} values {:.2} zeros {:.2} collect {:.2}",
-            best[0], best[1], best[2], best[3], best[4]
-        );
-    }
-}
