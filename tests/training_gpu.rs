@@ -115,7 +115,7 @@ fn a_head_looks_the_same_on_the_device_and_on_the_host() {
     };
     let expected = head.draw(&cpu, &conditions, &cameras, &settings).expect("drawn");
     let gpu = gpu();
-    let mut laid = Laid::on_any(head, &gpu).expect("laid");
+    let mut laid = Laid::on_any(head, &gpu, 3).expect("laid");
     assert!(laid.on_device());
     for frames in [3, 1] {
         let found = laid.draw(&conditions[..frames], &cameras[..frames], &settings).expect("drawn");
@@ -129,7 +129,7 @@ fn a_head_looks_the_same_on_the_device_and_on_the_host() {
         }
     }
     // A software GPU is left to draw.
-    let unforced = Laid::new(head, &gpu).expect("laid");
+    let unforced = Laid::new(head, &gpu, 3).expect("laid");
     let software = gpu.keeper().expect("a keeper").device().is_software();
     assert_eq!(unforced.on_device(), !software);
 }

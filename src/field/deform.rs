@@ -188,7 +188,7 @@ impl Field {
             return Ok(Deformation { packed });
         }
         self.check(prepared, embedding, conditions)?;
-        let values = self.row_values(&self.fold(conditions)?)?;
+        let values = self.row_values(&self.fold_each(conditions)?)?;
         let packed = self.with_rows(embedding, |w, planes, embedding| {
             Ok(infer(w, &values, &queries(w, &values, planes, &prepared.sites, embedding)))
         })?;
@@ -216,7 +216,7 @@ impl Field {
             let found = gradient.dims();
             return Err(Error::Internal(format!("the field's gradient has shape {found:?}, not {shape:?}")));
         }
-        let folded = self.fold(conditions)?;
+        let folded = self.fold_each(conditions)?;
         let values = self.row_values(&folded)?;
         let gradient = gradient.contiguous()?;
         let rows = with_values(&[&gradient], |packed| {

@@ -4,6 +4,7 @@ use super::attention::FoldedLayer;
 use super::{Conditions, Field};
 use crate::Result;
 use candle_core::Tensor;
+use rayon::prelude::*;
 
 /// The folded matrices of some frames.
 pub(super) struct Folded {
@@ -14,11 +15,6 @@ pub(super) struct Folded {
 }
 
 impl Folded {
-    /// Number of frames.
-    pub(super) fn frames(&self) -> Result<usize> {
-        Ok(self.layers[0].score.dim(0)?)
-    }
-
     /// Every matrix, layer after layer and then the heads; the first dimension is the frame.
     pub(super) fn tensors(&self) -> Vec<&Tensor> {
         let layers = self.layers.iter().flat_map(|l| [&l.score, &l.score_bias, &l.answer]);
@@ -27,6 +23,11 @@ impl Folded {
 }
 
 impl Field {
+    /// Each frame for itself, side by side: graphs of tokens are many small operations, each too small for several threads.
+    pub(super) fn fold_each(&self, conditions: &[Conditions]) -> Result<Vec<Folded>> {
+        conditions.par_chunks(1).map(|frame| self.fold(frame)).collect()
+    }
+
     pub(super) fn fold(&self, conditions: &[Conditions]) -> Result<Folded> {
         let (tokens, drives) = self.tokens.forward(conditions, &self.statistics, &self.device, self.dtype)?;
         Ok(Folded {

@@ -1,7 +1,7 @@
 //! Between the field's tensors and the plain slices of its rows on the CPU.
 
 use super::Field;
-use super::deform::{FieldGradients, gradient_of};
+use super::deform::FieldGradients;
 use super::fold::Folded;
 use super::params::Dense;
 use super::rows::{DenseValues, FrameLayer, FrameValues, LayerValues, Planes, RowValues, Widths};
@@ -10,7 +10,8 @@ use super::triplane::PLANES;
 use super::triplane_graph::with_values;
 use crate::Result;
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Tensor, Var};
+use rayon::prelude::*;
 
 impl Field {
     /// Widths of everything.
@@ -62,26 +63,21 @@ impl Field {
         out
     }
 
-    /// The weights of the rows for some folded frames.
-    pub(super) fn row_values(&self, folded: &Folded) -> Result<RowValues> {
-        let frames = folded.frames()?;
+    /// The weights of the rows for frames that were folded one by one.
+    pub(super) fn row_values(&self, folded: &[Folded]) -> Result<RowValues> {
         let layers = self.layers.len();
         let frame = FrameValues {
             layers: vec![FrameLayer::default(); layers],
-            heads: vec![Vec::new(); folded.heads.len()],
+            heads: vec![Vec::new(); folded.first().map_or(0, |frame| frame.heads.len())],
         };
         let mut values = RowValues {
             layers: vec![LayerValues::default(); layers],
             heads: vec![DenseValues::default(); self.heads.last.len()],
-            frames: vec![frame; frames],
+            frames: vec![frame; folded.len()],
             ..RowValues::default()
         };
         let mut tensors = self.row_parameters();
-        for frame in 0..frames {
-            for tensor in folded.tensors() {
-                tensors.push(tensor.get(frame)?);
-            }
-        }
+        tensors.extend(folded.iter().flat_map(|frame| frame.tensors().into_iter().cloned()));
         for (array, tensor) in values.arrays_mut().into_iter().zip(&tensors) {
             *array = tensor.flatten_all()?.to_vec1()?;
         }
@@ -92,7 +88,7 @@ impl Field {
     /// graph of the tokens.
     pub(super) fn collect(
         &self,
-        folded: &Folded,
+        folded: &[Folded],
         rows: RowGradients,
         embedding: &Tensor,
     ) -> Result<FieldGradients> {
@@ -107,28 +103,45 @@ impl Field {
     }
 
     /// The gradients of the parameters after the planes.
-    pub(super) fn collect_rest(&self, folded: &Folded, mut values: RowValues) -> Result<Vec<Tensor>> {
+    pub(super) fn collect_rest(&self, folded: &[Folded], mut values: RowValues) -> Result<Vec<Tensor>> {
         let mut arrays = values.arrays_mut().into_iter();
         let mut of_rows = GradStore::default();
         for tensor in self.row_parameters() {
             let array = arrays.next().map(std::mem::take).unwrap_or_default();
             of_rows.insert(&tensor, Tensor::from_vec(array, tensor.dims(), &self.device)?);
         }
-        let rest: Vec<Vec<f32>> = arrays.map(std::mem::take).collect();
-        let mut surrogate = Tensor::zeros((), self.dtype, &self.device)?;
-        let tensors = folded.tensors();
-        for (k, tensor) in tensors.iter().enumerate() {
-            let of_frames = rest.iter().skip(k).step_by(tensors.len());
-            let gradient: Vec<f32> = of_frames.flatten().copied().collect();
-            let gradient = Tensor::from_vec(gradient, tensor.dims(), &self.device)?;
-            surrogate = (surrogate + (*tensor * gradient)?.sum_all()?)?;
-        }
-        let of_tokens = surrogate.backward()?;
+        let of_folded: Vec<Vec<f32>> = arrays.map(std::mem::take).collect();
+        let each = of_folded.len().checked_div(folded.len()).unwrap_or(0).max(1);
+        let frames = folded.par_iter().zip(of_folded.par_chunks(each));
+        let of_tokens = frames.map(|(frame, gradients)| self.back_through(frame, gradients));
+        let of_tokens = of_tokens.collect::<Result<Vec<GradStore>>>()?;
         let rest = &self.parameters()[self.config.plane_resolutions.len() * PLANES..];
-        let gradient = |(_, var): &(String, candle_core::Var)| match of_rows.remove(var) {
+        let rest: Vec<(&Var, Option<Tensor>)> =
+            rest.iter().map(|(_, var)| (var, of_rows.remove(var))).collect();
+        let gradient = |(var, of_rows): (&Var, Option<Tensor>)| match of_rows {
             Some(gradient) => Ok(gradient),
-            None => gradient_of(&of_tokens, var),
+            None => self.sum_of(&of_tokens, var),
         };
-        rest.iter().map(gradient).collect()
+        rest.into_par_iter().map(gradient).collect()
+    }
+
+    /// Back through the graph of a frame's tokens, from gradients of its folded matrices.
+    fn back_through(&self, frame: &Folded, gradients: &[Vec<f32>]) -> Result<GradStore> {
+        let mut surrogate = Tensor::zeros((), self.dtype, &self.device)?;
+        for (tensor, gradient) in frame.tensors().into_iter().zip(gradients) {
+            let gradient = Tensor::from_slice(gradient, tensor.dims(), &self.device)?;
+            surrogate = (surrogate + (tensor * gradient)?.sum_all()?)?;
+        }
+        Ok(surrogate.backward()?)
+    }
+
+    /// The sum of a parameter's gradients in the frames, in their order.
+    fn sum_of(&self, frames: &[GradStore], var: &Var) -> Result<Tensor> {
+        let mut sum = vec![0.0; var.elem_count()];
+        for gradient in frames.iter().filter_map(|store| store.get(var)) {
+            let gradient: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
+            sum.iter_mut().zip(gradient).for_each(|(s, g)| *s += g);
+        }
+        Ok(Tensor::from_vec(sum, var.dims(), &self.device)?)
     }
 }

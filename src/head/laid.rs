@@ -14,32 +14,34 @@ pub struct Laid<'a> {
 }
 
 impl<'a> Laid<'a> {
-    /// Brings the head to the rasterizer's device, where that keeps surfels and has room for the field. A GPU in software is
+    /// Brings the head to the rasterizer's device, where that keeps surfels and has room for the field and `frames` frames at
+    /// once. A GPU in software is
     /// slower at that than the processor itself, and is left to draw.
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`] when the device goes away.
-    pub fn new(head: &'a Head, rasterizer: &'a dyn Rasterizer) -> Result<Self> {
+    pub fn new(head: &'a Head, rasterizer: &'a dyn Rasterizer, frames: usize) -> Result<Self> {
         let keeper = rasterizer.keeper().filter(|keeper| !keeper.device().is_software());
-        Self::with(head, rasterizer, keeper)
+        Self::with(head, rasterizer, frames, keeper)
     }
 
     /// The same, on a GPU in software too.
     ///
     /// # Errors
     /// As [`Laid::new`].
-    pub fn on_any(head: &'a Head, rasterizer: &'a dyn Rasterizer) -> Result<Self> {
-        Self::with(head, rasterizer, rasterizer.keeper())
+    pub fn on_any(head: &'a Head, rasterizer: &'a dyn Rasterizer, frames: usize) -> Result<Self> {
+        Self::with(head, rasterizer, frames, rasterizer.keeper())
     }
 
     fn with(
         head: &'a Head,
         rasterizer: &'a dyn Rasterizer,
+        frames: usize,
         keeper: Option<Box<dyn Keeper + 'a>>,
     ) -> Result<Self> {
         let (field, cloud) = (&head.field, &head.cloud);
         let keeper = keeper.filter(|keeper| {
-            field.device().is_cpu() && DeviceField::fits(keeper.device(), field, cloud.len())
+            field.device().is_cpu() && DeviceField::fits(keeper.device(), field, cloud.len(), frames)
         });
         let Some(mut keeper) = keeper else {
             return Ok(Laid { head, rasterizer, there: None });

@@ -102,7 +102,7 @@ impl Performer<'_> {
             outputs: Outputs { attention: options.attention, ..Outputs::default() },
             ..RasterSettings::default()
         };
-        let mut laid = Laid::new(head, *rasterizer)?;
+        let mut laid = Laid::new(head, *rasterizer, options.batch.max(1))?;
         let (mut inference, mut number) = (Duration::ZERO, 0);
         let mut drive = drive.fuse();
         loop {

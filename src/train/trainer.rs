@@ -137,7 +137,9 @@ impl<'a> Trainer<'a> {
         let own: Box<dyn Own + 'a> = match rasterizer.keeper() {
             Some(keeper) => {
                 let surfels = head.cloud.len().max(config.max_points);
-                if device.with_rasterizer && DeviceField::fits(keeper.device(), &head.field, surfels) {
+                if device.with_rasterizer
+                    && DeviceField::fits(keeper.device(), &head.field, surfels, config.batch_size)
+                {
                     mover = Some(Box::new(ByDevice::new(keeper.device(), &head)?));
                 }
                 let bridge = bridge::between(head.field.device(), keeper.device());

@@ -92,7 +92,7 @@ pub struct DeviceField {
 
 /// What a step asked, until it goes back.
 struct Asked {
-    folded: Folded,
+    folded: Vec<Folded>,
     values: RowValues,
     places: Places,
     weights: Loan,
@@ -109,12 +109,13 @@ struct Asked {
 }
 
 impl DeviceField {
-    /// Whether the device has room for a field's planes and rows of so many surfels.
-    pub fn fits(gpu: &Gpu, field: &Field, surfels: usize) -> bool {
+    /// Whether the device has room for a field's planes and for rows of so many surfels in so many frames.
+    pub fn fits(gpu: &Gpu, field: &Field, surfels: usize, frames: usize) -> bool {
         let widths = field.widths();
-        let limit = gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size);
+        let limit = largest(gpu);
         let inputs = widths.features() + widths.embedding;
-        let buffers = [2 * plane_numbers(&widths), surfels * inputs, surfels * widths.layout.columns];
+        let packed = frames * surfels * widths.layout.columns;
+        let buffers = [2 * plane_numbers(&widths), surfels * inputs, packed];
         let fit = buffers.iter().all(|n| size_class(4 * *n as u64) <= limit);
         fit && trace::frames_together(&widths, field.layers.len(), surfels, 1, limit).is_some()
     }
@@ -139,7 +140,7 @@ impl DeviceField {
             let found = [&learned.planes, &learned.embedding].map(|a| a.map(<[f32]>::len));
             return Err(Error::Internal(format!("{found:?} numbers for a field on a device")));
         }
-        if !Self::fits(gpu, field, surfels) {
+        if !Self::fits(gpu, field, surfels, 1) {
             return Err(Error::input(
                 format!("the memory of {}", gpu.name()),
                 "room for the field",
@@ -216,10 +217,19 @@ impl DeviceField {
             let found = positions.places;
             return Err(Error::Internal(format!("{found} places for {surfels} surfels in {frames} frames")));
         }
-        let folded = field.fold(conditions)?;
+        let folded = field.fold_each(conditions)?;
         let values = field.row_values(&folded)?;
         let (places, weights) = weights::lay(&self.widths, &values);
-        let limit = self.gpu.limits.max_storage_buffer_binding_size.min(self.gpu.limits.max_buffer_size);
+        let limit = largest(&self.gpu);
+        let numbers = (frames * surfels * self.widths.layout.columns) as u64;
+        if size_class(4 * numbers) > limit {
+            return Err(Error::input(
+                format!("the memory of {}", self.gpu.name()),
+                format!("rows of at most {} MiB", limit >> 20),
+                format!("{surfels} surfels in {frames} frames, {} MiB", 4 * numbers >> 20),
+                "use a smaller --batch_size, fewer surfels (--max_points), or --field cpu",
+            ));
+        }
         let together =
             trace::frames_together(&self.widths, places.layers.len(), surfels, frames, limit).unwrap_or(1);
         let w = &self.widths;
@@ -236,7 +246,6 @@ impl DeviceField {
             inputs: self.gpu.storage(4 * (surfels * (w.features() + w.embedding)) as u64),
             rows: self.gpu.storage(4 * (surfels * w.model) as u64),
         };
-        let numbers = (frames * surfels * w.layout.columns) as u64;
         if self.rows.as_ref().is_none_or(|(rows, _)| rows.numbers != numbers) {
             let lent = [self.gpu.storage(4 * numbers), self.gpu.storage(4 * numbers)];
             let [values, gradients] = lent.each_ref().map(|loan| (**loan).clone());
@@ -335,6 +344,11 @@ impl DeviceField {
 fn groups(asked: &Asked) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
     let (frames, together) = (asked.frames, asked.together);
     (0..frames).step_by(together).map(move |first| first..(first + together).min(frames))
+}
+
+/// Bytes that a kernel uses of a buffer at most.
+fn largest(gpu: &Gpu) -> u64 {
+    gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size)
 }
 
 fn plane_numbers(w: &Widths) -> usize {

@@ -77,6 +77,31 @@ fn ten(moments: &[f32]) -> Vec<f32> {
 }
 
 #[test]
+fn what_does_not_fit_is_known_before_anything_is_allocated() {
+    let small_room = Restrictions { binding_bytes: Some(1 << 20), ..Restrictions::default() };
+    let gpu = gpu(small_room);
+    let (config, rows) = (small(), 2000);
+    let f = field(config.clone(), DType::F32);
+    assert!(DeviceField::fits(&gpu, &f, rows, 2) && !DeviceField::fits(&gpu, &f, rows, 100));
+    assert!(!DeviceField::fits(&gpu, &f, 100_000, 1));
+    assert!(
+        !DeviceField::fits(&gpu, &field(FieldConfig::default(), DType::F32), rows, 1),
+        "its planes alone"
+    );
+    let planes = f.plane_values().unwrap();
+    let embedding = flat(&embedding(&config, rows, DType::F32));
+    let learned = Learned { planes: [planes.as_slice(); 3], embedding: [embedding.as_slice(); 3] };
+    let mut there = DeviceField::new(&gpu, &f, &learned).unwrap();
+    let at = SharedPlaces::new(&gpu, &places(rows)).unwrap();
+    let error = there.ask(&f, &conditions(&config, 100), &at).unwrap_err();
+    assert!(error.exit_code() == 2 && error.to_string().contains("--batch_size"), "{error}");
+    let few = SharedPlaces::new(&gpu, &places(7)).unwrap();
+    assert!(matches!(there.ask(&f, &conditions(&config, 1), &few), Err(Error::Internal(_))));
+    assert!(matches!(there.backward(&f), Err(Error::Internal(_))), "nothing was asked");
+    there.ask(&f, &conditions(&config, 2), &at).unwrap();
+}
+
+#[test]
 fn the_device_says_and_learns_what_the_cpu_does() {
     let whole = gpu(Restrictions::default());
     // So little room that frames go one after the other.
@@ -124,4 +149,3 @@ fn the_device_says_and_learns_what_the_cpu_does() {
         assert_eq!(found.learned, again.learned, "{what}, twice");
     }
 }
-
