@@ -25,7 +25,11 @@ impl Folded {
 impl Field {
     /// Each frame for itself, side by side: graphs of tokens are many small operations, each too small for several threads.
     pub(super) fn fold_each(&self, conditions: &[Conditions]) -> Result<Vec<Folded>> {
-        conditions.par_chunks(1).map(|frame| self.fold(frame)).collect()
+        match conditions {
+            // Waking another thread takes longer.
+            [_] => Ok(vec![self.fold(conditions)?]),
+            _ => conditions.par_chunks(1).map(|frame| self.fold(frame)).collect(),
+        }
     }
 
     pub(super) fn fold(&self, conditions: &[Conditions]) -> Result<Folded> {

@@ -112,9 +112,15 @@ impl Field {
         }
         let of_folded: Vec<Vec<f32>> = arrays.map(std::mem::take).collect();
         let each = of_folded.len().checked_div(folded.len()).unwrap_or(0).max(1);
-        let frames = folded.par_iter().zip(of_folded.par_chunks(each));
-        let of_tokens = frames.map(|(frame, gradients)| self.back_through(frame, gradients));
-        let of_tokens = of_tokens.collect::<Result<Vec<GradStore>>>()?;
+        let of_tokens = match folded {
+            // Waking another thread takes longer.
+            [frame] => vec![self.back_through(frame, &of_folded)?],
+            _ => {
+                let frames = folded.par_iter().zip(of_folded.par_chunks(each));
+                let back = frames.map(|(frame, gradients)| self.back_through(frame, gradients));
+                back.collect::<Result<Vec<GradStore>>>()?
+            }
+        };
         let rest = &self.parameters()[self.config.plane_resolutions.len() * PLANES..];
         let rest: Vec<(&Var, Option<Tensor>)> =
             rest.iter().map(|(_, var)| (var, of_rows.remove(var))).collect();
@@ -122,7 +128,10 @@ impl Field {
             Some(gradient) => Ok(gradient),
             None => self.sum_of(&of_tokens, var),
         };
-        rest.into_par_iter().map(gradient).collect()
+        match of_tokens.as_slice() {
+            [_] => rest.into_iter().map(gradient).collect(),
+            _ => rest.into_par_iter().map(gradient).collect(),
+        }
     }
 
     /// Back through the graph of a frame's tokens, from gradients of its folded matrices.

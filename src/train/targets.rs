@@ -32,9 +32,16 @@ pub fn target(
 ) -> Result<Target> {
     let pixels = dataset.pixels(index)?;
     let mask = part_mask(&pixels, part);
-    let labelled = |bits: u8| pixels.labels.iter().map(|label| label & bits != 0).collect();
-    let room = edge.room(&pixels, &mask);
-    let mut color = masked_planes(&pixels.rgb, &mask, background);
+    let labelled = |bits: u8| pixels.labels.iter().map(|label| label & bits != 0).collect::<Vec<bool>>();
+    let (room, (mut color, (face_or_neck, face))) = rayon::join(
+        || edge.room(&pixels, &mask),
+        || {
+            rayon::join(
+                || masked_planes(&pixels.rgb, &mask, background),
+                || (labelled(Label::FACE | Label::NECK), labelled(Label::FACE)),
+            )
+        },
+    );
     let mut trust = vec![1.0; mask.len()];
     for Room { at, .. } in &room {
         trust[*at] = EDGE_TRUST;
@@ -44,8 +51,8 @@ pub fn target(
     }
     Ok(Target {
         color,
-        face_or_neck: labelled(Label::FACE | Label::NECK),
-        face: labelled(Label::FACE),
+        face_or_neck,
+        face,
         mask,
         trust,
         room,

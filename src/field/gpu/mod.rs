@@ -226,7 +226,7 @@ impl DeviceField {
             return Err(Error::input(
                 format!("the memory of {}", self.gpu.name()),
                 format!("rows of at most {} MiB", limit >> 20),
-                format!("{surfels} surfels in {frames} frames, {} MiB", 4 * numbers >> 20),
+                format!("{surfels} surfels in {frames} frames, {} MiB", (4 * numbers) >> 20),
                 "use a smaller --batch_size, fewer surfels (--max_points), or --field cpu",
             ));
         }
