@@ -77,6 +77,32 @@ fn ten(moments: &[f32]) -> Vec<f32> {
 }
 
 #[test]
+fn poison_in_one_surfel_s_gradient_leaves_the_embedding_of_the_others_alone() {
+    let gpu = gpu(Restrictions::default());
+    let (config, rows, ill) = (small(), 90, 17);
+    let f = field(config.clone(), DType::F32);
+    let (at, c, e) = (places(rows), conditions(&config, 2), embedding(&config, rows, DType::F32));
+    let columns = f.layout().columns;
+    let with = |value: f32| {
+        let mut g = flat(&weights(&[2, rows, columns], DType::F32));
+        g[ill * columns..(ill + 1) * columns].fill(value);
+        run(&gpu, &f, &at, &e, &c, &Tensor::from_vec(g, (2, rows, columns), &Device::Cpu).unwrap())
+    };
+    let well = with(0.0);
+    let width = config.embedding;
+    for poison in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, 1e-40] {
+        let found = with(poison);
+        let pairs = found.learned.embedding[1].chunks(width).zip(well.learned.embedding[1].chunks(width));
+        for (row, (a, b)) in pairs.enumerate().filter(|(row, _)| *row != ill) {
+            assert_eq!(a, b, "surfel {row} beside {poison}");
+        }
+        let finite = found.rest.iter().flatten().all(|v| v.is_finite());
+        assert_eq!(finite, poison == 1e-40, "{poison} is seen in the sums over all surfels");
+        assert!(found.learned.planes[1].iter().all(|v| v.is_finite()), "planes have bounds");
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_known_before_anything_is_allocated() {
     let small_room = Restrictions { binding_bytes: Some(1 << 20), ..Restrictions::default() };
     let gpu = gpu(small_room);
