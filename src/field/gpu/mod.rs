@@ -217,6 +217,8 @@ impl DeviceField {
             let found = positions.places;
             return Err(Error::Internal(format!("{found} places for {surfels} surfels in {frames} frames")));
         }
+        // What was asked before makes room first.
+        self.asked = None;
         let folded = field.fold_each(conditions)?;
         let values = field.row_values(&folded)?;
         let (places, weights) = weights::lay(&self.widths, &values);
