@@ -23,7 +23,6 @@ struct DenseParams {
     relu: u32,
 }
 
-const ABSENT: u32 = 0xffffffffu;
 // Nothing; added; where it is not positive the result is 0; the same two with what was in the result.
 const ADD: u32 = 1u;
 const MASK: u32 = 2u;

@@ -17,24 +17,22 @@ fn normalise(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let row = flat_workgroup(workgroup, workgroups) * (256u / LANES) + thread / LANES;
-    let lane = thread % LANES;
-    let width = select(0u, params.width, row < params.rows);
-    let start = row * params.width;
+    let own = share_of(flat_workgroup(workgroup, workgroups), thread, params.rows, params.width);
+    let start = own.start;
     var sum = 0.0;
-    for (var k = lane; k < width; k += LANES) { sum += given[start + k]; }
+    for (var k = own.lane; k < own.width; k += LANES) { sum += given[start + k]; }
     let mean = sum_row(thread, vec2(sum, 0.0)).x / f32(params.width);
     var squares = 0.0;
-    for (var k = lane; k < width; k += LANES) {
+    for (var k = own.lane; k < own.width; k += LANES) {
         let way = given[start + k] - mean;
         squares += way * way;
     }
     let rate = 1.0 / sqrt(sum_row(thread, vec2(squares, 0.0)).x / f32(params.width) + NORM_EPSILON);
-    for (var k = lane; k < width; k += LANES) {
+    for (var k = own.lane; k < own.width; k += LANES) {
         let unit = (given[start + k] - mean) * rate;
         units[start + k] = unit;
         let value = unit * weights[params.scale + k] + weights[params.shift + k];
         result[start + k] = select(value, max(value, 0.0), params.relu != 0u);
     }
-    if lane == 0u && width > 0u { rates[row] = rate; }
+    if own.lane == 0u && own.width > 0u { rates[own.row] = rate; }
 }

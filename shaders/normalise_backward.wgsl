@@ -16,18 +16,16 @@ fn normalise_backward(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let row = flat_workgroup(workgroup, workgroups) * (256u / LANES) + thread / LANES;
-    let lane = thread % LANES;
-    let width = select(0u, params.width, row < params.rows);
-    let start = row * params.width;
+    let own = share_of(flat_workgroup(workgroup, workgroups), thread, params.rows, params.width);
+    let start = own.start;
     var share = vec2(0.0);
-    for (var k = lane; k < width; k += LANES) {
+    for (var k = own.lane; k < own.width; k += LANES) {
         let h = gradients[start + k] * weights[params.scale + k];
         share += vec2(h, h * units[start + k]);
     }
     let means = sum_row(thread, share) / f32(params.width);
-    for (var k = lane; k < width; k += LANES) {
+    for (var k = own.lane; k < own.width; k += LANES) {
         let h = gradients[start + k] * weights[params.scale + k];
-        gradients[start + k] = rates[row] * (h - means.x - units[start + k] * means.y);
+        gradients[start + k] = rates[own.row] * (h - means.x - units[start + k] * means.y);
     }
 }

@@ -43,7 +43,6 @@ struct FieldParams {
     high_2: f32,
 }
 
-const ABSENT: u32 = 0xffffffffu;
 // Tokens: audio, expression, camera, frame. The first two also drive the heads.
 const TOKENS: u32 = 4u;
 const DRIVES: u32 = 2u;

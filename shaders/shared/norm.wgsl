@@ -15,6 +15,19 @@ const LANES: u32 = 16u;
 // Added to the variance of a row before it is divided by.
 const NORM_EPSILON: f32 = 1e-5;
 
+// What a thread sees to of a row: every LANES-th number from `lane` on; none where there is no such row.
+struct Share {
+    row: u32,
+    lane: u32,
+    width: u32,
+    start: u32,
+}
+
+fn share_of(group: u32, thread: u32, rows: u32, width: u32) -> Share {
+    let row = group * (256u / LANES) + thread / LANES;
+    return Share(row, thread % LANES, select(0u, width, row < rows), row * width);
+}
+
 var<workgroup> shares: array<vec2<f32>, 256>;
 
 // Sums over the threads of a row; to be called by all.

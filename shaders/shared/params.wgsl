@@ -42,7 +42,6 @@ struct Params {
     background_6: f32,
 }
 
-const ABSENT: u32 = 0xffffffffu;
 
 // A pinhole camera: world to camera (rows of rotation, then translation), its place in the world, focal lengths and
 // principal point in pixels.

@@ -29,7 +29,6 @@ struct RowParams {
     rest: f32,
 }
 
-const ABSENT: u32 = 0xffffffffu;
 
 // Own parameters of surfel i: centres, then quaternions, ln of the scales, opacity logits. Needs `params`.
 fn own_position(i: u32) -> u32 { return 3u * i; }

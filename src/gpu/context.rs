@@ -192,7 +192,7 @@ impl Gpu {
     ///
     /// # Errors
     /// As [`Gpu::check`].
-    pub(crate) fn finish(&self) -> Result<()> {
+    pub fn finish(&self) -> Result<()> {
         self.wait_for(None)
     }
 
@@ -206,12 +206,11 @@ impl Gpu {
         outcome.map(drop).map_err(|e| Error::DeviceLost(e.to_string()))
     }
 
-    /// Waits until everything submitted is done; for benchmarks.
-    ///
-    /// # Errors
-    /// [`Error::DeviceLost`] when the device is gone.
-    pub fn wait(&self) -> Result<()> {
-        self.finish()
+    /// Bytes of the largest buffer that a kernel can use whole.
+    pub(crate) fn binding_limit(&self) -> u64 {
+        let binding = self.limits.max_storage_buffer_binding_size;
+        // Numbers are counted in u32; half of their range is far from wrapping.
+        binding.min(self.limits.max_buffer_size).min(1 << 33)
     }
 
     /// Learns what is done by now, without waiting.

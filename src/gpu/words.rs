@@ -1,5 +1,8 @@
 //! What the host writes for the device: structs of four-byte members, laid out as a shader declares them.
 
+/// Where there is nothing; a test compares it with the shaders'.
+pub(crate) const ABSENT: u32 = u32::MAX;
+
 /// A struct whose members are four bytes wide and follow each other, so that no padding can come between. The room that
 /// uses it compares its members with the shader's in a test.
 macro_rules! words {

@@ -15,8 +15,7 @@ pub struct Laid<'a> {
 
 impl<'a> Laid<'a> {
     /// Brings the head to the rasterizer's device, where that keeps surfels and has room for the field and `frames` frames at
-    /// once. A GPU in software is
-    /// slower at that than the processor itself, and is left to draw.
+    /// once. A GPU in software is slower at that than the processor itself, and is left to draw.
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`] when the device goes away.
@@ -46,8 +45,7 @@ impl<'a> Laid<'a> {
         let Some(mut keeper) = keeper else {
             return Ok(Laid { head, rasterizer, there: None });
         };
-        let arrays: [&[f32]; 5] =
-            [&cloud.positions, &cloud.rotations, &cloud.log_scales, &cloud.opacity_logits, &cloud.harmonics];
+        let arrays = cloud.own();
         // Nothing is learned: moments are as long, and mean nothing.
         keeper.put(&Kept {
             sh_degree: cloud.sh_degree,

@@ -33,6 +33,11 @@ impl Cloud {
         self.opacity_logits.is_empty()
     }
 
+    /// What a rasterizer may keep, in its order ([`crate::raster::keep::Kept`]): everything but the embedding.
+    pub fn own(&self) -> [&[f32]; 5] {
+        [&self.positions, &self.rotations, &self.log_scales, &self.opacity_logits, &self.harmonics]
+    }
+
     /// Harmonics of one surfel and channel: (sh_degree + 1)².
     pub fn bands(&self) -> usize {
         (self.sh_degree + 1).pow(2)

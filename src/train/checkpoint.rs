@@ -5,8 +5,9 @@
 
 use super::adam::Adam;
 use super::config::TrainConfig;
+use super::mover::FieldDevice;
 use super::sampler::{Sampler, SamplerState};
-use super::trainer::{FieldDevice, Trainer};
+use super::trainer::Trainer;
 use crate::head::{Archive, Head};
 use crate::raster::Rasterizer;
 use crate::surfel::density::DensityStats;

@@ -126,13 +126,7 @@ impl CloudMoments {
         let [a, b, c, d, e] = self.arrays();
         Kept {
             sh_degree: cloud.sh_degree,
-            parameters: [
-                &cloud.positions,
-                &cloud.rotations,
-                &cloud.log_scales,
-                &cloud.opacity_logits,
-                &cloud.harmonics,
-            ],
+            parameters: cloud.own(),
             first: [&a.first, &b.first, &c.first, &d.first, &e.first],
             second: [&a.second, &b.second, &c.second, &d.second, &e.second],
         }

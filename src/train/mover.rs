@@ -9,8 +9,24 @@ use crate::field::{Conditions, DeviceField, FieldGradients};
 use crate::gpu::Gpu;
 use crate::gpu::shared::{SharedPlaces, SharedRows};
 use crate::head::Head;
+use crate::raster::Rasterizer;
 use crate::{Error, Result};
 use candle_core::Tensor;
+
+/// Where the field runs.
+#[derive(Debug, Clone)]
+pub struct FieldDevice {
+    /// candle's device.
+    pub candle: candle_core::Device,
+    /// Whether the rasterizer's device runs the rows instead, where it keeps surfels and has room; candle's is then the CPU.
+    pub with_rasterizer: bool,
+}
+
+impl Default for FieldDevice {
+    fn default() -> Self {
+        FieldDevice { candle: candle_core::Device::Cpu, with_rasterizer: true }
+    }
+}
 
 /// What the field adds to each surfel in each frame, `[frames, surfels, columns]`.
 #[derive(Clone, Copy)]
@@ -54,6 +70,22 @@ pub(super) trait Mover {
 
     /// Whether what is learned goes when a device goes.
     fn on_device(&self) -> bool;
+}
+
+/// Who runs the field of `head` on `device` beside `rasterizer`, for so many surfels and frames at most.
+pub(super) fn choose(
+    head: &Head,
+    rasterizer: &dyn Rasterizer,
+    device: &FieldDevice,
+    surfels: usize,
+    frames: usize,
+) -> Result<Box<dyn Mover>> {
+    let keeper = rasterizer.keeper().filter(|_| device.with_rasterizer);
+    let fits = |gpu: &Gpu| DeviceField::fits(gpu, &head.field, surfels, frames);
+    match keeper.as_ref().map(|keeper| keeper.device()).filter(|gpu| fits(gpu)) {
+        Some(gpu) => Ok(Box::new(ByDevice::new(gpu, head)?)),
+        None => Ok(Box::new(ByCandle::new(head)?)),
+    }
 }
 
 /// candle runs the field, on the CPU or on CUDA.

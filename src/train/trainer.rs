@@ -8,7 +8,7 @@ use super::disturb::ConditionNoise;
 use super::draw::Drawn;
 use super::field_moments::FieldRates;
 use super::moments::CloudRates;
-use super::mover::{ByCandle, ByDevice, Mover};
+use super::mover::{self, FieldDevice, Mover};
 use super::own::{Looking, OnTheDevice, OnTheHost, Own};
 use super::perceptual::Perceptual;
 use super::sampler::Sampler;
@@ -16,7 +16,7 @@ use super::schedule::{active_degree, log_linear};
 use super::scored;
 use super::step::{Clock, Stage, StepReport};
 use super::targets::RoomEdge;
-use crate::field::{Conditions, DeviceField};
+use crate::field::Conditions;
 use crate::head::{Head, HeadSettings};
 use crate::raster::Rasterizer;
 use crate::surfel::cloud::EMBEDDING;
@@ -31,21 +31,6 @@ const BAD_STEPS: u32 = 3;
 const MAX_SCALE: f32 = 0.1;
 /// Opacity the static stage starts from.
 const FIRST_OPACITY: f32 = 0.5;
-
-/// Where the field runs.
-#[derive(Debug, Clone)]
-pub struct FieldDevice {
-    /// candle's device.
-    pub candle: candle_core::Device,
-    /// Whether the rasterizer's device runs the rows instead, where it keeps surfels and has room; candle's is then the CPU.
-    pub with_rasterizer: bool,
-}
-
-impl Default for FieldDevice {
-    fn default() -> Self {
-        FieldDevice { candle: candle_core::Device::Cpu, with_rasterizer: true }
-    }
-}
 
 /// A head being trained.
 pub struct Trainer<'a> {
@@ -133,15 +118,10 @@ impl<'a> Trainer<'a> {
             }
             _ => None,
         };
-        let mut mover: Option<Box<dyn Mover>> = None;
+        let surfels = head.cloud.len().max(config.max_points);
+        let mover = mover::choose(&head, rasterizer, device, surfels, config.batch_size)?;
         let own: Box<dyn Own + 'a> = match rasterizer.keeper() {
             Some(keeper) => {
-                let surfels = head.cloud.len().max(config.max_points);
-                if device.with_rasterizer
-                    && DeviceField::fits(keeper.device(), &head.field, surfels, config.batch_size)
-                {
-                    mover = Some(Box::new(ByDevice::new(keeper.device(), &head)?));
-                }
                 let bridge = bridge::between(head.field.device(), keeper.device());
                 Box::new(OnTheDevice::new(keeper, bridge, &head.cloud))
             }
@@ -149,10 +129,7 @@ impl<'a> Trainer<'a> {
         };
         Ok(Trainer {
             own,
-            mover: match mover {
-                Some(mover) => mover,
-                None => Box::new(ByCandle::new(&head)?),
-            },
+            mover,
             statistics: DensityStats::new(head.cloud.len()),
             sampler: Sampler::new(frames.len(), config.hard_frames, config.seed),
             done: 0,

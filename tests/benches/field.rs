@@ -1,23 +1,17 @@
 //! How long the deformation field takes on the CPU: the hand-written rows beside candle's graph.
 //! `cargo bench --bench field`; one frame, the default configuration.
 
+#[path = "../common/sphere.rs"]
+mod sphere;
+
 use candle_core::{Device, Tensor};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use sphere::sphere;
 use std::hint::black_box;
 use surfeltalk::field::{AUDIO_ROWS, Conditions, EXPRESSION, Field, FieldBounds, FieldConfig};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Points of a spiral on a sphere, `[n, 3]`: a head's surface, in an order without jumps.
-fn sphere(n: usize) -> Vec<f32> {
-    let point = |i: usize| {
-        let (z, turn) = (1.0 - 2.0 * (i as f32 + 0.5) / n as f32, i as f32 * 2.399_963);
-        let r = (1.0 - z * z).sqrt();
-        [r * turn.cos(), r * turn.sin(), z]
-    };
-    (0..n).flat_map(point).collect()
-}
 
 fn field(c: &mut Criterion) {
     let mut group = c.benchmark_group("field");

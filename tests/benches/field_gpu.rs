@@ -5,7 +5,11 @@
 //! with the gradients of tokens and small weights, Adam. Of the stages by the device's clock, each for itself, all its calls
 //! together.
 
+#[path = "../common/sphere.rs"]
+mod sphere;
+
 use candle_core::{Device, Tensor};
+use sphere::sphere;
 use std::collections::BTreeMap;
 use std::time::Instant;
 use surfeltalk::Result;
@@ -28,16 +32,6 @@ const RATES: LearnRates = LearnRates {
     plane_corrections: [0.1, 0.001],
     embedding_corrections: [0.1, 0.001],
 };
-
-/// Points of a spiral on a sphere, `[n, 3]`.
-fn sphere(n: usize) -> Vec<f32> {
-    let point = |i: usize| {
-        let (z, turn) = (1.0 - 2.0 * (i as f32 + 0.5) / n as f32, i as f32 * 2.399_963);
-        let r = (1.0 - z * z).sqrt();
-        [r * turn.cos(), r * turn.sin(), z]
-    };
-    (0..n).flat_map(point).collect()
-}
 
 fn main() -> Result<()> {
     surfeltalk::cli::threads::settle();
@@ -62,8 +56,7 @@ fn main() -> Result<()> {
                 frame: i as f32,
             })
             .collect();
-        let planes: usize = config.plane_resolutions.iter().map(|s| 3 * s * s * config.plane_channels).sum();
-        let (planes, embedding) = (vec![0.3; planes], vec![0.1; surfels * config.embedding]);
+        let (planes, embedding) = (field.plane_values()?, vec![0.1; surfels * config.embedding]);
         let learned = Learned { planes: [planes.as_slice(); 3], embedding: [embedding.as_slice(); 3] };
         let mut there = DeviceField::new(&gpu, &field, &learned)?;
         let places = SharedPlaces::new(&gpu, &positions)?;
@@ -82,12 +75,12 @@ fn main() -> Result<()> {
                 };
                 there.ask(&field, &conditions, &places)?;
                 lap(&mut parts, "1 there, submitted");
-                gpu.wait()?;
+                gpu.finish()?;
                 lap(&mut parts, "2 there, waited for");
                 there.backward(&field)?;
                 lap(&mut parts, "3 back");
                 there.learn(&RATES)?;
-                gpu.wait()?;
+                gpu.finish()?;
                 lap(&mut parts, "4 Adam");
                 let mut of_run: BTreeMap<&str, f64> = BTreeMap::new();
                 for (stage, time) in there.times() {

@@ -112,7 +112,7 @@ impl DeviceField {
     /// Whether the device has room for a field's planes and for rows of so many surfels in so many frames.
     pub fn fits(gpu: &Gpu, field: &Field, surfels: usize, frames: usize) -> bool {
         let widths = field.widths();
-        let limit = largest(gpu);
+        let limit = gpu.binding_limit();
         let inputs = widths.features() + widths.embedding;
         let packed = frames * surfels * widths.layout.columns;
         let buffers = [2 * plane_numbers(&widths), surfels * inputs, packed];
@@ -222,7 +222,7 @@ impl DeviceField {
         let folded = field.fold_each(conditions)?;
         let values = field.row_values(&folded)?;
         let (places, weights) = weights::lay(&self.widths, &values);
-        let limit = largest(&self.gpu);
+        let limit = self.gpu.binding_limit();
         let numbers = (frames * surfels * self.widths.layout.columns) as u64;
         if size_class(4 * numbers) > limit {
             return Err(Error::input(
@@ -346,11 +346,6 @@ impl DeviceField {
 fn groups(asked: &Asked) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
     let (frames, together) = (asked.frames, asked.together);
     (0..frames).step_by(together).map(move |first| first..(first + together).min(frames))
-}
-
-/// Bytes that a kernel uses of a buffer at most.
-fn largest(gpu: &Gpu) -> u64 {
-    gpu.limits.max_storage_buffer_binding_size.min(gpu.limits.max_buffer_size)
 }
 
 fn plane_numbers(w: &Widths) -> usize {

@@ -1,7 +1,10 @@
 //! Stages of the field, recorded with their constants.
 
 use super::weights::DensePlace;
-use super::words::{ABSENT, DenseWords, FrameWords, NormWords, PieceWords, ProductWords, ScaleWords};
+use super::words::{
+    ABSENT, ADD, BLOCK, COLUMNS, DEPTH, DenseWords, FrameWords, KEEP, LANES, MASK, MASK_KEPT, NOTHING,
+    NormWords, PieceWords, ProductWords, ScaleWords, THREADS,
+};
 use crate::Result;
 use crate::gpu::Gpu;
 use crate::gpu::buffers::Loan;
@@ -11,15 +14,10 @@ use std::num::NonZeroU64;
 use std::ops::Range;
 use wgpu::Buffer;
 
-/// Side of the tiles of products, and how many numbers they are deep.
-const BLOCK: usize = 64;
-const DEPTH: usize = 16;
 /// Pieces in which sums over all rows are made, about as many as keep a large card busy.
 const PIECES: usize = 128;
 /// Rows of a workgroup of layer norm.
-const NORM_ROWS: usize = 16;
-/// Columns of a workgroup of its scale's gradient.
-const SCALE_COLUMNS: usize = 64;
+const NORM_ROWS: usize = THREADS / LANES as usize;
 
 /// Rows of some frames.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +35,7 @@ impl Shape {
     /// Pieces of a frame, and rows of one.
     fn pieces(self) -> (usize, usize) {
         let wanted = (PIECES / self.frames).max(1);
-        let piece = self.rows.div_ceil(wanted).next_multiple_of(DEPTH);
+        let piece = self.rows.div_ceil(wanted).next_multiple_of(DEPTH as usize);
         (self.rows.div_ceil(piece), piece)
     }
 
@@ -129,7 +127,7 @@ impl<'g> Recording<'g> {
 
     /// A stage with a thread per number.
     pub(super) fn each(&mut self, name: &'static str, words: &[u32], buffers: &[&Buffer], numbers: usize) {
-        self.stage(name, words, buffers, numbers.div_ceil(256));
+        self.stage(name, words, buffers, numbers.div_ceil(THREADS));
     }
 
     /// `rows · matrix + bias` of every frame; whether all frames have the same rows.
@@ -144,11 +142,11 @@ impl<'g> Recording<'g> {
         let Matrix { weights, start, frame, bias, sizes: [inner, columns] } = matrix;
         let apart = |same: bool, width: usize| if same { 0 } else { (shape.rows * width) as u32 };
         let (purpose, other, other_frame) = match then {
-            Then::Nothing | Then::Relu => (0, rows, 0),
-            Then::Add(other, same) => (1, other, apart(same, columns)),
-            Then::Mask(other) => (2, other, apart(false, columns)),
-            Then::Keep => (3, rows, 0),
-            Then::MaskKept => (4, rows, 0),
+            Then::Nothing | Then::Relu => (NOTHING, rows, 0),
+            Then::Add(other, same) => (ADD, other, apart(same, columns)),
+            Then::Mask(other) => (MASK, other, apart(false, columns)),
+            Then::Keep => (KEEP, rows, 0),
+            Then::MaskKept => (MASK_KEPT, rows, 0),
         };
         let words = DenseWords {
             rows: shape.rows as u32,
@@ -164,7 +162,7 @@ impl<'g> Recording<'g> {
             purpose,
             relu: u32::from(matches!(then, Then::Relu)),
         };
-        let groups = shape.frames * shape.rows.div_ceil(BLOCK) * columns.div_ceil(BLOCK);
+        let groups = shape.frames * shape.rows.div_ceil(BLOCK as usize) * columns.div_ceil(BLOCK as usize);
         self.stage("dense", &words.words(), &[rows, weights, other, result], groups);
     }
 
@@ -224,7 +222,7 @@ impl<'g> Recording<'g> {
             right_row: right.row as u32,
             left_frame: if left.same { 0 } else { (shape.rows * left.row) as u32 },
         };
-        let tiles = left.width.div_ceil(BLOCK) * right.width.div_ceil(BLOCK);
+        let tiles = left.width.div_ceil(BLOCK as usize) * right.width.div_ceil(BLOCK as usize);
         let groups = shape.frames * count * tiles;
         self.stage("dense_backward", &words.words(), &[left.rows, right.rows, pieces], groups);
         self.add_pieces((left.width + 1) * right.width, shape.frames, count, pieces, sums, to);
@@ -281,7 +279,7 @@ impl<'g> Recording<'g> {
         let (count, piece) = Shape { frames: 1, rows }.pieces();
         let words =
             ScaleWords { rows: norm.rows, width: norm.width, piece: piece as u32, pieces: count as u32 };
-        let groups = count * width.div_ceil(SCALE_COLUMNS);
+        let groups = count * width.div_ceil(COLUMNS as usize);
         self.stage("scale_backward", &words.words(), &[units, gradient, pieces], groups);
         self.add_pieces(2 * width, 1, count, pieces, sums, to);
         let buffers = [weights, units, rates, gradient];

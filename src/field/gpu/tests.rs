@@ -35,6 +35,17 @@ fn constants_are_the_same_on_the_host() {
     assert!(says("heads", &format!("const DRIVES: u32 = {}u;", DRIVES.len())));
     assert!(says("normalise", &format!("const NORM_EPSILON: f32 = {NORM_EPSILON:e};")));
     assert!(!says("heads", "const HEADS: u32 = 4u;"));
+    assert!(says("dense", &format!("const ABSENT: u32 = {ABSENT:#x}u;")));
+    for (name, value) in [("ADD", ADD), ("MASK", MASK), ("KEEP", KEEP), ("MASK_KEPT", MASK_KEPT)] {
+        assert!(value != NOTHING && says("dense", &format!("const {name}: u32 = {value}u;")), "{name}");
+    }
+    for stage in ["dense", "dense_backward"] {
+        assert!(says(stage, &format!("const BLOCK: u32 = {BLOCK}u;")));
+        assert!(says(stage, &format!("const DEPTH: u32 = {DEPTH}u;")));
+    }
+    assert!(says("normalise", &format!("const LANES: u32 = {LANES}u;")));
+    assert!(says("scale_backward", &format!("const COLUMNS: u32 = {COLUMNS}u;")));
+    assert!(says("ask", &format!("@workgroup_size({THREADS})")));
     let starts = Layout::new(1).heads().map(|(_, range)| range.start);
     assert_eq!(starts, [0, 3, 7, 9, 10], "head_of() in shared/field.wgsl");
 }

@@ -2,8 +2,22 @@
 
 use crate::gpu::words::words;
 
-/// Where there is nothing.
-pub(super) const ABSENT: u32 = u32::MAX;
+pub(super) use crate::gpu::words::ABSENT;
+
+/// What becomes of a product in stage `dense`.
+pub(super) const NOTHING: u32 = 0;
+pub(super) const ADD: u32 = 1;
+pub(super) const MASK: u32 = 2;
+pub(super) const KEEP: u32 = 3;
+pub(super) const MASK_KEPT: u32 = 4;
+/// Side of the tiles of products, and how many numbers they are deep.
+pub(super) const BLOCK: u32 = 64;
+pub(super) const DEPTH: u32 = 16;
+/// Threads of a row of layer norm, and columns of a workgroup of its scale's gradient.
+pub(super) const LANES: u32 = 16;
+pub(super) const COLUMNS: u32 = 64;
+/// Threads of a workgroup.
+pub(super) const THREADS: usize = 256;
 
 words! {
     /// See `shaders/shared/field.wgsl`.

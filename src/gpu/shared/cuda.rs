@@ -56,8 +56,7 @@ impl CudaRows {
     /// In words, why the two drivers cannot share memory.
     pub fn new(gpu: &Gpu, stream: &Arc<CudaStream>, numbers: usize) -> Outcome<Self> {
         let bytes = (numbers as u64 * 4).max(4);
-        let limits = &gpu.limits;
-        if bytes > limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) {
+        if bytes > gpu.binding_limit() {
             return Err(format!("{bytes} bytes are more than a kernel uses whole"));
         }
         same_device(gpu, stream)?;

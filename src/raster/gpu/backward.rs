@@ -5,7 +5,6 @@ use super::forward::{Group, Kept};
 use super::gather::Gathered;
 use super::inputs::Inputs;
 use super::layout::{Images, Params};
-use super::plan::binding_limit;
 use crate::Result;
 use crate::gpu::Gpu;
 use crate::gpu::buffers::Loan;
@@ -128,7 +127,7 @@ pub(super) fn record(
     let color_bytes = 12 * u64::from(params.functions.max(1)) * count;
     // Pairs whose gradients are held at once; more go through in several sections.
     let slot_bytes = 4 * u64::from(slot_width);
-    let section = (binding_limit(gpu) / 8 * 7 / slot_bytes).min(u64::from(pairs).max(1));
+    let section = (gpu.binding_limit() / 8 * 7 / slot_bytes).min(u64::from(pairs).max(1));
     let slots = gpu.storage(slot_bytes * section);
     let sums = gpu.storage(slot_bytes * instances);
     let surfels = gpu.storage(4 * 14 * count);

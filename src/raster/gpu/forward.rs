@@ -4,7 +4,7 @@ use super::GpuRasterizer;
 use super::backward::software_list_max;
 use super::inputs::Inputs;
 use super::layout::{Images, Params};
-use super::plan::{Counts, SIDE_MAX, binding_limit, channels};
+use super::plan::{Counts, SIDE_MAX, channels};
 use super::score::Ends;
 use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append, size_class};
@@ -196,7 +196,7 @@ impl Work {
 
 /// Room for pairs that a first attempt makes.
 pub(super) fn first_room(rasterizer: &GpuRasterizer, inputs: &Inputs) -> u64 {
-    rasterizer.expected_pairs(inputs.instances()).min(binding_limit(&rasterizer.gpu) / 64 * 7)
+    rasterizer.expected_pairs(inputs.instances()).min(rasterizer.gpu.binding_limit() / 64 * 7)
 }
 
 /// Room for the next attempt, or nothing where `room` was enough.
@@ -225,7 +225,7 @@ pub(super) fn more_room(
         return Ok(None);
     }
     let more = wanted + wanted / 8;
-    let limit = binding_limit(gpu) / 8;
+    let limit = gpu.binding_limit() / 8;
     if size_class(8 * more) > 8 * limit {
         return Err(Error::input(
             format!("the memory of {}", gpu.name()),

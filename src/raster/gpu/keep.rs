@@ -1,7 +1,6 @@
 //! Surfels that stay on the device: their own parameters, gradients and moments.
 
 use super::layout::AdamWords;
-use super::plan::binding_limit;
 use super::rows::FromRows;
 use super::score::{Goals, score_all};
 use super::{GpuRasterizer, checks, forward};
@@ -90,7 +89,7 @@ impl<'r> GpuKeeper<'r> {
 
     /// Refuses more surfels than the device has room for, before anything is allocated.
     fn check_room(&self, surfels: usize, stored: usize) -> Result<()> {
-        let limit = binding_limit(&self.rasterizer.gpu);
+        let limit = self.rasterizer.gpu.binding_limit();
         let each = 4 * (GEOMETRY + stored) as u64;
         if size_class(each * surfels as u64) <= limit {
             return Ok(());

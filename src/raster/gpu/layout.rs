@@ -1,6 +1,7 @@
 //! What the host writes for the device, laid out as `shaders/shared/params.wgsl` declares it; a test compares the two.
 
 use crate::Camera;
+pub(super) use crate::gpu::words::ABSENT;
 use crate::gpu::words::words;
 use crate::raster::ImageGradients;
 use crate::raster::Outputs;
@@ -158,9 +159,6 @@ impl CameraWords {
         }
     }
 }
-
-/// Where there is no image.
-pub(super) const ABSENT: u32 = u32::MAX;
 
 /// Images of a batch, one after another in one buffer: color, attention, alpha, depth, median, normal, distortion.
 #[derive(Debug, Clone, Copy)]

@@ -61,7 +61,7 @@ impl Counts {
     /// # Errors
     /// [`Error::Input`] when not even one fits, with the largest number of surfels that would.
     pub(super) fn frames_together(&self, gpu: &Gpu) -> Result<usize> {
-        let limit = binding_limit(gpu);
+        let limit = gpu.binding_limit();
         let most = self.frames.clamp(1, FRAMES_MAX);
         if let Some(frames) = (1..=most).rev().find(|&f| self.fits(self.surfels, f, limit)) {
             return Ok(frames as usize);
@@ -83,13 +83,6 @@ impl Counts {
             },
         ))
     }
-}
-
-/// Bytes of the largest buffer that a kernel can use whole.
-pub(super) fn binding_limit(gpu: &Gpu) -> u64 {
-    let binding = gpu.limits.max_storage_buffer_binding_size;
-    // Numbers are counted in u32; half of their range is far from wrapping.
-    binding.min(gpu.limits.max_buffer_size).min(1 << 33)
 }
 
 /// Channels of the images that outputs ask for.
