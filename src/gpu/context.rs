@@ -191,7 +191,7 @@ impl Gpu {
     /// Waits until everything submitted is done.
     ///
     /// # Errors
-    /// As [`Gpu::check`].
+    /// [`Error::DeviceLost`] when it is gone or out of memory, [`Error::Internal`] when it was asked for nonsense.
     pub fn finish(&self) -> Result<()> {
         self.wait_for(None)
     }
