@@ -3,27 +3,25 @@
 //! What flows where, never back:
 //!
 //! ```text
-//! bin → cli → { train, synth } → head → { field, raster, surfel, metrics, data_utils }
+//! bin → cli → { train, live, sample } → { loss, metrics, head } → raster → gpu        all → data_utils
 //! ```
 //!
-//! * [`surfel`] the canonical cloud: parameters, initialisation, density control, PLY and model folder
-//! * [`raster`] surfels and cameras to images, and gradients back; one trait, a backend per device
 //! * [`gpu`] the device: context, buffers, kernels (wgpu)
-//! * [`field`] what deforms the cloud for a frame (candle)
-//! * [`head`] cloud and field together
-//! * [`train`] the trainer
-//! * [`synth`] from a voice to frames to a video; the made-up sample talker
+//! * [`raster`] surfels and cameras to images, and gradients back; one trait, a backend per device
+//! * [`head`] a talking head: the canonical [`head::cloud`] of surfels and the [`head::field`] that deforms it
 //! * [`metrics`] PSNR, SSIM, LPIPS, landmark distance
+//! * [`train`] the trainer
+//! * [`live`] from a voice to frames to a video
+//! * [`sample`] the made-up sample talker
 //! * [`cli`] flags, progress, exit codes
 
 pub mod cli;
-pub mod field;
 pub mod gpu;
 pub mod head;
+pub mod live;
 pub mod metrics;
 pub mod raster;
-pub mod surfel;
-pub mod synth;
+pub mod sample;
 pub mod train;
 
 pub use data_utils::camera::Camera;

@@ -6,11 +6,11 @@ use common::goals::WEIGHTS;
 use common::kept::{RATES, STATIC, case, kept, look, put};
 use common::memory::resident;
 use common::twins::gpu;
-use surfeltalk::field::{
-    AUDIO_ROWS, Conditions, DeviceField, EXPRESSION, Field, FieldBounds, FieldConfig, LearnRates, Learned,
-};
 use surfeltalk::gpu::Gpu;
 use surfeltalk::gpu::shared::SharedPlaces;
+use surfeltalk::head::field::{
+    AUDIO_ROWS, Conditions, DeviceField, EXPRESSION, Field, FieldBounds, FieldConfig, LearnRates, Learned,
+};
 use surfeltalk::raster::Rasterizer;
 
 /// MiB that 240 steps of either stage may take beyond the first 60. Where the driver compiled a shader at each step and kept

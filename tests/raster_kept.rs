@@ -9,13 +9,13 @@ use common::kept::{
 };
 use common::twins::{gpu, open};
 use surfeltalk::gpu::context::Restrictions;
+use surfeltalk::head::cloud::Cloud;
 use surfeltalk::raster::Rasterizer;
 use surfeltalk::raster::delta_layout::DeltaLayout;
 use surfeltalk::raster::gpu::GpuRasterizer;
 use surfeltalk::raster::host_rows::Slices;
 use surfeltalk::raster::keep::{Look, Rows};
 use surfeltalk::raster::score::{Goal, Weights};
-use surfeltalk::surfel::Cloud;
 use surfeltalk::train::Target;
 
 fn assert_kept(rasterizer: &GpuRasterizer, case: &Case) {

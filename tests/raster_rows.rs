@@ -9,7 +9,7 @@ use common::twins::{gpu, open};
 use std::ops::Range;
 use surfeltalk::gpu::Gpu;
 use surfeltalk::gpu::context::Restrictions;
-use surfeltalk::gpu::unwritten::Unwritten;
+use surfeltalk::gpu::upload::Unwritten;
 use surfeltalk::raster::Rasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
 use surfeltalk::raster::host_rows::HostRows;

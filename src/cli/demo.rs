@@ -6,19 +6,19 @@ use super::interrupt::Interrupt;
 use super::progress::{Progress, duration};
 use super::watcher::TrainingWatcher;
 use crate::head::Head;
+use crate::head::cloud::model_dir::ModelDir;
+use crate::live::background::BackgroundType;
+use crate::live::drive::{AudioRows, Drive, DriveOptions, FrameCode, PoseSource};
+use crate::live::feather::Seam;
+use crate::live::perform::{Finished, PerformOptions, Performer};
+use crate::live::sheet::{Sheet, difference};
 use crate::metrics::landmarks::correlation;
 use crate::metrics::planes::{mask_numbers, masked_planes};
 use crate::metrics::psnr::psnr_masked;
 use crate::metrics::report::{Column, Figure, Mean, Report};
 use crate::metrics::ssim::ssim;
 use crate::raster::Rasterizer;
-use crate::surfel::model_dir::ModelDir;
-use crate::synth::background::BackgroundType;
-use crate::synth::drive::{AudioRows, Drive, DriveOptions, FrameCode, PoseSource};
-use crate::synth::feather::Seam;
-use crate::synth::perform::{Finished, PerformOptions, Performer};
-use crate::synth::sheet::{Sheet, difference};
-use crate::synth::talker::{
+use crate::sample::{
     HELD_OUT, MouthRegion, Performance, Region, Sentence, Talker, TalkerFrame, measure_mouth_opening,
     training, truth, write_dataset,
 };

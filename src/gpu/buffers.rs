@@ -1,7 +1,7 @@
 //! Buffers on the device: pooled, filled from slices, read back.
 
 use super::context::Gpu;
-use super::unwritten::Unwritten;
+use super::upload::Unwritten;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::borrow::Cow;

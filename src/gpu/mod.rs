@@ -12,11 +12,11 @@
 
 pub mod buffers;
 pub mod context;
-mod fetch;
+mod download;
 pub mod kernels;
 pub mod shaders;
 pub mod shared;
-pub mod unwritten;
-pub(crate) mod words;
+pub(crate) mod uniforms;
+pub mod upload;
 
 pub use context::{Choice, Gpu};

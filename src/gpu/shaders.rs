@@ -5,45 +5,6 @@
 
 use crate::{Error, Result};
 
-/// Stages, by the name of their file and of their entry point.
-pub const STAGES: [&str; 35] = [
-    "project",
-    "prefix_sum",
-    "emit_pairs",
-    "sort_tiles",
-    "blend",
-    "blend_backward",
-    "sum_pairs",
-    "project_backward",
-    "show_room",
-    "score",
-    "ssim",
-    "ssim_backward",
-    "add_color",
-    "room_backward",
-    "relief",
-    "relief_backward",
-    "activate",
-    "activate_backward",
-    "adam",
-    "ask",
-    "ask_backward",
-    "dense",
-    "dense_backward",
-    "sum_pieces",
-    "attend",
-    "attend_backward",
-    "normalise",
-    "normalise_backward",
-    "scale_backward",
-    "heads",
-    "heads_backward",
-    "hidden_backward",
-    "sum_frames",
-    "adam_planes",
-    "adam_rows",
-];
-
 /// How sums over the pixels of a tile are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reduce {
@@ -53,87 +14,31 @@ pub enum Reduce {
     Threads,
 }
 
-macro_rules! file {
-    ($name:literal) => {
-        ($name, include_str!(concat!("../../shaders/", $name, ".wgsl")))
+/// Names and texts of the files of some folders of `shaders/`.
+macro_rules! files {
+    ($($folder:literal: $($name:literal)*;)*) => {
+        &[$($(($name, include_str!(concat!("../../shaders/", $folder, "/", $name, ".wgsl")))),*),*]
     };
 }
 
-const FILES: [(&str, &str); 71] = [
-    file!("project"),
-    file!("prefix_sum"),
-    file!("emit_pairs"),
-    file!("sort_tiles"),
-    file!("blend"),
-    file!("blend_backward"),
-    file!("sum_pairs"),
-    file!("project_backward"),
-    file!("show_room"),
-    file!("score"),
-    file!("ssim"),
-    file!("ssim_backward"),
-    file!("add_color"),
-    file!("room_backward"),
-    file!("relief"),
-    file!("relief_backward"),
-    file!("activate"),
-    file!("activate_backward"),
-    file!("adam"),
-    file!("ask"),
-    file!("ask_backward"),
-    file!("dense"),
-    file!("dense_backward"),
-    file!("sum_pieces"),
-    file!("attend"),
-    file!("attend_backward"),
-    file!("normalise"),
-    file!("normalise_backward"),
-    file!("scale_backward"),
-    file!("heads"),
-    file!("heads_backward"),
-    file!("hidden_backward"),
-    file!("sum_frames"),
-    file!("adam_planes"),
-    file!("adam_rows"),
-    file!("shared/grid"),
-    file!("shared/field"),
-    file!("shared/planes"),
-    file!("shared/fixed"),
-    file!("shared/block"),
-    file!("shared/norm"),
-    file!("shared/adam"),
-    file!("shared/learn"),
-    file!("shared/places"),
-    file!("shared/raw"),
-    file!("shared/raw_rows"),
-    file!("shared/constants"),
-    file!("shared/params"),
-    file!("shared/surfels"),
-    file!("shared/geometry"),
-    file!("shared/harmonics"),
-    file!("shared/splat"),
-    file!("shared/intersect"),
-    file!("shared/tile"),
-    file!("shared/staging"),
-    file!("shared/workgroup_scan"),
-    file!("shared/work"),
-    file!("shared/rect"),
-    file!("shared/seen"),
-    file!("shared/blocks"),
-    file!("shared/drawn"),
-    file!("shared/upstream"),
-    file!("shared/range"),
-    file!("shared/block_pairs"),
-    file!("shared/saved"),
-    file!("shared/goal"),
-    file!("shared/behind"),
-    file!("shared/window"),
-    file!("shared/relief"),
-    file!("shared/slot"),
-    file!("shared/reduce_subgroups"),
-];
+/// Stages: the name of file and entry point, and the text.
+pub const STAGES: &[(&str, &str)] = files! {
+    "raster": "project" "prefix_sum" "emit_pairs" "sort_tiles" "blend" "blend_backward" "sum_pairs" "project_backward";
+    "loss": "composite_background" "composite_background_backward" "score" "ssim" "ssim_backward" "add_color"
+        "normal_consistency" "normal_consistency_backward";
+    "field": "activate" "activate_backward" "sample_planes" "sample_planes_backward" "dense" "dense_backward" "sum_pieces"
+        "attend" "attend_backward" "normalise" "normalise_backward" "scale_backward" "heads" "heads_backward"
+        "hidden_backward" "sum_frames";
+    "optim": "adam" "adam_planes" "adam_rows";
+};
 
-const REDUCE_THREADS: (&str, &str) = file!("shared/reduce_threads");
+/// Parts that stages import.
+const SHARED: &[(&str, &str)] = files! {
+    "shared": "grid" "field" "planes" "fixed" "block" "norm" "adam" "learn" "places" "raw" "raw_rows" "constants" "params"
+        "surfels" "geometry" "harmonics" "splat" "intersect" "tile" "staging" "workgroup_scan" "work" "rect" "seen" "blocks"
+        "drawn" "upstream" "range" "block_pairs" "saved" "goal" "background_sample" "window" "normal_consistency" "slot"
+        "reduce_subgroups" "reduce_threads";
+};
 
 /// The whole source of a stage.
 ///
@@ -141,13 +46,16 @@ const REDUCE_THREADS: (&str, &str) = file!("shared/reduce_threads");
 /// [`Error::Internal`] when a file that is named does not exist.
 pub fn source(stage: &str, reduce: Reduce) -> Result<String> {
     let mut out = String::new();
-    expand(stage, reduce, &mut Vec::new(), &mut out)?;
+    expand(text_of(STAGES, stage)?, reduce, &mut Vec::new(), &mut out)?;
     Ok(out)
 }
 
-fn expand(name: &str, reduce: Reduce, seen: &mut Vec<String>, out: &mut String) -> Result<()> {
-    let text = FILES.iter().chain([&REDUCE_THREADS]).find(|(n, _)| *n == name).map(|(_, text)| *text);
-    let text = text.ok_or_else(|| Error::Internal(format!("there is no shader file {name}")))?;
+fn text_of(files: &'static [(&str, &str)], name: &str) -> Result<&'static str> {
+    let found = files.iter().find(|(n, _)| *n == name);
+    found.map(|(_, text)| *text).ok_or_else(|| Error::Internal(format!("there is no shader file {name}")))
+}
+
+fn expand(text: &str, reduce: Reduce, seen: &mut Vec<&str>, out: &mut String) -> Result<()> {
     for line in text.lines() {
         let Some(import) = line.strip_prefix("//#import ") else {
             out.push_str(line);
@@ -155,13 +63,17 @@ fn expand(name: &str, reduce: Reduce, seen: &mut Vec<String>, out: &mut String) 
             continue;
         };
         let name = match (import.trim(), reduce) {
-            ("reduce", Reduce::Subgroups) => "shared/reduce_subgroups".to_owned(),
-            ("reduce", Reduce::Threads) => "shared/reduce_threads".to_owned(),
-            (other, _) => format!("shared/{other}"),
+            ("reduce", Reduce::Subgroups) => "reduce_subgroups",
+            ("reduce", Reduce::Threads) => "reduce_threads",
+            (other, _) => other,
         };
-        if !seen.contains(&name) {
-            seen.push(name.clone());
-            expand(&name, reduce, seen, out)?;
+        let (name, text) = SHARED
+            .iter()
+            .find(|(n, _)| *n == name)
+            .ok_or_else(|| Error::Internal(format!("there is no shader file shared/{name}")))?;
+        if !seen.contains(name) {
+            seen.push(name);
+            expand(text, reduce, seen, out)?;
         }
     }
     Ok(())

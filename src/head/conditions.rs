@@ -1,7 +1,7 @@
 //! What drives a head in a frame of its own dataset.
 
 use super::Head;
-use crate::field::Conditions;
+use crate::head::field::Conditions;
 use crate::{Error, Result};
 use data_utils::dataset::Dataset;
 

@@ -1,9 +1,9 @@
 //! A head on the disk: `point_cloud/iteration_N/` with the PLY for viewers and everything exact beside it.
 
 use super::{Archive, Head, PLY_DEGREE};
-use crate::field::{Field, FieldBounds, FieldConfig};
-use crate::surfel::cloud::EMBEDDING;
-use crate::surfel::{Cloud, init, ply};
+use crate::head::cloud::surfels::EMBEDDING;
+use crate::head::cloud::{Cloud, init, ply};
+use crate::head::field::{Field, FieldBounds, FieldConfig};
 use crate::{Error, Result};
 use candle_core::Device;
 use data_utils::audio::features::AudioKind;

@@ -1,7 +1,7 @@
 //! A head where it is drawn: on the rasterizer's device together with its field, or on the host.
 
 use super::Head;
-use crate::field::{Conditions, DeviceField, Learned};
+use crate::head::field::{Conditions, DeviceField, Learned};
 use crate::raster::keep::{Keeper, Kept, Rows};
 use crate::raster::{RasterSettings, Rasterizer, Rendered};
 use crate::{Camera, Result};

@@ -2,7 +2,9 @@
 //! rasterizer's slices meet. Training and rendering both stand on it.
 
 mod archive;
+pub mod cloud;
 mod conditions;
+pub mod field;
 mod folder;
 mod laid;
 
@@ -10,12 +12,12 @@ pub use archive::Archive;
 pub use folder::HeadSettings;
 pub use laid::Laid;
 
-use crate::field::{Conditions, Field, FieldBounds, FieldGradients, Prepared};
+use crate::head::cloud::Cloud;
+use crate::head::cloud::activate::{Deltas, activate};
+use crate::head::cloud::surfels::EMBEDDING;
+use crate::head::field::{Conditions, Field, FieldBounds, FieldGradients, Prepared};
 use crate::raster::delta_layout::DeltaLayout;
 use crate::raster::{RasterSettings, Rasterizer, Rendered};
-use crate::surfel::Cloud;
-use crate::surfel::activate::{Deltas, activate};
-use crate::surfel::cloud::EMBEDDING;
 use crate::{Camera, Result};
 use candle_core::{Device, Tensor};
 

@@ -1,6 +1,6 @@
 //! Rows that come by way of the host, and their gradient that goes there, part by part.
 
-use crate::gpu::unwritten::Unwritten;
+use crate::gpu::upload::Unwritten;
 use crate::{Error, Result};
 use rayon::prelude::*;
 

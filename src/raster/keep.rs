@@ -21,7 +21,7 @@ pub struct Kept<A> {
     /// Degree of the harmonics, 0..=3.
     pub sh_degree: usize,
     /// `[surfels, 3]`, `[surfels, 4]`, `[surfels, 2]`, `[surfels]`, `[surfels, (sh_degree + 1)², 3]`, as
-    /// [`crate::surfel::Cloud`] has them.
+    /// [`crate::head::cloud::Cloud`] has them.
     pub parameters: [A; ARRAYS],
     /// First moments, laid out the same.
     pub first: [A; ARRAYS],

@@ -1,6 +1,6 @@
 //! What a training run is told: defaults, then a preset (`arguments/*.toml`), then the command line.
 
-use crate::field::{FieldConfig, TokenInputs};
+use crate::head::field::{FieldConfig, TokenInputs};
 use crate::{Error, Result};
 use data_utils::dataset::Part;
 use serde::{Deserialize, Serialize};

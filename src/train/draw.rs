@@ -5,8 +5,8 @@ use super::own::Looking;
 use super::shown::Shown;
 use super::step::Clock;
 use crate::Result;
+use crate::head::cloud::activate::{RawGradients, activate, activate_vjp};
 use crate::raster::{ImageGradients, RasterSettings, Rasterizer};
-use crate::surfel::activate::{RawGradients, activate, activate_vjp};
 use rayon::prelude::*;
 use std::ops::Range;
 

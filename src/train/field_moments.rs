@@ -2,8 +2,8 @@
 //! CPU over slices, elsewhere with tensors where the field is, so that nothing visits the host.
 
 use super::adam::{Adam, BETA1, BETA2, EPSILON, corrections};
-use crate::field::{Field, FieldGradients, LearnRates, Learned};
 use crate::head::Head;
+use crate::head::field::{Field, FieldGradients, LearnRates, Learned};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor, Var};
 

@@ -1,6 +1,6 @@
 use super::*;
-use crate::field::{FieldBounds, FieldConfig};
-use crate::surfel::Cloud;
+use crate::head::cloud::Cloud;
+use crate::head::field::{FieldBounds, FieldConfig};
 use data_utils::audio::features::AudioKind;
 use data_utils::dataset::Part;
 

@@ -7,10 +7,10 @@
 //! Vulkan drive the same card.
 
 pub(crate) mod adam;
+mod augment;
 mod bridge;
 mod checkpoint;
 mod config;
-mod disturb;
 mod draw;
 mod evaluate;
 mod events;

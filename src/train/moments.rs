@@ -3,9 +3,9 @@
 use super::adam::{Adam, corrections};
 use super::config::TrainConfig;
 use super::schedule::log_linear;
+use crate::head::cloud::Cloud;
+use crate::head::cloud::activate::RawGradients;
 use crate::raster::keep::{Kept, Rates};
-use crate::surfel::Cloud;
-use crate::surfel::activate::RawGradients;
 use crate::{Error, Result};
 
 /// Higher bands of the harmonics learn this much slower than band 0 (3DGS).

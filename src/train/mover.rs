@@ -5,10 +5,10 @@
 
 use super::field_moments::{FieldMoments, FieldRates};
 use super::step::Clock;
-use crate::field::{Conditions, DeviceField, FieldGradients};
 use crate::gpu::Gpu;
 use crate::gpu::shared::{SharedPlaces, SharedRows};
 use crate::head::Head;
+use crate::head::field::{Conditions, DeviceField, FieldGradients};
 use crate::raster::Rasterizer;
 use crate::{Error, Result};
 use candle_core::Tensor;

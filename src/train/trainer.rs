@@ -2,9 +2,9 @@
 //! moves it. Numbers in, numbers out; files, logs and clocks on the wall belong to the session.
 
 use super::adam::Adam;
+use super::augment::ConditionNoise;
 use super::bridge;
 use super::config::TrainConfig;
-use super::disturb::ConditionNoise;
 use super::draw::Drawn;
 use super::field_moments::FieldRates;
 use super::moments::CloudRates;
@@ -16,12 +16,12 @@ use super::schedule::{active_degree, log_linear};
 use super::scored;
 use super::step::{Clock, Stage, StepReport};
 use super::targets::RoomEdge;
-use crate::field::Conditions;
+use crate::head::cloud::density::{self, DensityOptions, DensityStats};
+use crate::head::cloud::init;
+use crate::head::cloud::surfels::EMBEDDING;
+use crate::head::field::Conditions;
 use crate::head::{Head, HeadSettings};
 use crate::raster::Rasterizer;
-use crate::surfel::cloud::EMBEDDING;
-use crate::surfel::density::{self, DensityOptions, DensityStats};
-use crate::surfel::init;
 use crate::{Error, Result};
 use data_utils::dataset::Dataset;
 

@@ -4,7 +4,7 @@ use super::loss::{Target, Weights, coarse_weights, fine_weights};
 use super::step::Stage;
 use super::targets::{self, RoomEdge};
 use super::trainer::Trainer;
-use crate::field::Conditions;
+use crate::head::field::Conditions;
 use crate::{Camera, Result};
 use data_utils::dataset::{Dataset, Part};
 use rayon::prelude::*;

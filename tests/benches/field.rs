@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use sphere::sphere;
 use std::hint::black_box;
-use surfeltalk::field::{AUDIO_ROWS, Conditions, EXPRESSION, Field, FieldBounds, FieldConfig};
+use surfeltalk::head::field::{AUDIO_ROWS, Conditions, EXPRESSION, Field, FieldBounds, FieldConfig};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -13,12 +13,12 @@ use sphere::sphere;
 use std::collections::BTreeMap;
 use std::time::Instant;
 use surfeltalk::Result;
-use surfeltalk::field::{
-    AUDIO_ROWS, Conditions, DeviceField, EXPRESSION, Field, FieldBounds, FieldConfig, LearnRates, Learned,
-};
 use surfeltalk::gpu::kernels::Timing;
 use surfeltalk::gpu::shared::SharedPlaces;
 use surfeltalk::gpu::{Choice, Gpu};
+use surfeltalk::head::field::{
+    AUDIO_ROWS, Conditions, DeviceField, EXPRESSION, Field, FieldBounds, FieldConfig, LearnRates, Learned,
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

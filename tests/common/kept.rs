@@ -5,6 +5,8 @@ use super::goals::{WEIGHTS, random_targets};
 use super::scene::{Random, Scene};
 use super::twins::{scene, seen_from};
 use surfeltalk::Result;
+use surfeltalk::head::cloud::Cloud;
+use surfeltalk::head::cloud::activate::{Deltas, activate, activate_vjp};
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::delta_layout::DeltaLayout;
 use surfeltalk::raster::gpu::GpuRasterizer;
@@ -12,8 +14,6 @@ use surfeltalk::raster::host_rows::Slices;
 use surfeltalk::raster::keep::{Keeper, Kept, Look, Looked, Rates, Rows};
 use surfeltalk::raster::score::{Goal, Score, Staged, Weights};
 use surfeltalk::raster::{RasterSettings, Rasterizer};
-use surfeltalk::surfel::Cloud;
-use surfeltalk::surfel::activate::{Deltas, activate, activate_vjp};
 use surfeltalk::train::{Shown, Target, image_loss};
 
 /// Nobody attends, as in the static stage.

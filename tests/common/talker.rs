@@ -3,7 +3,7 @@
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions};
 use std::path::Path;
 use surfeltalk::raster::cpu::CpuRasterizer;
-use surfeltalk::synth::talker::{Performance, Sentence, Talker, write_dataset};
+use surfeltalk::sample::{Performance, Sentence, Talker, write_dataset};
 use surfeltalk::train::{FieldDevice, SessionOptions, TrainConfig, Watcher};
 
 /// Pixels a side.

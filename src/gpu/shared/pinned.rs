@@ -9,7 +9,7 @@
 #![allow(unsafe_code, reason = "page-locked memory comes with whatever is in it")]
 
 use super::cuda::{Outcome, failed};
-use crate::gpu::unwritten::Unwritten;
+use crate::gpu::upload::Unwritten;
 use crate::{Error, Result};
 use cudarc::driver::{CudaEvent, CudaSlice, CudaStream, CudaView, DriverError, PinnedHostSlice};
 use rayon::prelude::*;

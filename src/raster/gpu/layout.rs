@@ -1,8 +1,8 @@
 //! What the host writes for the device, laid out as `shaders/shared/params.wgsl` declares it; a test compares the two.
 
 use crate::Camera;
-pub(super) use crate::gpu::words::ABSENT;
-use crate::gpu::words::words;
+pub(super) use crate::gpu::uniforms::ABSENT;
+use crate::gpu::uniforms::words;
 use crate::raster::ImageGradients;
 use crate::raster::Outputs;
 
@@ -114,7 +114,7 @@ words! {
 }
 
 words! {
-    /// See `shaders/adam.wgsl`.
+    /// See `shaders/optim/adam.wgsl`.
     AdamWords {
         count: u32,
         surfels: u32,

@@ -241,7 +241,7 @@ impl Step<'_> {
         let buffers: [(u32, &wgpu::Buffer); 3] =
             [(0, &recorded.constants), (1, &wanted.rooms), (2, &recorded.upstream.buffer)];
         let groups = u64::from(wanted.room_count).div_ceil(256);
-        recorder.stage("room_backward", Reduce::Threads, vec![], &buffers, groups)?;
+        recorder.stage("composite_background_backward", Reduce::Threads, vec![], &buffers, groups)?;
         let (kept, upstream) = (&drawn.kept, &recorded.upstream);
         let returned =
             backward::record(&mut recorder, rasterizer, inputs, kept, outputs, upstream, room as u32)?;
@@ -328,7 +328,7 @@ fn record(
     let any = Reduce::Threads;
 
     let buffers: [(u32, &wgpu::Buffer); 3] = [(0, &constants), (1, &wanted.rooms), (2, images)];
-    recorder.stage("show_room", any, vec![], &buffers, per_room)?;
+    recorder.stage("composite_background", any, vec![], &buffers, per_room)?;
     recorder.stage(
         "score",
         any,
@@ -382,11 +382,11 @@ fn record(
         (5, &slopes),
         (6, &relief),
     ];
-    recorder.stage("relief", any, vec![], &buffers, relief_groups)?;
+    recorder.stage("normal_consistency", any, vec![], &buffers, relief_groups)?;
     let buffers: [(u32, &wgpu::Buffer); 5] =
         [(0, &constants), (1, &inputs.cameras), (2, images), (3, &slopes), (4, &upstream)];
     let per_pixel = if outputs.normal { pixels.div_ceil(PIXELS) } else { 0 };
-    recorder.stage("relief_backward", any, vec![], &buffers, per_pixel)?;
+    recorder.stage("normal_consistency_backward", any, vec![], &buffers, per_pixel)?;
     Ok(Recorded {
         upstream: Upstream { buffer: upstream, images: layout },
         pixels: sums,

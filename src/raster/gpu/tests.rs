@@ -2,9 +2,9 @@
 
 use super::layout::{AdamWords, CameraWords, GoalWords, Params, RowWords};
 use crate::gpu::shaders::{Reduce, source};
-use crate::gpu::words::assert_layout;
+use crate::gpu::uniforms::assert_layout;
+use crate::head::cloud::quaternion::SHORTEST;
 use crate::raster::constants;
-use crate::surfel::quaternion::SHORTEST;
 use crate::train::adam::{BETA1, BETA2, EPSILON};
 
 fn module(stage: &str) -> naga::Module {

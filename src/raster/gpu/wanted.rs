@@ -133,7 +133,7 @@ fn marks(goal: &Goal<'_>) -> Vec<u8> {
     marks
 }
 
-/// The known room of frame `frame`, as `shaders/shared/behind.wgsl` lays it out.
+/// The known room of frame `frame`, as `shaders/shared/background_sample.wgsl` lays it out.
 fn rooms(frame: usize, goal: &Goal<'_>) -> Vec<u32> {
     let first = frame * goal.mask.len();
     let words =

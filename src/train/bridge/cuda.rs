@@ -3,7 +3,7 @@
 use super::{Bridge, HostBridge};
 use crate::gpu::Gpu;
 use crate::gpu::shared::{CudaRows, PinnedRows};
-use crate::gpu::unwritten::Unwritten;
+use crate::gpu::upload::Unwritten;
 use crate::raster::delta_layout::DeltaLayout;
 use crate::raster::host_rows::HostRows;
 use crate::raster::keep::{Looked, Rows};

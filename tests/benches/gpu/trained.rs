@@ -5,8 +5,8 @@ use data_utils::dataset::{AudioChoice, Dataset, OpenOptions};
 use std::path::Path;
 use surfeltalk::Result;
 use surfeltalk::head::Head;
+use surfeltalk::head::cloud::activate::activate;
 use surfeltalk::raster::{Outputs, RasterSettings};
-use surfeltalk::surfel::activate::activate;
 
 /// Training frames of the dataset, evenly spread.
 pub(super) fn scene(head: &Path, data: &Path, frames: usize) -> Result<Scene<f32>> {

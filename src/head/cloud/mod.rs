@@ -1,0 +1,11 @@
+//! The canonical cloud: its parameters, how it starts, how it grows and shrinks, and the files that hold it.
+
+pub mod activate;
+pub mod density;
+pub mod init;
+pub mod model_dir;
+pub mod ply;
+pub mod quaternion;
+pub mod surfels;
+
+pub use surfels::Cloud;
