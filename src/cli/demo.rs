@@ -5,7 +5,7 @@ use super::device::{Device, FieldPlace};
 use super::interrupt::Interrupt;
 use super::progress::{Progress, duration};
 use super::watcher::TrainingWatcher;
-use crate::head::Head;
+use crate::head::Branch;
 use crate::head::cloud::model_dir::ModelDir;
 use crate::live::background::BackgroundType;
 use crate::live::drive::{AudioRows, Drive, DriveOptions, FrameCode, PoseSource};
@@ -171,7 +171,7 @@ fn say(
     rasterizer: &dyn Rasterizer,
 ) -> Result<()> {
     let folder = ModelDir::new(model);
-    let head = Head::load(&folder.iteration_dir(folder.iteration(None)?), &candle_core::Device::Cpu)?;
+    let head = Branch::load(&folder.iteration_dir(folder.iteration(None)?), &candle_core::Device::Cpu)?;
     let sentences: Vec<Sentence> = HELD_OUT.iter().map(|text| Sentence::new(text)).collect::<Result<_>>()?;
     let performance = Performance::speak(&sentences, NEW)?;
     let mut filmed = Vec::with_capacity(performance.frames());

@@ -1,11 +1,11 @@
 //! What drives a head in a frame of its own dataset.
 
-use super::Head;
+use super::Branch;
 use crate::head::field::Conditions;
 use crate::{Error, Result};
 use data_utils::dataset::Dataset;
 
-impl Head {
+impl Branch {
     /// The conditions of frame `index` of a dataset; the frame code is frozen on request.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! A head on the disk: `point_cloud/iteration_N/` with the PLY for viewers and everything exact beside it.
 
-use super::{Archive, Head, PLY_DEGREE};
+use super::{Archive, Branch, PLY_DEGREE};
 use crate::head::cloud::surfels::EMBEDDING;
 use crate::head::cloud::{Cloud, init, ply};
 use crate::head::field::{Field, FieldBounds, FieldConfig};
@@ -16,7 +16,7 @@ const SETTINGS: &str = "settings";
 
 /// What must be known to use a head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct HeadSettings {
+pub struct BranchSettings {
     /// What was learned.
     pub part: Part,
     /// The audio feature it listens to.
@@ -35,7 +35,7 @@ pub struct HeadSettings {
     pub field: FieldConfig,
 }
 
-impl HeadSettings {
+impl BranchSettings {
     /// Settings of a head that starts from `cloud`; the field's audio sizes and bounds follow from the arguments.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl HeadSettings {
     ) -> Result<Self> {
         let bounds = FieldBounds::around(&cloud.positions)?;
         let (audio_channels, audio_width) = (audio.channels(), audio.width());
-        Ok(HeadSettings {
+        Ok(BranchSettings {
             part,
             audio,
             seed,
@@ -63,7 +63,7 @@ impl HeadSettings {
     }
 }
 
-impl Head {
+impl Branch {
     /// Writes `point_cloud.ply` and the exact head into `dir`, each as a whole or not at all.
     ///
     /// # Errors
@@ -75,13 +75,13 @@ impl Head {
         ply::write(&dir.join("point_cloud.ply"), &padded(&self.cloud))
     }
 
-    /// Reads what [`Head::save`] wrote.
+    /// Reads what [`Branch::save`] wrote.
     ///
     /// # Errors
     /// [`Error::Input`] when the file is missing, damaged or of another version.
     pub fn load(dir: &Path, device: &Device) -> Result<Self> {
         let path = dir.join(FILE);
-        Head::restore(&mut Archive::read(&path)?, &path, device)
+        Branch::restore(&mut Archive::read(&path)?, &path, device)
     }
 
     /// Puts everything that makes this head into an archive.
@@ -107,7 +107,7 @@ impl Head {
     /// # Errors
     /// [`Error::Input`] when something is missing or of another shape.
     pub fn restore(archive: &mut Archive, path: &Path, device: &Device) -> Result<Self> {
-        let settings: HeadSettings =
+        let settings: BranchSettings =
             serde_json::from_str(&archive.take_text(path, SETTINGS)?).map_err(|e| {
                 Error::input(
                     path.display(),
@@ -141,7 +141,7 @@ impl Head {
         let bytes = archive.take_safetensors("field.")?;
         let at = path.display().to_string();
         let field = Field::from_safetensors(settings.field.clone(), &at, &bytes, device)?;
-        Head::assemble(settings, cloud, field)
+        Branch::assemble(settings, cloud, field)
     }
 }
 

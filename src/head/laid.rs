@@ -1,6 +1,6 @@
 //! A head where it is drawn: on the rasterizer's device together with its field, or on the host.
 
-use super::Head;
+use super::Branch;
 use crate::head::field::{Conditions, DeviceField, Learned};
 use crate::raster::keep::{Keeper, Kept, Rows};
 use crate::raster::{RasterSettings, Rasterizer, Rendered};
@@ -8,7 +8,7 @@ use crate::{Camera, Result};
 
 /// A head that is drawn again and again.
 pub struct Laid<'a> {
-    head: &'a Head,
+    head: &'a Branch,
     rasterizer: &'a dyn Rasterizer,
     there: Option<(Box<dyn Keeper + 'a>, DeviceField)>,
 }
@@ -19,7 +19,7 @@ impl<'a> Laid<'a> {
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`] when the device goes away.
-    pub fn new(head: &'a Head, rasterizer: &'a dyn Rasterizer, frames: usize) -> Result<Self> {
+    pub fn new(head: &'a Branch, rasterizer: &'a dyn Rasterizer, frames: usize) -> Result<Self> {
         let keeper = rasterizer.keeper().filter(|keeper| !keeper.device().is_software());
         Self::with(head, rasterizer, frames, keeper)
     }
@@ -28,12 +28,12 @@ impl<'a> Laid<'a> {
     ///
     /// # Errors
     /// As [`Laid::new`].
-    pub fn on_any(head: &'a Head, rasterizer: &'a dyn Rasterizer, frames: usize) -> Result<Self> {
+    pub fn on_any(head: &'a Branch, rasterizer: &'a dyn Rasterizer, frames: usize) -> Result<Self> {
         Self::with(head, rasterizer, frames, rasterizer.keeper())
     }
 
     fn with(
-        head: &'a Head,
+        head: &'a Branch,
         rasterizer: &'a dyn Rasterizer,
         frames: usize,
         keeper: Option<Box<dyn Keeper + 'a>>,
@@ -64,7 +64,7 @@ impl<'a> Laid<'a> {
         self.there.is_some()
     }
 
-    /// Draws the head, one camera for each of the conditions; as [`Head::draw`] does.
+    /// Draws the head, one camera for each of the conditions; as [`Branch::draw`] does.
     ///
     /// # Errors
     /// Those of the field and of the rasterizer.

@@ -1,5 +1,4 @@
-//! A head: the canonical cloud and the field that moves it, and the one place where candle's field and the
-//! rasterizer's slices meet. Training and rendering both stand on it.
+//! A branch: the canonical cloud and the field that moves it. A head is one or more of them.
 
 mod archive;
 pub mod cloud;
@@ -9,7 +8,7 @@ mod folder;
 mod laid;
 
 pub use archive::Archive;
-pub use folder::HeadSettings;
+pub use folder::BranchSettings;
 pub use laid::Laid;
 
 use crate::head::cloud::Cloud;
@@ -25,10 +24,10 @@ use candle_core::{Device, Tensor};
 /// all 62 properties.
 pub const PLY_DEGREE: usize = 3;
 
-/// A talking head.
-pub struct Head {
+/// One part of a talking head: a cloud of surfels in canonical space and the field that deforms it.
+pub struct Branch {
     /// What must be known to use it: part, audio feature, sizes.
-    pub settings: HeadSettings,
+    pub settings: BranchSettings,
     /// The canonical surfels.
     pub cloud: Cloud,
     /// What moves them.
@@ -41,18 +40,18 @@ pub struct Head {
     ahead: bool,
 }
 
-impl Head {
+impl Branch {
     /// A head with a fresh field around `cloud`.
     ///
     /// # Errors
     /// [`crate::Error::Input`] when the field's sizes cannot be.
-    pub fn new(settings: HeadSettings, cloud: Cloud, device: &Device) -> Result<Self> {
+    pub fn new(settings: BranchSettings, cloud: Cloud, device: &Device) -> Result<Self> {
         let bounds = FieldBounds { min: settings.bounds[0], max: settings.bounds[1] };
         let field = Field::new(settings.field.clone(), &bounds, settings.seed, device)?;
         Self::assemble(settings, cloud, field)
     }
 
-    fn assemble(settings: HeadSettings, cloud: Cloud, field: Field) -> Result<Self> {
+    fn assemble(settings: BranchSettings, cloud: Cloud, field: Field) -> Result<Self> {
         let prepared = field.prepare(&cloud.positions)?;
         let l = field.layout();
         let layout = DeltaLayout {
@@ -65,7 +64,7 @@ impl Head {
             attention: l.attention.clone(),
         };
         let embedding = embedding(&cloud, &field)?;
-        Ok(Head { settings, cloud, field, layout, prepared, embedding, ahead: false })
+        Ok(Branch { settings, cloud, field, layout, prepared, embedding, ahead: false })
     }
 
     /// What the field says about every surfel in each frame, `[frames, surfels, columns]`.
@@ -80,7 +79,7 @@ impl Head {
     /// Deforms, asks `loss` for the gradient of what was said (same shape), and goes back through the field.
     ///
     /// # Errors
-    /// As [`Head::deform`], and what `loss` returns.
+    /// As [`Branch::deform`], and what `loss` returns.
     pub fn field_step(
         &self,
         conditions: &[Conditions],
@@ -104,7 +103,7 @@ impl Head {
         Ok(())
     }
 
-    /// Puts another embedding where the field is; the cloud keeps its own until [`Head::fetch_embedding`].
+    /// Puts another embedding where the field is; the cloud keeps its own until [`Branch::fetch_embedding`].
     pub fn set_embedding(&mut self, embedding: Tensor) {
         self.embedding = embedding;
         self.ahead = true;
@@ -126,7 +125,7 @@ impl Head {
         &self.layout
     }
 
-    /// [`Head::deform`]'s numbers with the meaning of their columns.
+    /// [`Branch::deform`]'s numbers with the meaning of their columns.
     pub fn deltas<'a>(&'a self, packed: &'a [f32], frames: usize) -> Deltas<'a> {
         Deltas { layout: &self.layout, frames, values: packed }
     }
@@ -172,7 +171,7 @@ impl Head {
     /// To be called after surfels came and went.
     ///
     /// # Errors
-    /// As [`Head::places_moved`].
+    /// As [`Branch::places_moved`].
     pub fn cloud_moved(&mut self) -> Result<()> {
         self.embedding_changed()?;
         self.places_moved()

@@ -8,7 +8,7 @@ use super::drive::{Drive, DriveFrame, FPS};
 use super::feather::Seam;
 use super::occlusion::before_head;
 use super::video::VideoWriter;
-use crate::head::{Head, Laid};
+use crate::head::{Branch, Laid};
 use crate::metrics::planes::part_mask;
 use crate::raster::{Outputs, RasterSettings, Rasterizer};
 use crate::{Camera, Result};
@@ -66,7 +66,7 @@ pub struct Performed {
 /// A head on its stage: what every performance of it shares.
 pub struct Performer<'a> {
     /// Who performs.
-    pub head: &'a Head,
+    pub head: &'a Branch,
     /// Whose backgrounds, torsos and masks are used.
     pub dataset: &'a Dataset,
     /// What draws.

@@ -9,7 +9,7 @@ use super::mover::FieldDevice;
 use super::sampler::{Sampler, SamplerState};
 use super::trainer::Trainer;
 use crate::head::cloud::density::DensityStats;
-use crate::head::{Archive, Head};
+use crate::head::{Archive, Branch};
 use crate::raster::Rasterizer;
 use crate::{Error, Result};
 use data_utils::dataset::Dataset;
@@ -153,7 +153,7 @@ impl<'a> Trainer<'a> {
         };
         let progress: Progress = serde_json::from_str(&archive.take_text(path, "progress")?)
             .map_err(|e| refuse("the progress of a run".into(), e.to_string()))?;
-        let head = Head::restore(&mut archive, path, &device.candle)?;
+        let head = Branch::restore(&mut archive, path, &device.candle)?;
         let kept = &head.settings;
         if kept.part != config.part {
             return Err(refuse(format!("part {}", config.part), format!("part {}", kept.part)));

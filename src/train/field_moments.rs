@@ -2,7 +2,7 @@
 //! CPU over slices, elsewhere with tensors where the field is, so that nothing visits the host.
 
 use super::adam::{Adam, BETA1, BETA2, EPSILON, corrections};
-use crate::head::Head;
+use crate::head::Branch;
 use crate::head::field::{Field, FieldGradients, LearnRates, Learned};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor, Var};
@@ -73,7 +73,7 @@ impl FieldMoments {
     ///
     /// # Errors
     /// [`Error::Internal`] when the field's device fails.
-    pub fn new(head: &Head) -> Result<Self> {
+    pub fn new(head: &Branch) -> Result<Self> {
         Self::with(&head.field, head.cloud.embedding.len(), Device::is_cpu)
     }
 
@@ -101,7 +101,7 @@ impl FieldMoments {
     ///
     /// # Errors
     /// [`Error::Internal`] when the field's device fails.
-    pub fn step(&mut self, head: &mut Head, gradients: &FieldGradients, rates: &FieldRates) -> Result<()> {
+    pub fn step(&mut self, head: &mut Branch, gradients: &FieldGradients, rates: &FieldRates) -> Result<()> {
         let of_embedding = gradients.embedding.flatten_all()?.detach();
         match &mut self.embedding {
             Embedding::Host(adam) => {
@@ -149,7 +149,7 @@ impl FieldMoments {
     ///
     /// # Errors
     /// [`Error::Internal`] when they are not on the host.
-    pub fn learned(&self, head: &Head) -> Result<Learned<Vec<f32>>> {
+    pub fn learned(&self, head: &Branch) -> Result<Learned<Vec<f32>>> {
         let Embedding::Host(own) = &self.embedding else {
             return Err(Error::Internal("moments that are not on the host".into()));
         };
@@ -178,7 +178,7 @@ impl FieldMoments {
     ///
     /// # Errors
     /// [`Error::Internal`] when there are not as many numbers.
-    pub fn take(&mut self, learned: Learned<Vec<f32>>, steps: [u64; 2], head: &mut Head) -> Result<()> {
+    pub fn take(&mut self, learned: Learned<Vec<f32>>, steps: [u64; 2], head: &mut Branch) -> Result<()> {
         let Learned { planes: [values, first, second], embedding: [own, own_first, own_second] } = learned;
         let mut at = 0;
         for (i, adam) in self.host.iter_mut().filter(|(i, _)| self.names[*i].starts_with(PLANES)) {

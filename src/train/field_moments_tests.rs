@@ -4,7 +4,7 @@ use crate::head::field::{FieldBounds, FieldConfig};
 use data_utils::audio::features::AudioKind;
 use data_utils::dataset::Part;
 
-fn head() -> Head {
+fn head() -> Branch {
     let n = 5;
     let cloud = Cloud {
         sh_degree: 0,
@@ -16,12 +16,12 @@ fn head() -> Head {
         embedding: (0..32 * n).map(|i| (i as f32 * 0.11).cos()).collect(),
     };
     let config = FieldConfig { plane_resolutions: vec![4], plane_channels: 2, ..FieldConfig::default() };
-    let settings = crate::head::HeadSettings::new(Part::Head, AudioKind::Ave, 64, 1, &cloud, config);
+    let settings = crate::head::BranchSettings::new(Part::Head, AudioKind::Ave, 64, 1, &cloud, config);
     assert!(FieldBounds::around(&cloud.positions).is_ok());
-    Head::new(settings.expect("settings"), cloud, &Device::Cpu).expect("a head")
+    Branch::new(settings.expect("settings"), cloud, &Device::Cpu).expect("a head")
 }
 
-fn gradients(head: &Head, round: usize) -> FieldGradients {
+fn gradients(head: &Branch, round: usize) -> FieldGradients {
     let like = |tensor: &Tensor, seed: usize| {
         let count = tensor.elem_count();
         let values: Vec<f32> =
@@ -36,7 +36,7 @@ fn gradients(head: &Head, round: usize) -> FieldGradients {
 
 const RATES: FieldRates = FieldRates { planes: 3e-2, other: 1e-2, embedding: 2e-2 };
 
-fn numbers(head: &Head) -> Vec<f32> {
+fn numbers(head: &Branch) -> Vec<f32> {
     let parameters = head.field.parameters().iter().map(|(_, var)| var.as_tensor());
     let all = parameters.chain([head.embedding()]);
     all.flat_map(|t| t.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("numbers")).collect()

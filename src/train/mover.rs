@@ -7,7 +7,7 @@ use super::field_moments::{FieldMoments, FieldRates};
 use super::step::Clock;
 use crate::gpu::Gpu;
 use crate::gpu::shared::{SharedPlaces, SharedRows};
-use crate::head::Head;
+use crate::head::Branch;
 use crate::head::field::{Conditions, DeviceField, FieldGradients};
 use crate::raster::Rasterizer;
 use crate::{Error, Result};
@@ -46,7 +46,7 @@ pub(super) trait Mover {
     /// rasterizer keeps them.
     fn step(
         &mut self,
-        head: &Head,
+        head: &Branch,
         conditions: &[Conditions],
         places: Option<SharedPlaces>,
         clock: &mut Clock,
@@ -54,10 +54,10 @@ pub(super) trait Mover {
     ) -> Result<()>;
 
     /// Takes Adam's step along the gradients of the last one.
-    fn learn(&mut self, head: &mut Head, rates: &FieldRates) -> Result<()>;
+    fn learn(&mut self, head: &mut Branch, rates: &FieldRates) -> Result<()>;
 
     /// Brings `head` and the moments up to date.
-    fn fetch(&mut self, head: &mut Head) -> Result<()>;
+    fn fetch(&mut self, head: &mut Branch) -> Result<()>;
 
     /// The moments, as they were when they were last fetched.
     fn moments(&mut self) -> &mut FieldMoments;
@@ -74,7 +74,7 @@ pub(super) trait Mover {
 
 /// Who runs the field of `head` on `device` beside `rasterizer`, for so many surfels and frames at most.
 pub(super) fn choose(
-    head: &Head,
+    head: &Branch,
     rasterizer: &dyn Rasterizer,
     device: &FieldDevice,
     surfels: usize,
@@ -96,7 +96,7 @@ pub(super) struct ByCandle {
 }
 
 impl ByCandle {
-    pub(super) fn new(head: &Head) -> Result<Self> {
+    pub(super) fn new(head: &Branch) -> Result<Self> {
         let on_device = !head.field.device().is_cpu();
         Ok(ByCandle { moments: FieldMoments::new(head)?, gradients: None, on_device })
     }
@@ -109,7 +109,7 @@ fn no_gradient() -> Error {
 impl Mover for ByCandle {
     fn step(
         &mut self,
-        head: &Head,
+        head: &Branch,
         conditions: &[Conditions],
         _: Option<SharedPlaces>,
         clock: &mut Clock,
@@ -127,13 +127,13 @@ impl Mover for ByCandle {
         Ok(())
     }
 
-    fn learn(&mut self, head: &mut Head, rates: &FieldRates) -> Result<()> {
+    fn learn(&mut self, head: &mut Branch, rates: &FieldRates) -> Result<()> {
         let gradients = self.gradients.take().ok_or_else(no_gradient)?;
         self.moments.step(head, &gradients, rates)?;
         Ok(head.field.device().synchronize()?)
     }
 
-    fn fetch(&mut self, head: &mut Head) -> Result<()> {
+    fn fetch(&mut self, head: &mut Branch) -> Result<()> {
         head.fetch_embedding()
     }
 
@@ -166,7 +166,7 @@ pub(super) struct ByDevice {
 }
 
 impl ByDevice {
-    pub(super) fn new(gpu: &Gpu, head: &Head) -> Result<Self> {
+    pub(super) fn new(gpu: &Gpu, head: &Branch) -> Result<Self> {
         Ok(ByDevice {
             gpu: gpu.clone(),
             moments: FieldMoments::new(head)?,
@@ -181,7 +181,7 @@ impl ByDevice {
 impl Mover for ByDevice {
     fn step(
         &mut self,
-        head: &Head,
+        head: &Branch,
         conditions: &[Conditions],
         places: Option<SharedPlaces>,
         clock: &mut Clock,
@@ -209,7 +209,7 @@ impl Mover for ByDevice {
         Ok(())
     }
 
-    fn learn(&mut self, head: &mut Head, rates: &FieldRates) -> Result<()> {
+    fn learn(&mut self, head: &mut Branch, rates: &FieldRates) -> Result<()> {
         let gradients = self.gradients.take().ok_or_else(no_gradient)?;
         let there = self.there.as_mut().ok_or_else(no_gradient)?;
         self.steps = self.steps.map(|steps| steps + 1);
@@ -219,7 +219,7 @@ impl Mover for ByDevice {
         Ok(())
     }
 
-    fn fetch(&mut self, head: &mut Head) -> Result<()> {
+    fn fetch(&mut self, head: &mut Branch) -> Result<()> {
         let Some(there) = self.there.as_ref().filter(|_| !self.fetched) else { return Ok(()) };
         self.moments.take(there.get()?, self.steps, head)?;
         self.fetched = true;

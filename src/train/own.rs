@@ -13,7 +13,7 @@ use super::perceptual::Perceptual;
 use super::step::Clock;
 use super::view::View;
 use crate::gpu::shared::SharedPlaces;
-use crate::head::Head;
+use crate::head::Branch;
 use crate::head::cloud::Cloud;
 use crate::head::cloud::activate::RawGradients;
 use crate::raster::Rasterizer;
@@ -27,7 +27,7 @@ use std::ops::Range;
 /// What a step's pictures are made of.
 pub(super) struct Looking<'a> {
     pub(super) config: &'a TrainConfig,
-    pub(super) head: &'a Head,
+    pub(super) head: &'a Branch,
     pub(super) perceptual: Option<&'a Perceptual>,
     pub(super) view: &'a View,
     pub(super) targets: &'a [Target],

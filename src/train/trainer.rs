@@ -20,7 +20,7 @@ use crate::head::cloud::density::{self, DensityOptions, DensityStats};
 use crate::head::cloud::init;
 use crate::head::cloud::surfels::EMBEDDING;
 use crate::head::field::Conditions;
-use crate::head::{Head, HeadSettings};
+use crate::head::{Branch, BranchSettings};
 use crate::raster::Rasterizer;
 use crate::{Error, Result};
 use data_utils::dataset::Dataset;
@@ -36,7 +36,7 @@ const FIRST_OPACITY: f32 = 0.5;
 pub struct Trainer<'a> {
     /// What the run was told.
     pub config: TrainConfig,
-    pub(super) head: Head,
+    pub(super) head: Branch,
     /// The dataset.
     pub dataset: &'a Dataset,
     /// What draws.
@@ -82,7 +82,7 @@ impl<'a> Trainer<'a> {
             &options,
         )?;
         let [width, height] = dataset.size;
-        let settings = HeadSettings::new(
+        let settings = BranchSettings::new(
             config.part,
             dataset.audio.kind,
             width.max(height),
@@ -90,7 +90,7 @@ impl<'a> Trainer<'a> {
             &cloud,
             config.field.clone(),
         )?;
-        let mut head = Head::new(settings, cloud, &device.candle)?;
+        let mut head = Branch::new(settings, cloud, &device.candle)?;
         let seen = dataset.train_indices().map(|index| head.conditions(dataset, index, true));
         head.field.set_statistics(&seen.collect::<Result<Vec<_>>>()?);
         Self::with_head(config, dataset, rasterizer, device, head)
@@ -101,7 +101,7 @@ impl<'a> Trainer<'a> {
         dataset: &'a Dataset,
         rasterizer: &'a dyn Rasterizer,
         device: &FieldDevice,
-        head: Head,
+        head: Branch,
     ) -> Result<Self> {
         let frames: Vec<usize> = dataset.train_indices().collect();
         if frames.is_empty() {
@@ -150,7 +150,7 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// [`Error::DeviceLost`] when it was on a device that is gone.
-    pub fn head(&mut self) -> Result<&Head> {
+    pub fn head(&mut self) -> Result<&Branch> {
         self.fetch()?;
         Ok(&self.head)
     }
