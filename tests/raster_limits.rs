@@ -128,13 +128,14 @@ fn an_adapter_without_subgroups_and_with_the_least_limits_draws_the_same() {
 }
 
 #[test]
-fn a_software_adapter_refuses_a_tile_it_would_cut_short() {
-    if !ADAPTER.is_software() {
-        eprintln!("skipped: what a software adapter refuses; this one is hardware");
-        return;
-    }
+fn a_tile_that_software_would_cut_short_is_refused_there_and_drawn_by_hardware() {
     let mut scene = scene(15, 60_000, 16, 16);
     scene.opacities.fill(0.005);
+    if !ADAPTER.is_software() {
+        scene.settings.outputs = Outputs::default();
+        assert_twins(&scene);
+        return;
+    }
     let outcome = gpu().forward(&scene.batch(), &scene.cameras, &scene.settings);
     assert_eq!(outcome.err().expect("a refusal").exit_code(), 2);
 }

@@ -6,11 +6,15 @@
 //! a fifth.
 
 mod common;
+#[path = "common/real_data.rs"]
+mod real_data;
 
 use common::compare::{gradient_difference, image_difference};
 use common::head::read_head;
-use common::reference::{Reference, SCENES, folder};
+use common::reference::{Reference, SCENES};
 use data_utils::formats::npz;
+use real_data::{Missing, Outcome, reference};
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use surfeltalk::gpu::{Choice, Gpu};
 use surfeltalk::raster::cpu::CpuRasterizer;
@@ -203,19 +207,25 @@ fn go_back(
         .expect("a backward pass")
 }
 
+/// The folder of references; its smallest scene is there.
+fn folder() -> Result<PathBuf, Missing> {
+    reference("tiny.npz").map(|mut path| {
+        path.pop();
+        path
+    })
+}
+
 /// Scenes and backends, each with each.
 fn each_on_every_backend() -> impl Iterator<Item = (Bounds, &'static (&'static str, Box<dyn Rasterizer>))> {
     BACKENDS.iter().flat_map(|backend| BOUNDS.into_iter().map(move |bounds| (bounds, backend)))
 }
 
-#[test]
 fn every_scene_of_the_references_has_bounds() {
     assert_eq!(BOUNDS.map(|b| b.scene), SCENES);
 }
 
-#[test]
-fn images_match_the_oracle_and_the_cuda_code() {
-    let Some(folder) = folder("images against the references") else { return };
+fn images_match_the_oracle_and_the_cuda_code() -> Outcome {
+    let folder = folder()?;
     let mut faults = Vec::new();
     for (bounds, (backend, rasterizer)) in each_on_every_backend() {
         let reference = Reference::read(&folder, bounds.scene);
@@ -238,11 +248,11 @@ fn images_match_the_oracle_and_the_cuda_code() {
         }
     }
     assert!(faults.is_empty(), "out of bounds:\n{}", faults.join("\n"));
+    Ok(())
 }
 
-#[test]
-fn radii_match_the_oracle() {
-    let Some(folder) = folder("radii against the references") else { return };
+fn radii_match_the_oracle() -> Outcome {
+    let folder = folder()?;
     for (Bounds { scene, .. }, (backend, rasterizer)) in each_on_every_backend() {
         let reference = Reference::read(&folder, scene);
         let rendered = draw(rasterizer.as_ref(), &reference);
@@ -256,11 +266,11 @@ fn radii_match_the_oracle() {
         eprintln!("{backend} {scene:12} {wrong} radii differ, {allowed} may");
         assert!(wrong <= allowed, "{backend} {scene}: {wrong} of {}", rendered.radii.len());
     }
+    Ok(())
 }
 
-#[test]
-fn gradients_match_the_oracle_and_the_cuda_code() {
-    let Some(folder) = folder("gradients against the references") else { return };
+fn gradients_match_the_oracle_and_the_cuda_code() -> Outcome {
+    let folder = folder()?;
     let mut faults = Vec::new();
     for (bounds, (backend, rasterizer)) in each_on_every_backend() {
         let reference = Reference::read(&folder, bounds.scene);
@@ -286,11 +296,11 @@ fn gradients_match_the_oracle_and_the_cuda_code() {
         }
     }
     assert!(faults.is_empty(), "out of bounds:\n{}", faults.join("\n"));
+    Ok(())
 }
 
-#[test]
-fn each_image_alone_gives_the_oracle_s_gradients() {
-    let Some(folder) = folder("gradients of single images against the references") else { return };
+fn each_image_alone_gives_the_oracle_s_gradients() -> Outcome {
+    let folder = folder()?;
     let mut faults = Vec::new();
     for (bounds, (backend, rasterizer)) in each_on_every_backend() {
         let Some(by_output) = bounds.by_output else { continue };
@@ -324,16 +334,11 @@ fn each_image_alone_gives_the_oracle_s_gradients() {
         }
     }
     assert!(faults.is_empty(), "out of bounds:\n{}", faults.join("\n"));
+    Ok(())
 }
 
-#[test]
-fn the_golden_image_of_a_head_is_met() {
-    let Some(folder) = folder("the golden image") else { return };
-    let path = folder.join("golden_50000.npz");
-    if !path.is_file() {
-        eprintln!("skipped: no {}", path.display());
-        return;
-    }
+fn the_golden_image_of_a_head_is_met() -> Outcome {
+    let path = reference("golden_50000.npz")?;
     let mut scene = read_head(&path);
     scene.settings.background = [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0];
     scene.settings.outputs = Outputs { attention: true, ..Outputs::default() };
@@ -354,6 +359,7 @@ fn the_golden_image_of_a_head_is_met() {
             "other pictures are told apart"
         );
     }
+    Ok(())
 }
 
 /// Peak signal to noise of numbers in 0..1.
@@ -363,7 +369,6 @@ fn decibels(found: &[f32], expected: &[f32]) -> f64 {
     -10.0 * (found.iter().zip(expected).map(square).sum::<f64>() / found.len() as f64).log10()
 }
 
-#[test]
 fn the_comparison_can_fail() {
     let expected = [1.0_f32, 2.0, 3.0, 4.0];
     let all = [true; 4];
@@ -375,3 +380,14 @@ fn the_comparison_can_fail() {
     assert_eq!(image_difference(&[1.0, 2.0, 3.0, 9.0], &expected, &[true, true, true, false]).max, 0.0);
     assert_eq!(gradient_difference(&expected, &expected, 2, &[true; 2]).relative, 0.0);
 }
+
+real_data::test_main!(
+    every_scene_of_the_references_has_bounds,
+    images_match_the_oracle_and_the_cuda_code,
+    radii_match_the_oracle,
+    gradients_match_the_oracle_and_the_cuda_code,
+    each_image_alone_gives_the_oracle_s_gradients,
+    the_golden_image_of_a_head_is_met,
+    the_comparison_can_fail,
+    real_data::a_missing_file_is_ignored_by_name_and_fails_where_data_is_required,
+);

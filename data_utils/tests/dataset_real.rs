@@ -1,30 +1,20 @@
-//! The preprocessed clips of real people, where they are present: `data/anchor50s` and `data/may13s` in the folder
-//! `../shared` beside the workspace, or in the one that `SURFELTALK_SHARED_DIR` names.
+//! The preprocessed clips of real people.
+
+#[path = "../../tests/common/real_data.rs"]
+mod real_data;
 
 use data_utils::dataset::{Dataset, ExpressionSource, Label, OpenOptions, Part};
-use std::path::{Path, PathBuf};
+use real_data::{Outcome, data};
 use std::time::Instant;
-
-fn clip(name: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let root = std::env::var_os("SURFELTALK_SHARED_DIR").map_or(beside, PathBuf::from);
-    let dir = root.join("data").join(name);
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    println!("skipped: no {} (name its folder with SURFELTALK_SHARED_DIR)", dir.display());
-    None
-}
 
 /// Share of the pixels of a mask.
 fn share(mask: &[bool]) -> f64 {
     mask.iter().filter(|m| **m).count() as f64 / mask.len() as f64
 }
 
-#[test]
-fn real_clips_open_with_every_frame() {
+fn real_clips_open_with_every_frame() -> Outcome {
     for (name, train, val) in [("anchor50s", 1137, 114), ("may13s", 300, 31)] {
-        let Some(dir) = clip(name) else { continue };
+        let dir = data(name)?;
         let start = Instant::now();
         let dataset = Dataset::open(&dir, &OpenOptions::default()).expect("a dataset");
         println!("{name}: opened in {:.3} s; {:#?}", start.elapsed().as_secs_f64(), dataset.notes());
@@ -35,12 +25,12 @@ fn real_clips_open_with_every_frame() {
         let cloud = dataset.initial_points().expect("a cloud");
         assert!(cloud.positions.len() > 20_000 && cloud.normals.is_some() && !cloud.faces.is_empty());
     }
+    Ok(())
 }
 
-#[test]
-fn labels_of_real_frames_lie_where_the_face_is() {
+fn labels_of_real_frames_lie_where_the_face_is() -> Outcome {
     for (name, torso) in [("anchor50s", false), ("may13s", true)] {
-        let Some(dir) = clip(name) else { continue };
+        let dir = data(name)?;
         let dataset = Dataset::open(&dir, &OpenOptions::default()).expect("a dataset");
         for index in [0, dataset.frames.len() / 2, dataset.frames.len() - 1] {
             let (meta, pixels) = (&dataset.frames[index], dataset.pixels(index).expect("pixels"));
@@ -59,12 +49,12 @@ fn labels_of_real_frames_lie_where_the_face_is() {
             assert!(opaque > 512 * 512 / 20, "{name}: {opaque} pixels of torso");
         }
     }
+    Ok(())
 }
 
-#[test]
-fn the_cloud_projects_onto_the_head() {
+fn the_cloud_projects_onto_the_head() -> Outcome {
     for name in ["anchor50s", "may13s"] {
-        let Some(dir) = clip(name) else { continue };
+        let dir = data(name)?;
         let dataset = Dataset::open(&dir, &OpenOptions::default()).expect("a dataset");
         let (cloud, pixels) =
             (dataset.initial_points().expect("a cloud"), dataset.pixels(40).expect("pixels"));
@@ -78,14 +68,14 @@ fn the_cloud_projects_onto_the_head() {
         println!("{name}: {on:.3} of the cloud on head and neck");
         assert!(on > 0.9);
     }
+    Ok(())
 }
 
 /// The same clip without its cloud: what the masks give must lie where the tracked head is.
 #[cfg(unix)]
-#[test]
-fn a_cloud_from_real_masks_lies_where_the_tracked_head_is() {
+fn a_cloud_from_real_masks_lies_where_the_tracked_head_is() -> Outcome {
     for name in ["anchor50s", "may13s"] {
-        let Some(dir) = clip(name) else { continue };
+        let dir = data(name)?;
         let bare = tempfile::tempdir().expect("a temporary folder");
         for file in ["ori_imgs", "parsing", "transforms_train.json", "transforms_val.json", "aud.wav"] {
             let from = dir.canonicalize().expect("a path").join(file);
@@ -107,15 +97,24 @@ fn a_cloud_from_real_masks_lies_where_the_tracked_head_is() {
         // Metres: hair and neck move the middle of the volume, by less than half a head.
         assert!((0..3).all(|k| (a[k] - b[k]).abs() < 0.1));
     }
+    Ok(())
 }
 
-#[test]
-fn real_frames_are_decoded_again_when_nothing_may_be_kept() {
-    let Some(dir) = clip("anchor50s") else { return };
+fn real_frames_are_decoded_again_when_nothing_may_be_kept() -> Outcome {
+    let dir = data("anchor50s")?;
     let dataset =
         Dataset::open(&dir, &OpenOptions { image_budget: 0, ..OpenOptions::default() }).expect("a dataset");
     let start = Instant::now();
     (0..100).for_each(|i| assert_eq!(dataset.pixels(i * 11).expect("pixels").bytes(), 512 * 512 * 4));
     println!("{:.1} ms a frame, one thread", start.elapsed().as_secs_f64() * 10.0);
     assert_eq!(dataset.cached_bytes(), 0);
+    Ok(())
 }
+
+real_data::test_main!(
+    real_clips_open_with_every_frame,
+    labels_of_real_frames_lie_where_the_face_is,
+    the_cloud_projects_onto_the_head,
+    a_cloud_from_real_masks_lies_where_the_tracked_head_is,
+    real_frames_are_decoded_again_when_nothing_may_be_kept,
+);

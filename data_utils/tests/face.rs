@@ -1,31 +1,18 @@
 //! Faces found by MediaPipe's networks against MediaPipe itself.
 //!
-//! The networks are not part of this repository. `SURFELTALK_DATA_DIR` names a folder with
-//! `models/face_landmarker.task` and, for the tests on real footage, preprocessed clips; without it
-//! `../shared/data` beside the workspace is tried. What is not there is skipped, with a line that says so.
+//! The networks, `models/face_landmarker.task` in the data folder, are not part of this repository.
+
+#[path = "../../tests/common/real_data.rs"]
+mod real_data;
 
 use data_utils::face::{FaceModels, Landmarks, Tracker};
 use image::RgbImage;
+use real_data::{Missing, Outcome, data};
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
-fn data_dir() -> PathBuf {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    std::env::var_os("SURFELTALK_DATA_DIR").map_or(beside, PathBuf::from)
-}
-
-/// A path under the data folder; none, and a line about it, when it is not there.
-fn present(what: &str) -> Option<PathBuf> {
-    let path = data_dir().join(what);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: {} is not there; set SURFELTALK_DATA_DIR", path.display());
-    None
-}
-
-fn models() -> Option<FaceModels> {
-    present("models/face_landmarker.task").map(|path| FaceModels::open(&path).expect("the published bundle"))
+fn models() -> Result<FaceModels, Missing> {
+    data("models/face_landmarker.task").map(|path| FaceModels::open(&path).expect("the published bundle"))
 }
 
 fn fixture(name: &str) -> PathBuf {
@@ -71,9 +58,8 @@ fn npy(path: &Path) -> Vec<f32> {
     bytes[10 + header..].chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect()
 }
 
-#[test]
-fn a_drawn_face_is_found_where_mediapipe_finds_it() {
-    let Some(models) = models() else { return };
+fn a_drawn_face_is_found_where_mediapipe_finds_it() -> Outcome {
+    let models = models()?;
     let face = models.landmarks(&pixels(&fixture("face.png"))).expect("an image").expect("a face");
     let (points, scores) = golden(&fixture("face.bin"));
     let (flat, depth) = errors(&face, &points);
@@ -82,33 +68,33 @@ fn a_drawn_face_is_found_where_mediapipe_finds_it() {
     let found = models.blendshapes(&face).expect("478 landmarks");
     let off: Vec<f32> = found.iter().zip(&scores).map(|(a, b)| (a - b).abs()).collect();
     assert!(found.len() == 52 && largest(&off) < 0.002, "blendshapes off by {}", largest(&off));
+    Ok(())
 }
 
-#[test]
-fn the_mouth_of_the_drawn_face_is_a_little_open() {
-    let Some(models) = models() else { return };
+fn the_mouth_of_the_drawn_face_is_a_little_open() -> Outcome {
+    let models = models()?;
     let face = models.landmarks(&pixels(&fixture("face.png"))).expect("an image").expect("a face");
     assert!((0.03..0.25).contains(&face.mouth_opening()), "{}", face.mouth_opening());
     let [left, top, right, bottom] = face.lips();
     // The lips are drawn around (161.9, 192.4), 41 wide and turned by 0.16.
     assert!((left + right - 2.0 * 163.5).abs() < 6.0 && (top + bottom - 2.0 * 193.0).abs() < 6.0);
     assert!((30.0..50.0).contains(&(right - left)) && (10.0..26.0).contains(&(bottom - top)));
+    Ok(())
 }
 
-#[test]
-fn an_image_without_a_face_has_no_landmarks() {
-    let Some(models) = models() else { return };
+fn an_image_without_a_face_has_no_landmarks() -> Outcome {
+    let models = models()?;
     for (width, height) in [(1, 1), (1, 300), (64, 48), (512, 512)] {
         let grey = RgbImage::from_pixel(width, height, image::Rgb([90, 90, 90]));
         assert_eq!(models.landmarks(&grey).expect("an image"), None, "{width}x{height}");
     }
     let error = models.landmarks(&RgbImage::new(0, 0)).expect_err("no pixels");
     assert_eq!(error.exit_code(), 2);
+    Ok(())
 }
 
-#[test]
-fn a_tracker_follows_loses_and_finds_again() {
-    let Some(models) = models() else { return };
+fn a_tracker_follows_loses_and_finds_again() -> Outcome {
+    let models = models()?;
     let image = pixels(&fixture("face.png"));
     let black = RgbImage::new(image.width(), image.height());
     let mut tracker = Tracker::new(&models);
@@ -119,11 +105,11 @@ fn a_tracker_follows_loses_and_finds_again() {
     assert_ne!(first, second);
     assert_eq!(tracker.next(&black).expect("an image"), None);
     assert_eq!(tracker.next(&image).expect("an image").as_ref(), Some(&first));
+    Ok(())
 }
 
-#[test]
-fn any_number_of_threads_gives_the_same_bits() {
-    let Some(models) = models() else { return };
+fn any_number_of_threads_gives_the_same_bits() -> Outcome {
+    let models = models()?;
     let image = pixels(&fixture("face.png"));
     let on = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
@@ -132,15 +118,16 @@ fn any_number_of_threads_gives_the_same_bits() {
     let one = on(1);
     assert_eq!(one, on(2));
     assert_eq!(one, on(5));
+    Ok(())
 }
 
-#[test]
-fn landmarks_equal_mediapipes_on_the_same_pixels_of_real_frames() {
+fn landmarks_equal_mediapipes_on_the_same_pixels_of_real_frames() -> Outcome {
     let Some(folder) = std::env::var_os("SURFELTALK_MEDIAPIPE_DIR").map(PathBuf::from) else {
-        println!("skipped: SURFELTALK_MEDIAPIPE_DIR is not set; tests/data/mediapipe_frames.py fills it");
-        return;
+        return Err(Missing::optional(
+            "needs the folder that tests/data/mediapipe_frames.py fills; SURFELTALK_MEDIAPIPE_DIR names it",
+        ));
     };
-    let Some(models) = models() else { return };
+    let models = models()?;
     let (mut flat, mut off, mut milliseconds) = (Vec::new(), 0f32, Vec::new());
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -165,13 +152,13 @@ fn landmarks_equal_mediapipes_on_the_same_pixels_of_real_frames() {
     );
     println!("{} ms a frame (median)", median(milliseconds));
     assert!(frames >= 20 && largest(&flat) <= 0.1 && off <= 0.01);
+    Ok(())
 }
 
-#[test]
-fn recompressed_frames_give_nearly_the_landmarks_of_their_originals() {
-    let Some(models) = models() else { return };
+fn recompressed_frames_give_nearly_the_landmarks_of_their_originals() -> Outcome {
+    let models = models()?;
     for (clip, limits) in [("anchor50s", [0.6, 0.04]), ("may13s", [0.6, 0.04])] {
-        let Some(folder) = present(clip) else { continue };
+        let folder = data(clip)?;
         let (points, scores) = (npy(&folder.join("landmarks478.npy")), npy(&folder.join("bs_raw.npy")));
         let frames = scores.len() / 52;
         let (mut flat, mut off) = (Vec::new(), Vec::new());
@@ -193,12 +180,12 @@ fn recompressed_frames_give_nearly_the_landmarks_of_their_originals() {
         );
         assert!(median(flat) < limits[0] && mean < limits[1]);
     }
+    Ok(())
 }
 
-#[test]
-fn the_68_points_are_those_of_the_lms_files() {
+fn the_68_points_are_those_of_the_lms_files() -> Outcome {
     for clip in ["anchor50s", "may13s"] {
-        let Some(folder) = present(clip) else { continue };
+        let folder = data(clip)?;
         let points = npy(&folder.join("landmarks478.npy"));
         let frames = points.len() / (478 * 3);
         for index in (0..frames).step_by(frames / 10) {
@@ -213,14 +200,11 @@ fn the_68_points_are_those_of_the_lms_files() {
             }
         }
     }
+    Ok(())
 }
 
-#[test]
-fn the_canonical_face_is_the_published_one() {
-    let (Some(models), Some(path)) = (models(), present("models/ict_facekit/canonical_face_model.obj"))
-    else {
-        return;
-    };
+fn the_canonical_face_is_the_published_one() -> Outcome {
+    let (models, path) = (models()?, data("models/ict_facekit/canonical_face_model.obj")?);
     let text = std::fs::read_to_string(path).expect("obj");
     let vertices = text.lines().filter_map(|l| l.strip_prefix("v "));
     let face = models.canonical();
@@ -230,6 +214,7 @@ fn the_canonical_face_is_the_published_one() {
         }
     }
     assert_eq!((face.vertices.len(), face.triangles.len(), face.basis.len()), (468, 898, 33));
+    Ok(())
 }
 
 /// A bundle in which every network is the little one of all operators.
@@ -251,13 +236,11 @@ fn refusal(bytes: &[u8]) -> Option<String> {
     Some(error.to_string())
 }
 
-#[test]
 fn a_bundle_of_other_networks_is_refused_by_their_shapes() {
     let message = refusal(&other_networks()).expect("refused");
     assert!(message.contains("face detector") && message.contains("[1, 13, 10, 3]"), "{message}");
 }
 
-#[test]
 fn what_is_no_bundle_is_refused() {
     assert!(refusal(b"").is_some());
     assert!(refusal(b"\0\0PK\x03\x04 and then nothing").is_some());
@@ -265,16 +248,35 @@ fn what_is_no_bundle_is_refused() {
     assert_eq!(missing.exit_code(), 2);
 }
 
-#[test]
-fn no_truncated_bundle_is_opened() {
-    let mut whole = vec![(other_networks(), false)];
-    if let Some(path) = present("models/face_landmarker.task") {
-        whole.push((std::fs::read(path).expect("the bundle"), true));
-    }
-    for (bytes, opens) in whole {
-        assert_eq!(refusal(&bytes).is_none(), opens);
-        for point in 0..64 {
-            assert!(refusal(&bytes[..bytes.len() * point / 64]).is_some(), "cut at {point} of 64");
-        }
+/// Opens `bytes` cut off at 64 places; whole they are opened where `opens` says so.
+fn truncated(bytes: &[u8], opens: bool) {
+    assert_eq!(refusal(bytes).is_none(), opens);
+    for point in 0..64 {
+        assert!(refusal(&bytes[..bytes.len() * point / 64]).is_some(), "cut at {point} of 64");
     }
 }
+
+fn no_truncated_bundle_is_opened() {
+    truncated(&other_networks(), false);
+}
+
+fn the_published_bundle_is_opened_and_no_truncated_one() -> Outcome {
+    truncated(&std::fs::read(data("models/face_landmarker.task")?).expect("the bundle"), true);
+    Ok(())
+}
+
+real_data::test_main!(
+    a_drawn_face_is_found_where_mediapipe_finds_it,
+    the_mouth_of_the_drawn_face_is_a_little_open,
+    an_image_without_a_face_has_no_landmarks,
+    a_tracker_follows_loses_and_finds_again,
+    any_number_of_threads_gives_the_same_bits,
+    landmarks_equal_mediapipes_on_the_same_pixels_of_real_frames,
+    recompressed_frames_give_nearly_the_landmarks_of_their_originals,
+    the_68_points_are_those_of_the_lms_files,
+    the_canonical_face_is_the_published_one,
+    a_bundle_of_other_networks_is_refused_by_their_shapes,
+    what_is_no_bundle_is_refused,
+    no_truncated_bundle_is_opened,
+    the_published_bundle_is_opened_and_no_truncated_one,
+);

@@ -1,4 +1,7 @@
-//! A real clip: what the fit and the stabiliser reach. Skipped, and said so, where the clip is not there.
+//! A real clip: what the fit and the stabiliser reach.
+
+#[path = "../../tests/common/real_data.rs"]
+mod real_data;
 
 use data_utils::face::FaceModels;
 use data_utils::formats::npy;
@@ -7,21 +10,12 @@ use data_utils::track::{
     FaceModel, Fit, FitOptions, FrameLandmarks, Head, Lens, Mesh, Pictures, Pose, StabiliseOptions, fit,
     stabilise,
 };
-use std::path::{Path, PathBuf};
+use real_data::{Missing, Outcome, data};
+use std::path::Path;
 use std::time::Instant;
 
 const SIZE: [u32; 2] = [512, 512];
 const BUDGET: u64 = 128 << 20;
-
-fn present(name: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let path = std::env::var_os("SURFELTALK_DATA_DIR").map_or(beside, PathBuf::from).join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: no {} (name its folder with SURFELTALK_DATA_DIR)", path.display());
-    None
-}
 
 fn landmarks(clip: &Path) -> Vec<FrameLandmarks> {
     let array = npy::read(&clip.join("landmarks478.npy")).expect("landmarks");
@@ -30,9 +24,9 @@ fn landmarks(clip: &Path) -> Vec<FrameLandmarks> {
     array.data.chunks_exact(478 * 3).map(frame).collect()
 }
 
-fn canonical() -> Option<FaceModel> {
-    let task = FaceModels::open(&present("models/face_landmarker.task")?).expect("networks");
-    Some(FaceModel::canonical(task.canonical()).expect("a model"))
+fn canonical() -> Result<FaceModel, Missing> {
+    let task = FaceModels::open(&data("models/face_landmarker.task")?).expect("networks");
+    Ok(FaceModel::canonical(task.canonical()).expect("a model"))
 }
 
 fn fitted(model: &FaceModel, marks: &[FrameLandmarks]) -> Fit {
@@ -62,20 +56,19 @@ fn hair(clip: &Path, frame: usize, points: &[[f64; 2]]) -> Vec<bool> {
     parsing.enumerate_pixels().map(|(_, y, p)| p.0 == [0, 0, 255] && f64::from(y) < lowest).collect()
 }
 
-#[test]
-fn ict_fits_the_landmarks_of_a_real_clip() {
-    let Some(clip) = present("may13s") else { return };
-    let Some(folder) = present("models/ict_facekit") else { return };
+fn ict_fits_the_landmarks_of_a_real_clip() -> Outcome {
+    let clip = data("may13s")?;
+    let folder = data("models/ict_facekit")?;
     let found = fitted(&FaceModel::ict(&folder).expect("ICT-FaceKit"), &landmarks(&clip));
     assert!(found.errors.stable_median < 0.36 && found.errors.all_mean < 0.68, "{:?}", found.errors);
+    Ok(())
 }
 
 /// Poses of a program that warps the frames by a mesh and moves the poses to where the picture stands still; ours must
 /// be as steady by the same measure.
-#[test]
-fn a_head_of_a_real_clip_is_as_steady_as_by_other_programs() {
-    let Some(clip) = present("may13s") else { return };
-    let Some(model) = canonical() else { return };
+fn a_head_of_a_real_clip_is_as_steady_as_by_other_programs() -> Outcome {
+    let clip = data("may13s")?;
+    let model = canonical()?;
     let marks = landmarks(&clip);
     let found = fitted(&model, &marks);
     assert!(found.errors.stable_median < 0.36, "{:?}", found.errors);
@@ -116,4 +109,10 @@ fn a_head_of_a_real_clip_is_as_steady_as_by_other_programs() {
         assert!(after.frame_to_frame[axis] < 1.15 * theirs.frame_to_frame[axis]);
     }
     assert!(after.common[0] < 0.1 && after.common[1] < 0.15);
+    Ok(())
 }
+
+real_data::test_main!(
+    ict_fits_the_landmarks_of_a_real_clip,
+    a_head_of_a_real_clip_is_as_steady_as_by_other_programs,
+);

@@ -1,13 +1,9 @@
 //! Scenes, images and gradients of an independent CUDA implementation and of a float64 oracle, as npz files.
-//!
-//! They are looked for in the folder that `SURFELTALK_REFERENCE_DIR` names, else in `../shared/bench/reference` beside
-//! the workspace.
 
 use super::scene::{ALL, Scene};
 use data_utils::formats::npy::NpyArray;
 use data_utils::formats::npz;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use surfeltalk::Camera;
 use surfeltalk::raster::{ImageGradients, Outputs, RasterSettings};
 
@@ -20,22 +16,6 @@ pub struct Reference {
     pub cuda: BTreeMap<String, NpyArray>,
     /// What the oracle computed.
     pub oracle: BTreeMap<String, NpyArray>,
-}
-
-/// The folder, or a line on stderr that says what is skipped.
-pub fn folder(skipped: &str) -> Option<PathBuf> {
-    let named = std::env::var_os("SURFELTALK_REFERENCE_DIR").map(PathBuf::from);
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/bench/reference");
-    let folder = named.clone().unwrap_or(beside);
-    if folder.join("tiny.npz").is_file() {
-        return Some(folder);
-    }
-    assert!(named.is_none(), "SURFELTALK_REFERENCE_DIR names {}, which has no tiny.npz", folder.display());
-    eprintln!(
-        "skipped: {skipped}; no rasterizer references in {} (set SURFELTALK_REFERENCE_DIR)",
-        folder.display()
-    );
-    None
 }
 
 impl Reference {

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on says so by panicking
 
 mod golden;
-mod real_files;
 mod sounds;
 mod weights;
 

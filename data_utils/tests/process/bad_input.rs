@@ -1,6 +1,6 @@
 //! What no head can be made of: exit code 2, one message, nothing written.
 
-use super::{ffmpeg, landmarker, names, present, process};
+use super::{Outcome, data, ffmpeg, landmarker, names, process};
 use std::path::Path;
 
 /// The drawn face of the fixtures as a still video; ffmpeg's options for the picture.
@@ -13,8 +13,8 @@ const SOUND: &str =
     "-f lavfi -i sine=frequency=200:duration=4 -shortest -c:v libx264 -pix_fmt yuv420p -c:a aac";
 
 /// Runs on a video that `make` leaves at the path it is given and holds the refusal against `word`.
-fn refused(make: impl FnOnce(&Path), arguments: &[&str], word: &str) {
-    let Some(landmarker) = landmarker() else { return };
+fn refused(make: impl FnOnce(&Path), arguments: &[&str], word: &str) -> Outcome {
+    let landmarker = landmarker()?;
     let dir = tempfile::tempdir().expect("a folder");
     let video = dir.path().join("clip.mp4");
     make(&video);
@@ -25,20 +25,18 @@ fn refused(make: impl FnOnce(&Path), arguments: &[&str], word: &str) {
     assert_eq!(outcome.said.matches("error:").count(), 1, "{}", outcome.said);
     assert_eq!(outcome.said.trim().lines().count(), 1, "{}", outcome.said);
     assert_eq!(names(dir.path()), before, "something was written");
+    Ok(())
 }
 
-#[test]
-fn no_such_file() {
-    refused(|_| (), &[], "clip.mp4");
+pub fn no_such_file() -> Outcome {
+    refused(|_| (), &[], "clip.mp4")
 }
 
-#[test]
-fn not_a_video() {
-    refused(|path| std::fs::write(path, "not a video at all").expect("written"), &[], "video");
+pub fn not_a_video() -> Outcome {
+    refused(|path| std::fs::write(path, "not a video at all").expect("written"), &[], "video")
 }
 
-#[test]
-fn a_file_that_ends_before_its_index() {
+pub fn a_file_that_ends_before_its_index() -> Outcome {
     refused(
         |path| {
             ffmpeg(&format!("{} {SOUND}", face_input(4.0)), path);
@@ -47,81 +45,68 @@ fn a_file_that_ends_before_its_index() {
         },
         &[],
         "video",
-    );
+    )
 }
 
-#[test]
-fn sound_alone() {
-    refused(|path| ffmpeg("-f lavfi -i sine=duration=4 -c:a aac", path), &[], "no video stream");
+pub fn sound_alone() -> Outcome {
+    refused(|path| ffmpeg("-f lavfi -i sine=duration=4 -c:a aac", path), &[], "no video stream")
 }
 
-#[test]
-fn no_sound_unless_silence_is_accepted() {
+pub fn no_sound_unless_silence_is_accepted() -> Outcome {
     let make = |path: &Path| {
         ffmpeg(&format!("{} -vf scale=512:512 -c:v libx264 -pix_fmt yuv420p", face_input(4.0)), path)
     };
-    refused(make, &[], "--silent");
+    refused(make, &[], "--silent")
 }
 
-#[test]
-fn half_a_second() {
-    refused(|path| ffmpeg(&format!("{} {SOUND} -t 0.5", face_input(0.5)), path), &["--silent"], "seconds");
+pub fn half_a_second() -> Outcome {
+    refused(|path| ffmpeg(&format!("{} {SOUND} -t 0.5", face_input(0.5)), path), &["--silent"], "seconds")
 }
 
-#[test]
-fn a_picture_too_small() {
+pub fn a_picture_too_small() -> Outcome {
     let make = |path: &Path| ffmpeg(&format!("{} {SOUND} -vf scale=426:240", face_input(4.0)), path);
-    refused(make, &[], "426×240");
+    refused(make, &[], "426×240")
 }
 
-#[test]
-fn no_face_at_all() {
+pub fn no_face_at_all() -> Outcome {
     let make =
         |path: &Path| ffmpeg(&format!("-f lavfi -i testsrc2=size=640x480:rate=25:duration=4 {SOUND}"), path);
-    refused(make, &[], "a face");
+    refused(make, &[], "a face")
 }
 
-#[test]
-fn black_frames_alone() {
+pub fn black_frames_alone() -> Outcome {
     let make = |path: &Path| {
         ffmpeg(&format!("-f lavfi -i color=black:size=640x480:rate=25:duration=4 {SOUND}"), path)
     };
-    refused(make, &[], "a face");
+    refused(make, &[], "a face")
 }
 
-#[test]
-fn a_face_in_half_of_the_frames() {
+pub fn a_face_in_half_of_the_frames() -> Outcome {
     let filter = "-vf drawbox=color=gray:t=fill:enable='gt(t\\,2)'";
-    refused(
-        |path| ffmpeg(&format!("{} {SOUND} {filter}", face_input(4.0)), path),
-        &[],
-        "nearly all the time",
-    );
+    refused(|path| ffmpeg(&format!("{} {SOUND} {filter}", face_input(4.0)), path), &[], "nearly all the time")
 }
 
-#[test]
-fn two_faces() {
+pub fn two_faces() -> Outcome {
     let make = |path: &Path| {
         let filter = "-filter_complex [0:v]scale=480:480,split[a][b];[a][b]hstack";
         ffmpeg(&format!("{} {SOUND} {filter}", face_input(4.0)), path);
     };
-    refused(make, &[], "one person");
+    refused(make, &[], "one person")
 }
 
-#[test]
-fn flags_without_meaning() {
+pub fn flags_without_meaning() -> Outcome {
     let make = |path: &Path| ffmpeg(&format!("{} {SOUND} -vf scale=512:512", face_input(4.0)), path);
-    refused(make, &["--task", "12"], "a task from 0 to 10");
-    refused(make, &["--task", "4", "--end-task", "2"], "not before");
-    refused(make, &["--scale", "-3"], "--scale");
-    refused(make, &["--asr", "telepathy"], "--asr");
-    refused(make, &["--asr", "hubert"], "hubert features");
-    refused(make, &["--ave_weights", "nowhere.pth"], "nowhere.pth");
+    refused(make, &["--task", "12"], "a task from 0 to 10")?;
+    refused(make, &["--task", "4", "--end-task", "2"], "not before")?;
+    refused(make, &["--scale", "-3"], "--scale")?;
+    refused(make, &["--asr", "telepathy"], "--asr")?;
+    refused(make, &["--asr", "hubert"], "hubert features")?;
+    refused(make, &["--ave_weights", "nowhere.pth"], "nowhere.pth")?;
+    Ok(())
 }
 
-#[test]
-fn a_bundle_of_networks_that_is_none() {
-    let Some(landmarker) = landmarker() else { return };
+pub fn a_bundle_of_networks_that_is_none() -> Outcome {
+    let landmarker = landmarker()?;
     let dir = tempfile::tempdir().expect("a folder");
     let video = dir.path().join("clip.mp4");
     ffmpeg(&format!("{} {SOUND} -vf scale=512:512", face_input(4.0)), &video);
@@ -135,11 +120,11 @@ fn a_bundle_of_networks_that_is_none() {
         assert!(outcome.said.contains("face_landmarker.task"), "{}", outcome.said);
         assert_eq!(names(dir.path()), before);
     }
+    Ok(())
 }
 
-#[test]
-fn models_that_are_none() {
-    let Some(landmarker) = landmarker() else { return };
+pub fn models_that_are_none() -> Outcome {
+    let landmarker = landmarker()?;
     let dir = tempfile::tempdir().expect("a folder");
     let video = dir.path().join("clip.mp4");
     ffmpeg(&format!("{} {SOUND} -vf scale=512:512", face_input(4.0)), &video);
@@ -180,12 +165,12 @@ fn models_that_are_none() {
         assert_eq!(names(dir.path()), before, "{arguments:?}");
         assert!(!Path::new("owned").exists());
     }
+    Ok(())
 }
 
-#[test]
-fn a_folder_with_frames_of_another_program() {
-    let Some(landmarker) = landmarker() else { return };
-    let Some(clip) = present("clips/may13s.mp4") else { return };
+pub fn a_folder_with_frames_of_another_program() -> Outcome {
+    let landmarker = landmarker()?;
+    let clip = data("clips/may13s.mp4")?;
     let dir = tempfile::tempdir().expect("a folder");
     let video = dir.path().join("clip.mp4");
     std::fs::copy(clip, &video).expect("copied");
@@ -196,4 +181,5 @@ fn a_folder_with_frames_of_another_program() {
     assert_eq!(outcome.code, Some(2), "{}", outcome.said);
     assert!(outcome.said.contains("another program"), "{}", outcome.said);
     assert_eq!(std::fs::read(&theirs).expect("still there"), b"somebody's frame");
+    Ok(())
 }

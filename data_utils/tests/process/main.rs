@@ -1,35 +1,23 @@
 //! The `process` program as a user runs it.
 //!
-//! The networks and the footage are not part of this repository: `SURFELTALK_DATA_DIR` names a folder with
-//! `models/face_landmarker.task`, `clips/` and datasets made from them; without it `../shared/data` beside the workspace is tried. What is not
-//! there is skipped, with a line that says so; so is all that needs ffmpeg where it is not installed.
+//! The networks and the footage are not part of this repository; nearly all tests need ffmpeg as well.
 
 mod bad_input;
 mod odd_input;
+#[path = "../../../tests/common/real_data.rs"]
+mod real_data;
 mod reference;
 mod whole;
 
+use real_data::{Missing, Outcome, data, program};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A path under the data folder; none, and a line about it, when it is not there.
-fn present(what: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let path = std::env::var_os("SURFELTALK_DATA_DIR").map_or(beside, PathBuf::from).join(what);
-    if path.exists() {
-        return Some(path);
-    }
-    println!("skipped: {} is not there; set SURFELTALK_DATA_DIR", path.display());
-    None
-}
-
-/// MediaPipe's bundle, where it and ffmpeg are there.
-fn landmarker() -> Option<PathBuf> {
-    if data_utils::video::find().is_none() {
-        println!("skipped: ffmpeg and ffprobe are not both installed");
-        return None;
-    }
-    present("models/face_landmarker.task")
+/// MediaPipe's bundle; ffmpeg is there as well.
+fn landmarker() -> Result<PathBuf, Missing> {
+    program("ffmpeg")?;
+    program("ffprobe")?;
+    data("models/face_landmarker.task")
 }
 
 /// Runs ffmpeg to make a video; `arguments` are split at spaces.
@@ -44,18 +32,18 @@ fn ffmpeg(arguments: &str, to: &Path) {
 }
 
 /// What a run printed on stderr, and its exit code.
-struct Outcome {
+struct Run {
     code: Option<i32>,
     said: String,
     shown: String,
 }
 
 /// Runs `process` with `arguments` before the video and the bundle.
-fn process(video: &Path, landmarker: &Path, arguments: &[&str]) -> Outcome {
+fn process(video: &Path, landmarker: &Path, arguments: &[&str]) -> Run {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("process"));
     command.args(arguments).arg("--quiet").arg("--face_landmarker").arg(landmarker).arg(video);
     let output = command.output().expect("process runs");
-    Outcome {
+    Run {
         code: output.status.code(),
         said: String::from_utf8_lossy(&output.stderr).into_owned(),
         shown: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -70,3 +58,31 @@ fn names(dir: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+real_data::test_main!(
+    bad_input::no_such_file,
+    bad_input::not_a_video,
+    bad_input::a_file_that_ends_before_its_index,
+    bad_input::sound_alone,
+    bad_input::no_sound_unless_silence_is_accepted,
+    bad_input::half_a_second,
+    bad_input::a_picture_too_small,
+    bad_input::no_face_at_all,
+    bad_input::black_frames_alone,
+    bad_input::a_face_in_half_of_the_frames,
+    bad_input::two_faces,
+    bad_input::flags_without_meaning,
+    bad_input::a_bundle_of_networks_that_is_none,
+    bad_input::models_that_are_none,
+    bad_input::a_folder_with_frames_of_another_program,
+    odd_input::a_hundred_and_twenty_frames_a_second,
+    odd_input::frames_that_come_as_they_like,
+    odd_input::a_phone_held_upright,
+    odd_input::the_good_part_of_a_file_that_was_cut_off_is_kept_and_counted,
+    odd_input::black_frames_and_another_shot_are_named_and_left_out,
+    odd_input::a_full_disk_is_named_and_the_run_goes_on_when_there_is_room,
+    reference::masks_made_without_a_network_are_those_of_one,
+    reference::torsos_are_those_of_synctalks_rules,
+    reference::smoothing_is_scipys,
+    whole::a_clip_becomes_a_dataset_the_same_one_after_a_kill_and_nothing_is_done_twice,
+);

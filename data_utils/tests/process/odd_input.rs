@@ -1,6 +1,6 @@
 //! Videos that are unusual or damaged, and what is made of them all the same.
 
-use super::{Outcome, ffmpeg, landmarker, present, process};
+use super::{Missing, Outcome, Run, data, ffmpeg, landmarker, process};
 use data_utils::process::filter::Fault;
 use data_utils::process::landmarks::Verdicts;
 use image::RgbImage;
@@ -20,7 +20,7 @@ fn marked(rate: u32) -> String {
 }
 
 /// Runs the stages up to the frames.
-fn frames(video: &Path, landmarker: &Path) -> (Outcome, Vec<RgbImage>) {
+fn frames(video: &Path, landmarker: &Path) -> (Run, Vec<RgbImage>) {
     let outcome = process(video, landmarker, &["--task", "2"]);
     let folder = video.parent().expect("a folder").join("ori_imgs");
     let read = |i: usize| image::open(folder.join(format!("{i}.jpg"))).ok().map(|p| p.to_rgb8());
@@ -34,8 +34,8 @@ fn mark(frame: &RgbImage) -> Option<f32> {
 }
 
 /// Makes a video, runs, and holds the number of frames and the mark's place in each against the time.
-fn in_time(arguments: &str, within: f32) {
-    let Some(landmarker) = landmarker() else { return };
+fn in_time(arguments: &str, within: f32) -> Outcome {
+    let landmarker = landmarker()?;
     let dir = tempfile::tempdir().expect("a folder");
     let video = dir.path().join("clip.mp4");
     ffmpeg(arguments, &video);
@@ -46,18 +46,17 @@ fn in_time(arguments: &str, within: f32) {
         let (found, expected) = (mark(frame).expect("a mark"), i as f32 / 25.0 * SPEED);
         assert!((found - expected).abs() <= within, "frame {i}: {found} for {expected}");
     }
+    Ok(())
 }
 
-#[test]
-fn a_hundred_and_twenty_frames_a_second() {
-    in_time(&marked(120), 5.0);
+pub fn a_hundred_and_twenty_frames_a_second() -> Outcome {
+    in_time(&marked(120), 5.0)
 }
 
-#[test]
-fn frames_that_come_as_they_like() {
+pub fn frames_that_come_as_they_like() -> Outcome {
     // Bursts of nine frames, then one in seven: gaps of up to 0.14 seconds.
     let choose = ",select=not(mod(n\\,7))+lt(mod(n\\,30)\\,9) -fps_mode vfr";
-    in_time(&format!("{}{choose}", marked(50)), 16.0);
+    in_time(&format!("{}{choose}", marked(50)), 16.0)
 }
 
 /// Sets the matrix of the first track of an mp4 to a quarter turn clockwise (ISO 14496-12, `tkhd`).
@@ -70,9 +69,8 @@ fn turn(path: &Path) {
     std::fs::write(path, bytes).expect("written");
 }
 
-#[test]
-fn a_phone_held_upright() {
-    let Some(landmarker) = landmarker() else { return };
+pub fn a_phone_held_upright() -> Outcome {
+    let landmarker = landmarker()?;
     let made = |filter: &str, turned: bool| {
         let dir = tempfile::tempdir().expect("a folder");
         let video = dir.path().join("clip.mp4");
@@ -90,11 +88,11 @@ fn a_phone_held_upright() {
     let pairs = plain[50].as_raw().iter().zip(turned[50].as_raw());
     let off = pairs.map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / plain[50].as_raw().len() as f64;
     assert!(off < 4.0, "{off} grey levels");
+    Ok(())
 }
 
-#[test]
-fn the_good_part_of_a_file_that_was_cut_off_is_kept_and_counted() {
-    let Some(landmarker) = landmarker() else { return };
+pub fn the_good_part_of_a_file_that_was_cut_off_is_kept_and_counted() -> Outcome {
+    let landmarker = landmarker()?;
     let dir = tempfile::tempdir().expect("a folder");
     let video = dir.path().join("clip.mp4");
     let sound = SOUND.replace("duration=4", "duration=6");
@@ -108,14 +106,12 @@ fn the_good_part_of_a_file_that_was_cut_off_is_kept_and_counted() {
     let manifest = std::fs::read_to_string(dir.path().join("process.json")).expect("a manifest");
     let missing = 150 - frames.len();
     assert!(manifest.contains(&format!("{missing} fewer than the 150")), "{missing}: {manifest}");
+    Ok(())
 }
 
-#[test]
-fn black_frames_and_another_shot_are_named_and_left_out() {
-    let Some(landmarker) = landmarker() else { return };
-    let (Some(long), Some(other)) = (present("clips/anchor50s.mp4"), present("clips/may13s.mp4")) else {
-        return;
-    };
+pub fn black_frames_and_another_shot_are_named_and_left_out() -> Outcome {
+    let landmarker = landmarker()?;
+    let (long, other) = (data("clips/anchor50s.mp4")?, data("clips/may13s.mp4")?);
     let dir = tempfile::tempdir().expect("a folder");
     let video = dir.path().join("clip.mp4");
     let black = "-f lavfi -t 0.4 -i color=black:s=512x512:r=25 -f lavfi -t 0.4 -i anullsrc=r=16000:cl=mono";
@@ -131,11 +127,11 @@ fn black_frames_and_another_shot_are_named_and_left_out() {
     assert_eq!(of(Fault::Black), (100..110).collect::<Vec<_>>());
     assert_eq!(of(Fault::OtherShot), (110..verdicts.count).collect::<Vec<_>>());
     assert_eq!(verdicts.left_out.len(), verdicts.count - 100);
+    Ok(())
 }
 
-#[test]
-fn a_full_disk_is_named_and_the_run_goes_on_when_there_is_room() {
-    let Some(landmarker) = landmarker() else { return };
+pub fn a_full_disk_is_named_and_the_run_goes_on_when_there_is_room() -> Outcome {
+    let landmarker = landmarker()?;
     let dir = tempfile::tempdir().expect("a folder");
     let (whole, small) = (dir.path().join("whole"), dir.path().join("small"));
     for folder in [&whole, &small] {
@@ -164,8 +160,7 @@ fn a_full_disk_is_named_and_the_run_goes_on_when_there_is_room() {
     let run = match run {
         Ok(run) if run.status.success() => run,
         other => {
-            println!("skipped: no small disk can be made here ({other:?})");
-            return;
+            return Err(Missing::optional(format!("needs the right to mount a small disk: {other:?}")));
         }
     };
     let (said, shown) = (String::from_utf8_lossy(&run.stderr), String::from_utf8_lossy(&run.stdout));
@@ -176,4 +171,5 @@ fn a_full_disk_is_named_and_the_run_goes_on_when_there_is_room() {
         let bytes = |folder: &Path| std::fs::read(folder.join(format!("{index}.jpg"))).expect("a frame");
         assert!(bytes(&whole.join("ori_imgs")) == bytes(&dir.path().join("copied")), "frame {index}");
     }
+    Ok(())
 }

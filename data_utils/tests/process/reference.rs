@@ -1,7 +1,7 @@
 //! Single stages against a dataset made by other programs from the same clip (masks by a selfie-segmentation network,
 //! torsos by SyncTalk's rules): good, not perfect, so the bounds leave room.
 
-use super::present;
+use super::{Outcome, data};
 use data_utils::dataset::Label;
 use data_utils::face::{LANDMARKS, Landmarks};
 use data_utils::formats::npy;
@@ -49,20 +49,19 @@ fn masks(dir: &Path, step: usize) -> [f64; 3] {
     sums.map(|s| s / chosen.len() as f64)
 }
 
-#[test]
-fn masks_made_without_a_network_are_those_of_one() {
+pub fn masks_made_without_a_network_are_those_of_one() -> Outcome {
     // The other program's neck ends early beside the jaw of anchor50s, and so do the bounds.
     for (name, least) in [("anchor50s", [0.975, 0.72, 0.955]), ("may13s", [0.965, 0.945, 0.935])] {
-        let Some(dir) = present(name) else { continue };
+        let dir = data(name)?;
         let found = masks(&dir, if name == "may13s" { 30 } else { 120 });
         println!("{name}: head, neck, torso {found:.4?}");
         assert!(found.iter().zip(least).all(|(f, l)| *f >= l), "{name}: {found:?}");
     }
+    Ok(())
 }
 
-#[test]
-fn torsos_are_those_of_synctalks_rules() {
-    let Some(dir) = present("may13s") else { return };
+pub fn torsos_are_those_of_synctalks_rules() -> Outcome {
+    let dir = data("may13s")?;
     let plate = picture(&dir.join("bc.jpg"));
     for index in [0, 150, 330] {
         let labels = labels(&dir.join(format!("parsing/{index}.png")));
@@ -80,11 +79,11 @@ fn torsos_are_those_of_synctalks_rules() {
         println!("frame {index}: {differ} pixels of other alpha, colours off by {off:.2}");
         assert!(differ == 0 && off < 3.0, "frame {index}: {differ} pixels, {off}");
     }
+    Ok(())
 }
 
-#[test]
-fn smoothing_is_scipys() {
-    let Some(dir) = present("may13s") else { return };
+pub fn smoothing_is_scipys() -> Outcome {
+    let dir = data("may13s")?;
     let raw = npy::read(&dir.join("bs_raw.npy")).expect("raw");
     let truth = npy::read(&dir.join("bs.npy")).expect("smoothed").data;
     let rows: Vec<Vec<f32>> =
@@ -94,4 +93,5 @@ fn smoothing_is_scipys() {
         smoothed(&rows, &good).concat().iter().zip(&truth).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     println!("off by {off}");
     assert!(truth.len() == rows.len() * 52 && off < 1e-5, "{off}");
+    Ok(())
 }
