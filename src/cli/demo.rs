@@ -5,7 +5,7 @@ use super::device::{Device, FieldPlace};
 use super::interrupt::Interrupt;
 use super::progress::{Progress, duration};
 use super::watcher::TrainingWatcher;
-use crate::head::Branch;
+use crate::head::Head;
 use crate::head::cloud::model_dir::ModelDir;
 use crate::live::background::BackgroundType;
 use crate::live::drive::{AudioRows, Drive, DriveOptions, FrameCode, PoseSource};
@@ -171,7 +171,8 @@ fn say(
     rasterizer: &dyn Rasterizer,
 ) -> Result<()> {
     let folder = ModelDir::new(model);
-    let head = Branch::load(&folder.iteration_dir(folder.iteration(None)?), &candle_core::Device::Cpu)?;
+    let head = Head::load(&folder.iteration_dir(folder.iteration(None)?))?;
+    let head = head.first()?;
     let sentences: Vec<Sentence> = HELD_OUT.iter().map(|text| Sentence::new(text)).collect::<Result<_>>()?;
     let performance = Performance::speak(&sentences, NEW)?;
     let mut filmed = Vec::with_capacity(performance.frames());
@@ -205,7 +206,7 @@ fn say(
     let interrupt = Interrupt::get()?;
     let mut progress = Progress::start("new sentence", 0, performance.frames() as u64, flags.quiet);
     let sound = Some(&performance.sound);
-    let performer = Performer { head: &head, dataset, rasterizer, options };
+    let performer = Performer { head, dataset, rasterizer, options };
     let performed = performer.perform(drive, sound, &flags.out, &mut |finished| {
         progress.update(finished.number as u64 + 1, String::new);
         comparison.see(finished)?;

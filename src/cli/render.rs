@@ -3,8 +3,8 @@
 use super::device::Device;
 use super::interrupt::Interrupt;
 use super::progress::Progress;
-use crate::head::Branch;
 use crate::head::cloud::model_dir::ModelDir;
+use crate::head::{Branch, Head};
 use crate::live::background::BackgroundType;
 use crate::live::drive::{self, AudioRows, Drive, DriveOptions, FPS, FrameCode, PoseSource};
 use crate::live::feather::Seam;
@@ -127,7 +127,7 @@ pub fn run(flags: &RenderFlags) -> Result<()> {
     let folder = ModelDir::new(&flags.model_path);
     let wanted = flags.iteration.and_then(|i| u64::try_from(i).ok());
     let iteration = folder.iteration(wanted)?;
-    let head = Branch::load(&folder.iteration_dir(iteration), &candle_core::Device::Cpu)?;
+    let head = Head::load(&folder.iteration_dir(iteration))?.branches.remove(0);
     let trained_with = AudioChoice::Kind(head.settings.audio);
     let dataset = Dataset::open(
         &flags.source_path,

@@ -1,28 +1,70 @@
-//! Named arrays and texts in one safetensors file, written as a whole or not at all, with a checksum over
-//! the numbers so that a damaged file is refused rather than trained on.
+//! Named arrays and texts as the bytes of one safetensors file, with a checksum over the arrays so that a damaged file is
+//! refused.
 
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-/// More than any model of ours needs.
+/// Largest file that is read, bytes.
 const LIMIT: u64 = 8 << 30;
 const CHECKSUM: &str = "crc32c";
 const TEXTS: &str = "surfeltalk";
 
-/// Named f32 arrays with their shapes, and named texts.
+/// Named arrays of f32, f64 or bytes with their shapes, and named texts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Archive {
-    arrays: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    arrays: BTreeMap<String, Array>,
     texts: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Array {
+    shape: Vec<usize>,
+    values: Values,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Values {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+    Bytes(Vec<u8>),
+}
+
+impl Values {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Values::F32(values) => bytemuck::cast_slice(values),
+            Values::F64(values) => bytemuck::cast_slice(values),
+            Values::Bytes(values) => values,
+        }
+    }
+
+    fn dtype(&self) -> Dtype {
+        match self {
+            Values::F32(_) => Dtype::F32,
+            Values::F64(_) => Dtype::F64,
+            Values::Bytes(_) => Dtype::U8,
+        }
+    }
 }
 
 impl Archive {
     /// Adds an array; its length is the product of `shape`.
     pub fn put(&mut self, name: impl Into<String>, shape: &[usize], values: Vec<f32>) {
         debug_assert_eq!(shape.iter().product::<usize>(), values.len(), "shape and length");
-        self.arrays.insert(name.into(), (shape.to_vec(), values));
+        self.arrays.insert(name.into(), Array { shape: shape.to_vec(), values: Values::F32(values) });
+    }
+
+    /// Adds an array of f64; its length is the product of `shape`.
+    pub fn put_f64(&mut self, name: impl Into<String>, shape: &[usize], values: Vec<f64>) {
+        debug_assert_eq!(shape.iter().product::<usize>(), values.len(), "shape and length");
+        self.arrays.insert(name.into(), Array { shape: shape.to_vec(), values: Values::F64(values) });
+    }
+
+    /// Adds an array of bytes.
+    pub fn put_bytes(&mut self, name: impl Into<String>, bytes: Vec<u8>) {
+        self.arrays.insert(name.into(), Array { shape: vec![bytes.len()], values: Values::Bytes(bytes) });
     }
 
     /// Adds a text.
@@ -30,34 +72,50 @@ impl Archive {
         self.texts.insert(name.into(), text);
     }
 
-    /// Takes an array out.
-    ///
-    /// # Errors
-    /// [`Error::Input`] naming `at` when there is none of that name, or its length is not a multiple of `stride`.
-    pub fn take(&mut self, at: &Path, name: &str, stride: usize) -> Result<Vec<f32>> {
-        let (_, values) = self.arrays.remove(name).ok_or_else(|| {
-            Error::input(at.display(), format!("an array {name}"), "none", "use a file this version wrote")
-        })?;
-        if !values.len().is_multiple_of(stride.max(1)) {
-            let found = format!("{} numbers in {name}", values.len());
-            return Err(Error::input(
-                at.display(),
-                format!("rows of {stride}"),
-                found,
-                "use a file this version wrote",
-            ));
-        }
-        Ok(values)
+    /// Whether there is a text of that name.
+    pub fn has_text(&self, name: &str) -> bool {
+        self.texts.contains_key(name)
     }
 
-    /// Takes a text out.
+    /// Removes an array of f32 and returns it. `at` names the file in errors.
     ///
     /// # Errors
-    /// [`Error::Input`] naming `at` when there is none of that name.
-    pub fn take_text(&mut self, at: &Path, name: &str) -> Result<String> {
-        self.texts.remove(name).ok_or_else(|| {
-            Error::input(at.display(), format!("a text {name}"), "none", "use a file this version wrote")
-        })
+    /// [`Error::Input`] when there is none of that name and type, or its length is not a multiple of `stride`.
+    pub fn take(&mut self, at: &str, name: &str, stride: usize) -> Result<Vec<f32>> {
+        match self.arrays.remove(name).map(|array| array.values) {
+            Some(Values::F32(values)) => in_rows(at, name, stride, values),
+            _ => Err(missing(at, format!("an array {name} of f32"))),
+        }
+    }
+
+    /// Removes an array of f64 and returns it.
+    ///
+    /// # Errors
+    /// As [`Archive::take`].
+    pub fn take_f64(&mut self, at: &str, name: &str, stride: usize) -> Result<Vec<f64>> {
+        match self.arrays.remove(name).map(|array| array.values) {
+            Some(Values::F64(values)) => in_rows(at, name, stride, values),
+            _ => Err(missing(at, format!("an array {name} of f64"))),
+        }
+    }
+
+    /// Removes an array of bytes and returns it.
+    ///
+    /// # Errors
+    /// As [`Archive::take`].
+    pub fn take_bytes(&mut self, at: &str, name: &str) -> Result<Vec<u8>> {
+        match self.arrays.remove(name).map(|array| array.values) {
+            Some(Values::Bytes(bytes)) => Ok(bytes),
+            _ => Err(missing(at, format!("an array {name} of bytes"))),
+        }
+    }
+
+    /// Removes a text and returns it.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when there is none of that name.
+    pub fn take_text(&mut self, at: &str, name: &str) -> Result<String> {
+        self.texts.remove(name).ok_or_else(|| missing(at, format!("a text {name}")))
     }
 
     /// Adds every tensor of a safetensors file of ours, names behind `prefix`.
@@ -75,80 +133,61 @@ impl Archive {
         Ok(())
     }
 
-    /// Takes every array behind `prefix` out, as the bytes of a safetensors file.
+    /// Removes every array behind `prefix` and returns them as the bytes of a safetensors file.
     ///
     /// # Errors
     /// [`Error::Internal`] when they cannot be put into one.
     pub fn take_safetensors(&mut self, prefix: &str) -> Result<Vec<u8>> {
-        let fail = |e: safetensors::SafeTensorError| Error::Internal(e.to_string());
         let names: Vec<String> =
             self.arrays.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
-        let taken: Vec<_> = names.iter().filter_map(|name| Some((name, self.arrays.remove(name)?))).collect();
-        let views: Vec<(&str, TensorView<'_>)> = taken
-            .iter()
-            .map(|(name, (shape, values))| {
-                let view =
-                    TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).map_err(fail)?;
-                Ok((&name[prefix.len()..], view))
-            })
-            .collect::<Result<_>>()?;
-        safetensors::serialize(views, None).map_err(fail)
+        let taken: Vec<(String, Array)> =
+            names.into_iter().filter_map(|name| self.arrays.remove_entry(&name)).collect();
+        serialize(taken.iter().map(|(name, array)| (&name[prefix.len()..], array)), None)
     }
 
-    /// Writes the file atomically.
+    /// The bytes of a safetensors file.
     ///
     /// # Errors
-    /// [`Error::Input`] when the place cannot be written to or the disk is full; the old file is then untouched.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        let fail = |e: safetensors::SafeTensorError| Error::Internal(format!("{}: {e}", path.display()));
+    /// [`Error::Internal`] when the arrays cannot be put into one.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut texts = self.texts.clone();
         texts.insert(CHECKSUM.into(), self.checksum().to_string());
         // One entry, because the order of several would follow a hash table's and the bytes with it.
-        let texts =
-            serde_json::to_string(&texts).map_err(|e| Error::Internal(format!("{}: {e}", path.display())))?;
+        let texts = serde_json::to_string(&texts).map_err(|e| Error::Internal(e.to_string()))?;
         let texts = HashMap::from([(TEXTS.to_owned(), texts)]);
-        let views: Vec<(&str, TensorView<'_>)> = self
-            .arrays
-            .iter()
-            .map(|(name, (shape, values))| {
-                let view =
-                    TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).map_err(fail)?;
-                Ok((name.as_str(), view))
-            })
-            .collect::<Result<_>>()?;
-        let bytes = safetensors::serialize(views, Some(texts)).map_err(fail)?;
-        data_utils::files::write_bytes(path, &bytes)
+        serialize(self.arrays.iter().map(|(name, array)| (name.as_str(), array)), Some(texts))
     }
 
-    /// Reads a file this type wrote.
+    /// Reads what [`Archive::to_bytes`] made. `at` names the file in errors.
     ///
     /// # Errors
-    /// [`Error::Input`] when the file is missing, truncated, damaged or of another kind.
-    pub fn read(path: &Path) -> Result<Self> {
-        let bytes = data_utils::files::read_bounded(path, LIMIT)?;
+    /// [`Error::Input`] when the bytes are truncated, damaged or of another kind.
+    pub fn from_bytes(bytes: &[u8], at: &str) -> Result<Self> {
         let refuse = |found: String| {
             Error::input(
-                path.display(),
-                "a whole safetensors file",
+                at,
+                "a whole safetensors file of surfeltalk",
                 found,
                 "use an earlier checkpoint or train again",
             )
         };
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| refuse(e.to_string()))?;
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| refuse(e.to_string()))?;
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| refuse(e.to_string()))?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| refuse(e.to_string()))?;
         let mut archive = Archive::default();
         for (name, view) in tensors.tensors() {
-            if view.dtype() != Dtype::F32 {
-                return Err(refuse(format!("{name} of type {:?}", view.dtype())));
-            }
-            let values = bytemuck::pod_collect_to_vec::<u8, f32>(view.data());
-            archive.arrays.insert(name, (view.shape().to_vec(), values));
+            let values = match view.dtype() {
+                Dtype::F32 => Values::F32(bytemuck::pod_collect_to_vec(view.data())),
+                Dtype::F64 => Values::F64(bytemuck::pod_collect_to_vec(view.data())),
+                Dtype::U8 => Values::Bytes(view.data().to_vec()),
+                other => return Err(refuse(format!("{name} of type {other:?}"))),
+            };
+            archive.arrays.insert(name, Array { shape: view.shape().to_vec(), values });
         }
         let texts = metadata
             .metadata()
             .as_ref()
             .and_then(|m| m.get(TEXTS))
-            .ok_or_else(|| refuse("no texts".into()))?;
+            .ok_or_else(|| refuse("no settings".into()))?;
         archive.texts = serde_json::from_str(texts).map_err(|e| refuse(e.to_string()))?;
         let stored = archive.texts.remove(CHECKSUM).and_then(|s| s.parse::<u32>().ok());
         if stored != Some(archive.checksum()) {
@@ -157,11 +196,52 @@ impl Archive {
         Ok(archive)
     }
 
-    fn checksum(&self) -> u32 {
-        self.arrays
-            .values()
-            .fold(0, |crc, (_, values)| crc32c::crc32c_append(crc, bytemuck::cast_slice(values)))
+    /// Writes the file atomically.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the place cannot be written to or the disk is full; the old file is then untouched.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        data_utils::files::write_bytes(path, &self.to_bytes()?)
     }
+
+    /// Reads a file that [`Archive::write`] wrote.
+    ///
+    /// # Errors
+    /// As [`Archive::from_bytes`], and when the file is missing.
+    pub fn read(path: &Path) -> Result<Self> {
+        Archive::from_bytes(&data_utils::files::read_bounded(path, LIMIT)?, &path.display().to_string())
+    }
+
+    fn checksum(&self) -> u32 {
+        self.arrays.values().fold(0, |crc, array| crc32c::crc32c_append(crc, array.values.bytes()))
+    }
+}
+
+fn missing(at: &str, expected: String) -> Error {
+    Error::input(at, expected, "none", "use a file that this version of surfeltalk wrote")
+}
+
+fn in_rows<T>(at: &str, name: &str, stride: usize, values: Vec<T>) -> Result<Vec<T>> {
+    if values.len().is_multiple_of(stride.max(1)) {
+        return Ok(values);
+    }
+    let found = format!("{} values in {name}", values.len());
+    let remedy = "use a file that this version of surfeltalk wrote";
+    Err(Error::input(at, format!("rows of {stride}"), found, remedy))
+}
+
+fn serialize<'a>(
+    arrays: impl Iterator<Item = (&'a str, &'a Array)>,
+    texts: Option<HashMap<String, String>>,
+) -> Result<Vec<u8>> {
+    let fail = |e: safetensors::SafeTensorError| Error::Internal(e.to_string());
+    let views: Vec<(&str, TensorView<'_>)> = arrays
+        .map(|(name, array)| {
+            let view = TensorView::new(array.values.dtype(), array.shape.clone(), array.values.bytes());
+            Ok((name, view.map_err(fail)?))
+        })
+        .collect::<Result<_>>()?;
+    safetensors::serialize(views, texts).map_err(fail)
 }
 
 #[cfg(test)]
@@ -172,6 +252,8 @@ mod tests {
         let mut archive = Archive::default();
         archive.put("b", &[2, 2], vec![1.0, -2.0, f32::MIN_POSITIVE, 4.0]);
         archive.put("a", &[0], vec![]);
+        archive.put_f64("c", &[1, 2], vec![1.0 / 3.0, -7.5]);
+        archive.put_bytes("d", vec![1, 2, 3]);
         archive.put_text("what", "größe".into());
         archive
     }
@@ -185,18 +267,23 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_or_flipped_file_is_refused() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("y.safetensors");
-        archive().write(&path).expect("written");
-        let whole = std::fs::read(&path).expect("read");
+    fn a_truncated_or_damaged_file_is_refused() {
+        let whole = archive().to_bytes().expect("bytes");
         for cut in 0..whole.len() {
-            std::fs::write(&path, &whole[..cut]).expect("cut");
-            assert!(matches!(Archive::read(&path), Err(Error::Input(_))), "cut at {cut}");
+            let found = Archive::from_bytes(&whole[..cut], "y");
+            assert!(matches!(found, Err(Error::Input(_))), "cut at {cut}");
         }
         let mut flipped = whole.clone();
         *flipped.last_mut().expect("not empty") ^= 1;
-        std::fs::write(&path, flipped).expect("flipped");
-        assert!(Archive::read(&path).is_err());
+        assert!(Archive::from_bytes(&flipped, "y").is_err());
+    }
+
+    #[test]
+    fn an_array_of_another_type_is_no_such_array() {
+        let error = archive().take("y", "d", 1).expect_err("bytes are not f32");
+        assert!(error.to_string().contains("an array d of f32"), "{error}");
+        assert!(archive().take_f64("y", "b", 1).is_err());
+        assert!(archive().take_bytes("y", "a").is_err());
+        assert!(archive().take("y", "b", 3).is_err());
     }
 }

@@ -19,7 +19,7 @@ pub struct Layers<'a> {
     pub alpha: &'a [f32],
     /// The mask of the trained part (`--use_gt_mask`), 0..1, `[rows, columns]`: the head shows only inside it.
     pub mask: Option<&'a [f32]>,
-    /// What of the background stands before the head, 0..1, `[rows, columns]`; [`super::occlusion::before_head`] makes it.
+    /// What of the background stands before the head, 0..1, `[rows, columns]`; [`crate::head::clothes_mask`] makes it.
     pub before: Option<&'a [f32]>,
     /// What stands behind, 0..1, `[rows, columns, 3]`; [`super::background::BackgroundType::paint`] makes it.
     pub background: &'a [f32],

@@ -21,7 +21,6 @@ pub mod drive;
 mod drive_tests;
 pub mod feather;
 pub mod font;
-pub mod occlusion;
 pub mod perform;
 pub mod score;
 pub mod sheet;

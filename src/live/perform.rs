@@ -6,9 +6,8 @@ use super::background::{BackgroundType, Plates};
 use super::compose::{Layers, compose};
 use super::drive::{Drive, DriveFrame, FPS};
 use super::feather::Seam;
-use super::occlusion::before_head;
 use super::video::VideoWriter;
-use crate::head::{Branch, Laid};
+use crate::head::{Branch, Laid, clothes_mask};
 use crate::metrics::planes::part_mask;
 use crate::raster::{Outputs, RasterSettings, Rasterizer};
 use crate::{Camera, Result};
@@ -139,7 +138,7 @@ impl Performer<'_> {
                     (true, Some(source)) => Some(part_mask(source, head.settings.part)),
                     _ => None,
                 };
-                let before = source.as_ref().filter(|_| dressed).map(|source| before_head(source));
+                let before = source.as_ref().filter(|_| dressed).map(|source| clothes_mask(source));
                 let layers = Layers {
                     size: [width, height],
                     color,

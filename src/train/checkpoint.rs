@@ -111,7 +111,7 @@ fn remove(path: &Path) -> Result<()> {
 fn store(trainer: &mut Trainer<'_>) -> Result<Archive> {
     let mut archive = Archive::default();
     trainer.fetch()?;
-    trainer.head.store(&mut archive)?;
+    trainer.head.store(&mut archive, "")?;
     let mut adam_steps = Vec::new();
     let mut put = |name: String, adam: &Adam| {
         adam_steps.push((name.clone(), adam.steps));
@@ -148,12 +148,13 @@ impl<'a> Trainer<'a> {
         path: &Path,
     ) -> Result<Self> {
         let mut archive = Archive::read(path)?;
+        let at = path.display().to_string();
         let refuse = |expected: String, found: String| {
             Error::input(path.display(), expected, found, "resume with what the run was started with")
         };
-        let progress: Progress = serde_json::from_str(&archive.take_text(path, "progress")?)
+        let progress: Progress = serde_json::from_str(&archive.take_text(&at, "progress")?)
             .map_err(|e| refuse("the progress of a run".into(), e.to_string()))?;
-        let head = Branch::restore(&mut archive, path, &device.candle)?;
+        let head = Branch::restore(&mut archive, "", &at, &device.candle)?;
         let kept = &head.settings;
         if kept.part != config.part {
             return Err(refuse(format!("part {}", config.part), format!("part {}", kept.part)));
@@ -167,8 +168,8 @@ impl<'a> Trainer<'a> {
             found.map(|(_, steps)| *steps).ok_or_else(|| refuse(format!("steps of {name}"), "none".into()))
         };
         let mut load = |name: &str, adam: &mut Adam| -> Result<()> {
-            let first = archive.take(path, &format!("adam.first.{name}"), 1)?;
-            let second = archive.take(path, &format!("adam.second.{name}"), 1)?;
+            let first = archive.take(&at, &format!("adam.first.{name}"), 1)?;
+            let second = archive.take(&at, &format!("adam.second.{name}"), 1)?;
             if first.len() != adam.first.len() || second.len() != adam.second.len() {
                 return Err(refuse(
                     format!("{} moments of {name}", adam.first.len()),

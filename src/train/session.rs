@@ -9,6 +9,7 @@ use super::step::{Stage, StepReport};
 use super::trainer::Trainer;
 use crate::head::cloud::init::Points;
 use crate::head::cloud::model_dir::{CfgArgs, ModelDir};
+use crate::head::{Clip, folder};
 use crate::raster::Rasterizer;
 use crate::{Error, Result};
 use data_utils::dataset::{Dataset, Split};
@@ -160,10 +161,15 @@ impl<'a> Session<'a> {
         self.save_checkpoint(&mut events)?;
         let (stage, step) = self.trainer.position();
         let iteration = self.iteration_dir(stage, step);
-        if !self.trainer.finished() || !iteration.exists() {
-            self.trainer.head()?.save(&iteration)?;
-        }
         let steps = self.trainer.steps_done() - first;
+        if steps > 0 || !iteration.exists() {
+            // The last one holds the clip too, so that the head speaks without its dataset.
+            let clip = match stage {
+                Stage::Coarse => None,
+                Stage::Fine => Some(Clip::of(self.trainer.dataset, self.trainer.config.part)?),
+            };
+            folder::save(&iteration, &[self.trainer.head()?], clip.as_ref())?;
+        }
         Ok(Summary {
             at: self.trainer.position(),
             interrupted: !self.trainer.finished(),
@@ -203,10 +209,10 @@ impl<'a> Session<'a> {
             watcher.say(&format!("{} step {}: held-out {found}", report.stage, report.step));
             *evaluation = Some(found);
         }
-        if save || last || report.stage_ends {
+        if (save || report.stage_ends) && !last {
             let (stage, step) = (report.stage, report.step);
             let folder = self.iteration_dir(stage, step);
-            self.trainer.head()?.save(&folder)?;
+            folder::save(&folder, &[self.trainer.head()?], None)?;
         }
         if check {
             self.save_checkpoint(events)?;

@@ -4,13 +4,14 @@ use super::common::scene::Scene;
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions};
 use std::path::Path;
 use surfeltalk::Result;
-use surfeltalk::head::Branch;
+use surfeltalk::head::Head;
 use surfeltalk::head::cloud::activate::activate;
 use surfeltalk::raster::{Outputs, RasterSettings};
 
 /// Training frames of the dataset, evenly spread.
 pub(super) fn scene(head: &Path, data: &Path, frames: usize) -> Result<Scene<f32>> {
-    let head = Branch::load(head, &candle_core::Device::Cpu)?;
+    let head = Head::load(head)?;
+    let head = head.first()?;
     let audio = AudioChoice::Kind(head.settings.audio);
     let dataset = Dataset::open(data, &OpenOptions { audio, ..OpenOptions::default() })?;
     let indices: Vec<usize> = dataset.train_indices().collect();
