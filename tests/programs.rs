@@ -18,6 +18,36 @@ fn refused(command: &mut Command, said: &[&str]) {
     }
 }
 
+#[test]
+fn surfeltalk_runs_each_program_as_a_subcommand() {
+    let shown = |command: &mut Command| {
+        let output = command.output().expect("started");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let all = shown(program("surfeltalk").arg("--help"));
+    for name in ["process", "train", "render", "demo"] {
+        let alone = shown(program(name).arg("--help"));
+        let first = alone.lines().next().expect("what it does");
+        assert!(all.contains(name) && all.contains(first.trim_end_matches('.')), "{name}: {all}");
+        // The usage line names the program; all the rest is the same.
+        let rest = |text: &str| {
+            let kept = text.lines().filter(|l| !l.starts_with("Usage:") && !l.contains("--version"));
+            kept.map(|l| l.trim().to_owned()).filter(|l| l != "Print version").collect::<Vec<_>>()
+        };
+        let inside = shown(program("surfeltalk").args([name, "--help"]));
+        assert_eq!(rest(&inside), rest(&alone), "{name}");
+        assert!(shown(program(name).arg("--version")).contains(env!("CARGO_PKG_VERSION")));
+    }
+    // Flags and exit codes are those of the program.
+    refused(program("surfeltalk").args(["demo", "--size", "8"]), &["--size"]);
+    refused(
+        program("surfeltalk").args(["train", "--source-path", "no/such/data", "-m", "x"]),
+        &["no/such/data"],
+    );
+    refused(program("surfeltalk").args(["dance"]), &["dance"]);
+}
+
 fn small_demo(out: &Path) -> Command {
     let mut demo = program("demo");
     demo.args(["--size", "48", "--sentences", "1", "--coarse_iterations", "30", "--fine_iterations", "20"]);

@@ -4,7 +4,9 @@ pub mod demo;
 pub mod device;
 pub mod interrupt;
 pub mod render;
+mod surfeltalk;
 pub mod train;
 pub mod watcher;
 
 pub use data_utils::cli::{exit, progress, threads};
+pub use surfeltalk::Surfeltalk;

@@ -4,7 +4,7 @@
 
 mod bad_input;
 mod odd_input;
-#[path = "../../../tests/common/real_data.rs"]
+#[path = "../common/real_data.rs"]
 mod real_data;
 mod reference;
 mod whole;

@@ -1,9 +1,9 @@
 //! Makes a talking-head dataset from a video.
 
 use clap::Parser as _;
-use data_utils::cli::{exit, threads};
 use data_utils::process::{self, options::ProcessFlags};
 use std::process::ExitCode;
+use surfeltalk::cli::{exit, threads};
 
 fn main() -> ExitCode {
     threads::settle();

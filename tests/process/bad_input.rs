@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// The drawn face of the fixtures as a still video; ffmpeg's options for the picture.
 fn face_input(seconds: f32) -> String {
-    let face = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/face.png");
+    let face = concat!(env!("CARGO_MANIFEST_DIR"), "/data_utils/tests/data/face.png");
     format!("-loop 1 -framerate 25 -t {seconds} -i {face}")
 }
 

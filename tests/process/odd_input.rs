@@ -7,7 +7,7 @@ use image::RgbImage;
 use std::path::Path;
 use std::process::Command;
 
-const FACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/face.png");
+const FACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data_utils/tests/data/face.png");
 const SOUND: &str =
     "-f lavfi -i sine=frequency=200:duration=4 -shortest -c:v libx264 -crf 12 -pix_fmt yuv420p -c:a aac";
 /// How fast the mark wanders to the right, pixels a second.
