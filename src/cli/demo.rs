@@ -1,21 +1,23 @@
-//! The `demo` program: a made-up talker, a head trained on it, a new sentence, and how close it came to the truth
-//! that only a made-up talker has. Needs no dataset, no network, no GPU and no ffmpeg.
+//! The `demo` program: renders a clip of a made-up talker, trains a head on it, lets the head say new sentences, and compares
+//! them with the made-up talker saying the same. Needs no dataset, no network, no GPU and no ffmpeg.
 
 use super::device::{Device, FieldPlace};
 use super::interrupt::Interrupt;
 use super::progress::{Progress, duration};
+use super::record::Recording;
 use super::watcher::TrainingWatcher;
-use crate::head::Head;
 use crate::head::cloud::model_dir::ModelDir;
-use crate::live::background::BackgroundType;
-use crate::live::drive::{AudioRows, Drive, DriveOptions, FrameCode, PoseSource};
-use crate::live::feather::Seam;
-use crate::live::perform::{Finished, PerformOptions, Performer};
-use crate::live::sheet::{Sheet, difference};
+use crate::head::field::EXPRESSION;
+use crate::head::{Clip, Head, VoiceStatistics};
+use crate::live;
+use crate::live::frame_renderer::{FrameOptions, RenderedFrame};
+use crate::live::performance::PerformanceOptions;
+use crate::live::pose_source::{GeneratedPoses, Pose};
 use crate::metrics::landmarks::correlation;
 use crate::metrics::planes::{mask_numbers, masked_planes};
 use crate::metrics::psnr::psnr_masked;
 use crate::metrics::report::{Column, Figure, Mean, Report};
+use crate::metrics::sheet::{Sheet, difference};
 use crate::metrics::ssim::ssim;
 use crate::raster::Rasterizer;
 use crate::sample::{
@@ -25,10 +27,12 @@ use crate::sample::{
 use crate::train::{COPY_EVERY, Session, SessionOptions, TrainConfig};
 use crate::{Error, Result};
 use clap::Parser;
+use data_utils::audio::FRAME_RATE;
 use data_utils::audio::features::{AudioFeatures, AudioKind};
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions};
 use image::RgbImage;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The preset the demo trains with.
@@ -42,14 +46,14 @@ const SHOWN: usize = 8;
 /// How much differences are brightened on the sheet.
 const GAIN: f32 = 4.0;
 
-/// Makes a small sample talker, trains a head on it and lets it say a new sentence.
+/// Trains a small head on a made-up talker and lets it say new sentences.
 #[derive(Debug, Parser)]
 #[command(name = "demo", version, about, rename_all = "snake_case")]
 pub struct DemoFlags {
     /// Folder everything is written to
     #[arg(long, default_value = "demo")]
     out: PathBuf,
-    /// Starts over instead of going on where an earlier demo stopped
+    /// Starts over instead of continuing an earlier demo
     #[arg(long)]
     overwrite: bool,
     /// Side of the pictures, pixels
@@ -99,11 +103,11 @@ pub fn run(flags: &DemoFlags) -> Result<()> {
         ));
     }
     if !train(flags, &dataset, &data, &model, rasterizer.as_ref())? {
-        println!("stopped; run the same command again to go on");
+        println!("stopped; run the same command again to continue");
         return Ok(());
     }
     say(flags, &talker, &dataset, &model, rasterizer.as_ref())?;
-    println!("{:<14} {}", "time", duration(start.elapsed().as_secs_f64()));
+    println!("{:<12} {}", "time", duration(start.elapsed().as_secs_f64()));
     Ok(())
 }
 
@@ -118,14 +122,14 @@ fn make_data(flags: &DemoFlags, talker: &Talker, data: &Path, rasterizer: &dyn R
     let mut sentences = training()?;
     sentences.truncate(flags.sentences.into());
     let performance = Performance::speak(&sentences, CLIP)?;
-    let progress = Progress::start("sample talker", 0, performance.frames() as u64, flags.quiet);
-    progress.say(&format!("makes {} frames of a sample talker", performance.frames()));
+    let progress = Progress::start("training clip", 0, performance.frames() as u64, flags.quiet);
+    progress.say(&format!("rendering {} frames of the made-up talker to train on", performance.frames()));
     write_dataset(data, talker, &performance, flags.size, rasterizer)?;
     progress.finish();
     Ok(())
 }
 
-/// Trains, or goes on training; false when it was stopped.
+/// Trains, or continues to train; false when it was interrupted.
 fn train(
     flags: &DemoFlags,
     dataset: &Dataset,
@@ -162,7 +166,7 @@ fn train(
     Ok(!summary.interrupted)
 }
 
-/// Lets the head say the new sentences, and compares.
+/// Lets the head say the new sentences and compares them with the truth.
 fn say(
     flags: &DemoFlags,
     talker: &Talker,
@@ -170,9 +174,14 @@ fn say(
     model: &Path,
     rasterizer: &dyn Rasterizer,
 ) -> Result<()> {
+    let started = Instant::now();
     let folder = ModelDir::new(model);
-    let head = Head::load(&folder.iteration_dir(folder.iteration(None)?))?;
-    let head = head.first()?;
+    let mut head = Head::load(&folder.iteration_dir(folder.iteration(None)?))?;
+    if head.clip.is_none() {
+        // A demo of an earlier version goes on here.
+        head.clip = Some(Clip::of(dataset, head.first()?.settings.part)?);
+    }
+    let head = Arc::new(head);
     let sentences: Vec<Sentence> = HELD_OUT.iter().map(|text| Sentence::new(text)).collect::<Result<_>>()?;
     let performance = Performance::speak(&sentences, NEW)?;
     let mut filmed = Vec::with_capacity(performance.frames());
@@ -182,52 +191,51 @@ fn say(
     })?;
     let cameras = performance.cameras(flags.size);
     let blendshapes = performance.blendshapes();
-    let poses = blendshapes.iter().zip(&cameras).enumerate();
-    let poses = poses.map(|(i, (blendshapes, camera))| PoseSource {
-        frame: 0,
-        img_id: i as u32,
-        audio_row: i,
-        code: 0.0,
-        camera: *camera,
-        expression: blendshapes[..22].iter().map(|v| v.clamp(0.0, 2.0) / 2.0).collect(),
+    let poses = blendshapes.into_iter().zip(cameras).map(|(blendshapes, camera)| Pose {
+        camera,
+        expression: blendshapes[..EXPRESSION].iter().map(|v| v.clamp(0.0, 2.0) / 2.0).collect(),
+        plate: 0,
     });
-    let rows = AudioRows::of(&AudioFeatures::mel(&performance.sound)?);
-    let options = DriveOptions { frame_code: FrameCode::NEW_VOICE, smooth_win: 0, smooth_coef: 1.0 };
-    let drive = Drive::replay(poses.collect(), rows, &options)?;
     let mut comparison = Comparison::new(flags.size, &filmed, performance.mouth_openings(flags.size));
-    let options = PerformOptions {
-        batch: 8,
-        background: BackgroundType::BgWithTorso,
-        seam: Seam::default(),
-        use_gt_mask: false,
-        attention: false,
-        seed: 0,
+    let sound = &performance.sound;
+    let features = AudioFeatures::mel(sound)?;
+    let options = PerformanceOptions {
+        frames: FrameOptions { batch: 8, ..FrameOptions::default() },
+        poses: Some(Box::new(GeneratedPoses(poses))),
+        known_voice: VoiceStatistics::of(&features).map(|levels| (levels, features.rows)),
+        ..PerformanceOptions::default()
     };
+    let mut talking = live::performance::Performance::new(&head, rasterizer, options)?;
+    talking.push_audio(&sound.samples, sound.rate)?;
+    talking.finish()?;
     let interrupt = Interrupt::get()?;
     let mut progress = Progress::start("new sentence", 0, performance.frames() as u64, flags.quiet);
-    let sound = Some(&performance.sound);
-    let performer = Performer { head, dataset, rasterizer, options };
-    let performed = performer.perform(drive, sound, &flags.out, &mut |finished| {
-        progress.update(finished.number as u64 + 1, String::new);
-        comparison.see(finished)?;
-        Ok(!interrupt.raised())
-    })?;
+    let mut recording = Recording::create(&flags.out, dataset.size, Some(sound), false, started)?;
+    while let Some(frame) = talking.next_frame()? {
+        recording.push(&frame, |frame| comparison.add(frame))?;
+        progress.update(frame.number as u64 + 1, String::new);
+        if interrupt.raised() {
+            return Ok(());
+        }
+    }
     progress.finish();
-    let Some(performed) = performed else { return Ok(()) };
+    let summary = recording.finish(talking.times())?;
     let sheet = flags.out.join("contact_sheet.png");
     comparison.sheet.save(&sheet)?;
     let report = comparison.report()?;
     report.write_json(&flags.out.join("metrics.json"))?;
     println!("\nthe head says: {}\n\n{report}", performance.text.join(" "));
-    let fps = performed.frames as f64 / performed.inference.as_secs_f64().max(1e-9);
-    println!("{:<14} {}", "video", performed.video.display());
-    println!("{:<14} {} (truth, talking head, difference ×{GAIN})", "contact sheet", sheet.display());
-    println!("{:<14} {} (opens in SIBR and web viewers)", "model", model.display());
-    println!("{:<14} {fps:.0} frames a second in field and rasterizer", "speed");
+    println!("{summary}");
+    println!(
+        "{:<12} {} (made-up talker, trained head, their difference ×{GAIN})",
+        "pictures",
+        sheet.display()
+    );
+    println!("{:<12} {} (opens in SIBR and web viewers)", "model", model.display());
     Ok(())
 }
 
-/// The talking head beside the truth.
+/// Compares the head with the made-up talker, frame by frame.
 struct Comparison<'a> {
     size: u32,
     filmed: &'a [TalkerFrame],
@@ -251,34 +259,34 @@ impl<'a> Comparison<'a> {
             psnr: Mean::default(),
             ssim: Mean::default(),
             openings: Vec::new(),
-            sheet: Sheet::new(columns, "truth, talking head, difference"),
+            sheet: Sheet::new(columns, "made-up talker, trained head, difference"),
             row: Default::default(),
         }
     }
 
-    fn see(&mut self, finished: &Finished<'_>) -> Result<()> {
-        let truth = &self.filmed[finished.number];
+    fn add(&mut self, frame: &RenderedFrame) -> Result<()> {
+        let truth = &self.filmed[frame.number];
         let inside = |region: &Region| matches!(region, Region::Head | Region::Neck);
         let mask = mask_numbers(&truth.regions.iter().map(inside).collect::<Vec<bool>>());
-        let [drawn, filmed] =
-            [finished.picture, truth.rgb.as_raw().as_slice()].map(|rgb| masked_planes(rgb, &mask, [0.0; 3]));
+        let [drawn, filmed] = [frame.picture.as_slice(), truth.rgb.as_raw().as_slice()]
+            .map(|rgb| masked_planes(rgb, &mask, [0.0; 3]));
         psnr_masked(&drawn, &filmed, &mask)?.into_iter().for_each(|v| self.psnr.add(v));
         let side = self.size as usize;
         ssim(&drawn, &filmed, [side, side], None)?.into_iter().for_each(|v| self.ssim.add(v));
-        let picture = RgbImage::from_raw(self.size, self.size, finished.picture.to_vec())
+        let picture = RgbImage::from_raw(self.size, self.size, frame.picture.clone())
             .ok_or_else(|| Error::Internal("a picture of another size".into()))?;
-        self.regions.push(MouthRegion::of(&finished.frame.camera));
-        let region = &self.regions[finished.number];
+        self.regions.push(MouthRegion::of(&frame.camera));
+        let region = &self.regions[frame.number];
         self.openings.push(f64::from(measure_mouth_opening(&picture, region)));
         let every = (self.filmed.len() / SHOWN).max(1);
-        if finished.number % every == every / 2 && self.row[0].len() < SHOWN {
-            let seconds = finished.number as f64 / 25.0;
+        if frame.number % every == every / 2 && self.row[0].len() < SHOWN {
+            let seconds = frame.number as f64 / f64::from(FRAME_RATE);
             let apart = difference(&truth.rgb, &picture, GAIN)?;
             for (row, cell) in self.row.iter_mut().zip([truth.rgb.clone(), picture, apart]) {
                 row.push((format!("{seconds:.2} s"), cell));
             }
         }
-        if finished.number + 1 == self.filmed.len() {
+        if frame.number + 1 == self.filmed.len() {
             for (label, cell) in std::mem::take(&mut self.row).into_iter().flatten() {
                 self.sheet.push(&label, cell);
             }

@@ -1,8 +1,11 @@
 //! Flags, progress and exit codes of the programs.
 
+pub mod convert;
 pub mod demo;
 pub mod device;
 pub mod interrupt;
+mod model_source;
+mod record;
 pub mod render;
 mod surfeltalk;
 pub mod train;

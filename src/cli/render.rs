@@ -1,16 +1,21 @@
-//! The `render` program: flags, the sets to draw, and the report.
+//! The `render` program: a trained head says a voice, or redraws the frames of its dataset.
 
 use super::device::Device;
 use super::interrupt::Interrupt;
+use super::model_source::{ModelSource, dataset_of};
 use super::progress::Progress;
+use super::record::{Recording, RenderSummary};
 use crate::head::cloud::model_dir::ModelDir;
-use crate::head::{Branch, Head};
+use crate::head::{Branch, Clip, ClipFrame, Head, VoiceStatistics};
 use crate::live::background::BackgroundType;
-use crate::live::drive::{self, AudioRows, Drive, DriveOptions, FPS, FrameCode, PoseSource};
 use crate::live::feather::Seam;
-use crate::live::perform::{PerformOptions, Performed, Performer};
-use crate::live::score::{Judge, Scorer};
-use crate::live::voice_match::match_voice;
+use crate::live::frame_renderer::{FrameOptions, FrameRenderer};
+use crate::live::performance::{Performance, PerformanceOptions};
+use crate::live::plate_source::{ClipPlates, DatasetPlates, PlateSource};
+use crate::live::pose_source::ClipPoses;
+use crate::live::split::split_frames;
+use crate::live::start_time::start_at;
+use crate::metrics::accumulator::{MetricAccumulator, MetricModels};
 use crate::raster::Rasterizer;
 use crate::{Error, Result};
 use clap::Parser;
@@ -19,48 +24,50 @@ use data_utils::audio::features::{AudioFeatures, AudioKind};
 use data_utils::audio::{self, Sound};
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Split, find_ave_weights};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 
-/// Makes a trained head talk: its own frames, the held-out ones, or any voice.
+/// Makes a trained head talk: any voice, or the frames of its dataset again.
 #[derive(Debug, Parser)]
 #[command(name = "render", version, about, rename_all = "snake_case")]
 pub struct RenderFlags {
-    /// Dataset folder (data/xxx): poses, torso and background come from it
+    /// Dataset folder (data/xxx): needed to redraw and score its frames, or for another background; a voice does without
     #[arg(short = 's', long = "source_path")]
-    source_path: PathBuf,
+    source_path: Option<PathBuf>,
     /// Folder of the trained model (model/xxx)
     #[arg(short = 'm', long = "model_path")]
     model_path: PathBuf,
     /// Which saved iteration; the newest by default
     #[arg(long, allow_hyphen_values = true)]
     iteration: Option<i64>,
-    /// A voice (.wav, .mp3, .m4a, .flac) or features (.npy) to say instead; train and test are then skipped
+    /// A voice (.wav, .mp3, .m4a, .flac) or features (.npy) to say; training and test frames are then not redrawn
     #[arg(long)]
     custom_aud: Option<PathBuf>,
-    /// Where in the source video the pose path of a custom voice starts, HH:MM:SS
+    /// Where in the source video the head motion of a voice starts, HH:MM:SS
     #[arg(long, default_value = "00:00:00")]
     ss: String,
-    /// Frames the field works on at once
+    /// Frames drawn at once
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     batch: u16,
-    /// Leaves the training frames out
+    /// Does not redraw the training frames
     #[arg(long)]
     skip_train: bool,
-    /// Leaves the held-out frames out
+    /// Does not redraw the held-out frames
     #[arg(long)]
     skip_test: bool,
-    /// Also writes the four attention channels as videos
+    /// Also writes the attention channels as videos
     #[arg(long)]
     visualize_attention: bool,
-    /// What stands behind the head: torso, bg_w_torso, scene, gt, black, white or random
+    /// What is behind the head: torso, bg_w_torso, scene, gt, black, white or random
     #[arg(long, default_value_t = BackgroundType::default())]
     background_type: BackgroundType,
-    /// Poses averaged on each side
+    /// Neighbours on each side that every pose is averaged with
     #[arg(long, default_value_t = 1)]
     smooth_win: usize,
-    /// Part of the way the view follows each frame, 0 to 1; smaller lags more
+    /// Part of the way the camera follows the head in each frame, 0 to 1; smaller lags more
     #[arg(long, default_value_t = 1.0)]
     smooth_coef: f64,
-    /// Width of a soft seam along the head's edge, an odd number of pixels; 0 for none
+    /// Width of a soft edge around the head, an odd number of pixels; 0 for none
     #[arg(long, default_value_t = 0)]
     erode_size: usize,
     /// Cuts the head by the dataset's mask instead of the drawn alpha alone
@@ -81,7 +88,7 @@ pub struct RenderFlags {
     /// Where the work is done: auto, gpu or cpu
     #[arg(long, default_value = "auto")]
     device: Device,
-    /// Memory for decoded frames, MiB
+    /// Memory for decoded frames of the dataset, MiB
     #[arg(long, default_value_t = 512)]
     image_budget: u64,
     /// No progress, only problems
@@ -89,34 +96,17 @@ pub struct RenderFlags {
     quiet: bool,
 }
 
-/// What is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Set {
-    Train,
-    Test,
-    Custom,
-}
-
-impl Set {
-    fn name(self) -> &'static str {
-        match self {
-            Set::Train => "train",
-            Set::Test => "test",
-            Set::Custom => "custom",
-        }
-    }
-}
-
-/// Everything a set needs.
-struct Stage<'a> {
+/// Everything a video needs.
+struct RenderJob<'a> {
     flags: &'a RenderFlags,
-    head: Branch,
-    dataset: Dataset,
+    head: Arc<Head>,
+    dataset: Option<Arc<Dataset>>,
     rasterizer: Box<dyn Rasterizer>,
-    judge: Judge,
+    models: MetricModels,
     iteration: u64,
-    options: PerformOptions,
+    options: FrameOptions,
     interrupt: Interrupt,
+    started: Instant,
 }
 
 /// Runs `render` with the flags given.
@@ -124,180 +114,240 @@ struct Stage<'a> {
 /// # Errors
 /// [`Error::Input`] for the user's mistakes, before anything is written.
 pub fn run(flags: &RenderFlags) -> Result<()> {
+    let started = Instant::now();
     let folder = ModelDir::new(&flags.model_path);
     let wanted = flags.iteration.and_then(|i| u64::try_from(i).ok());
     let iteration = folder.iteration(wanted)?;
-    let head = Head::load(&folder.iteration_dir(iteration))?.branches.remove(0);
-    let trained_with = AudioChoice::Kind(head.settings.audio);
-    let dataset = Dataset::open(
-        &flags.source_path,
-        &OpenOptions {
-            audio: if flags.asr == AudioChoice::Auto { trained_with } else { flags.asr },
-            ave_weights: flags.ave_weights.clone(),
-            image_budget: flags.image_budget << 20,
-            max_side: Some(head.settings.max_side),
-        },
-    )?;
-    let judge = Judge::open(flags.face_landmarker.as_deref(), flags.lpips_weights.as_deref())?;
-    let rasterizer = flags.device.rasterizer()?;
-    if !flags.quiet {
-        dataset.notes().iter().for_each(|note| eprintln!("note: {note}"));
-        eprintln!("draws iteration {iteration} on {}", rasterizer.name());
-    }
-    if flags.background_type.needs_torso() && !dataset.has_torsos() {
-        eprintln!("note: no torso_imgs; the torso is cut out of each frame by its parsing");
-    }
-    let options = PerformOptions {
+    let head = Arc::new(Head::load(&folder.iteration_dir(iteration))?);
+    let dataset = flags.dataset(&folder, &head)?;
+    let settings = &head.first()?.settings;
+    let options = FrameOptions {
         batch: flags.batch.into(),
         background: flags.background_type,
-        seam: Seam::new(flags.erode_size)?,
+        feather: Seam::new(flags.erode_size)?,
         use_gt_mask: flags.use_gt_mask,
         attention: flags.visualize_attention,
-        seed: head.settings.seed,
+        seed: settings.seed,
     };
+    let models = MetricModels::open(flags.face_landmarker.as_deref(), flags.lpips_weights.as_deref())?;
+    let rasterizer = flags.device.rasterizer()?;
+    if !flags.quiet {
+        eprintln!("rendering with the model of iteration {iteration} on {}", rasterizer.name());
+    }
     let interrupt = Interrupt::get()?;
-    let stage = Stage { flags, head, dataset, rasterizer, judge, iteration, options, interrupt };
+    let job = RenderJob { flags, head, dataset, rasterizer, models, iteration, options, interrupt, started };
     if let Some(voice) = &flags.custom_aud {
-        return stage.custom(voice);
+        return job.render_voice(voice);
     }
     if !flags.skip_train {
-        stage.own(Set::Train)?;
+        job.render_split(Split::Train)?;
     }
     if !flags.skip_test {
-        stage.own(Set::Test)?;
+        job.render_split(Split::Val)?;
     }
     Ok(())
 }
 
-impl Stage<'_> {
-    /// The dataset's own frames of one set, with their own sound, scored against what was filmed.
-    fn own(&self, set: Set) -> Result<()> {
-        let split = if set == Set::Train { Split::Train } else { Split::Val };
-        let poses = self.poses(|s| s == split);
-        let Some(first) = poses.first() else {
-            eprintln!("note: no {} frames", set.name());
-            return Ok(());
+impl RenderFlags {
+    /// The dataset, where one is named or cannot be done without.
+    fn dataset(&self, folder: &ModelDir, head: &Head) -> Result<Option<Arc<Dataset>>> {
+        let settings = &head.first()?.settings;
+        let needs_frames = self.use_gt_mask || self.background_type.needs_original();
+        let why = match (&self.custom_aud, &head.clip) {
+            (Some(_), Some(_)) if !needs_frames => None,
+            (Some(_), Some(_)) => Some("its filmed frames are shown"),
+            (Some(_), None) => Some("the model holds no clip"),
+            (None, _) => Some("its frames are redrawn"),
         };
-        let whole = self.dataset.sound_path().map(|path| audio::load(&path)).transpose()?;
-        let sound = whole.map(|whole| whole.cut(first.audio_row, poses.len()));
-        let code = if set == Set::Train { FrameCode::Source } else { FrameCode::NEW_VOICE };
-        let options = DriveOptions { frame_code: code, smooth_win: 0, smooth_coef: 1.0 };
-        let drive = Drive::replay(poses, self.rows()?, &options)?;
-        let scorer = self.judge.against_truth(&self.dataset, self.head.settings.part);
-        self.perform(set, set.name(), drive, sound.as_ref(), scorer)
-    }
-
-    /// A voice the head has never said.
-    fn custom(&self, voice: &Path) -> Result<()> {
-        let is_features = voice.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"));
-        let (mut features, sound) = if is_features {
-            let features = AudioFeatures::read(voice, self.head.settings.audio)?;
-            (features, sound_beside(voice)?)
-        } else {
-            let sound = audio::load(voice)?;
-            let features = self.features(&sound)?;
-            (features, Some(sound))
+        let Some(path) = dataset_of(&ModelSource { folder, source_path: self.source_path.as_deref(), why })?
+        else {
+            return Ok(None);
         };
-        match_voice(&mut features, &self.dataset.audio);
-        let rows = AudioRows::whole(features.channels * features.width, &features.values)?;
-        let frames = sound.as_ref().map_or(features.rows, Sound::video_frames);
-        let poses = self.poses(|_| true);
-        let ids: Vec<u32> = poses.iter().map(|p| p.img_id).collect();
-        let start = drive::start_at(&self.flags.ss, &ids)?;
-        let lag = if self.options.background.allows_lag() { self.flags.smooth_coef } else { 1.0 };
-        let options = DriveOptions {
-            frame_code: FrameCode::NEW_VOICE,
-            smooth_win: self.flags.smooth_win,
-            smooth_coef: lag,
+        let trained_with = AudioChoice::Kind(settings.audio);
+        let options = OpenOptions {
+            audio: if self.asr == AudioChoice::Auto { trained_with } else { self.asr },
+            ave_weights: self.ave_weights.clone(),
+            image_budget: self.image_budget << 20,
+            max_side: Some(settings.max_side),
         };
-        let drive = Drive::voice(poses, rows, start, Some(frames), &options)?;
-        let name = voice.file_stem().map_or_else(|| "voice".into(), |s| s.to_string_lossy().into_owned());
-        let scorer = self.judge.of_voice(sound.as_ref());
-        self.perform(Set::Custom, &name, drive, sound.as_ref(), scorer)
-    }
-
-    /// What the head hears of a new sound.
-    fn features(&self, sound: &Sound) -> Result<AudioFeatures> {
-        let kind = self.head.settings.audio;
-        match kind {
-            AudioKind::Mel => AudioFeatures::mel(sound),
-            AudioKind::Ave => {
-                let found =
-                    self.flags.ave_weights.clone().or_else(|| find_ave_weights(&self.flags.source_path));
-                let weights = found.ok_or_else(|| {
-                    let remedy = "name the weights, or give the voice's features as .npy";
-                    Error::input("--ave_weights", "audio_visual_encoder.pth", "no such file", remedy)
-                })?;
-                AudioFeatures::ave(sound, &AveEncoder::open(&weights, &candle_core::Device::Cpu)?)
+        let dataset = Dataset::open(&path, &options)?;
+        if !self.quiet {
+            dataset.notes().iter().for_each(|note| eprintln!("note: {note}"));
+            if self.custom_aud.is_some() && head.clip.is_none() {
+                let (model, path) = (folder.root().display(), path.display());
+                eprintln!(
+                    "note: this model needs its dataset {path}; `surfeltalk convert -m {model}` makes it do without"
+                );
             }
-            AudioKind::DeepSpeech | AudioKind::Hubert => Err(Error::input(
-                "--custom_aud",
-                format!("{} features (.npy), which the head was trained with", kind.name()),
-                "a sound file",
-                "extract the features of the voice and give the .npy file",
-            )),
+            if self.background_type.needs_torso() && !dataset.has_torsos() {
+                eprintln!("note: no torso_imgs; the torso is cut out of each frame by its parsing");
+            }
         }
+        Ok(Some(Arc::new(dataset)))
     }
+}
 
-    fn perform(
-        &self,
-        set: Set,
-        name: &str,
-        drive: Drive,
-        sound: Option<&Sound>,
-        mut scorer: Scorer<'_>,
-    ) -> Result<()> {
-        let mut dir = self.flags.model_path.join(set.name()).join(format!("ours_{}", self.iteration));
-        dir.push("renders");
-        if set == Set::Custom {
-            dir.push(name);
-        }
-        let total = drive.total().unwrap_or(0) as u64;
-        let mut progress = Progress::start(&format!("render {name}"), 0, total, self.flags.quiet);
-        let performer = Performer {
-            head: &self.head,
-            dataset: &self.dataset,
-            rasterizer: self.rasterizer.as_ref(),
-            options: self.options.clone(),
-        };
-        let performed = performer.perform(drive, sound, &dir, &mut |finished| {
-            scorer.see(finished)?;
-            progress.update(finished.number as u64 + 1, String::new);
-            Ok(!self.interrupt.raised())
-        })?;
-        progress.finish();
-        let Some(performed) = performed else {
-            eprintln!("stopped; no video was written");
+impl RenderJob<'_> {
+    /// The dataset's own frames of one split with their own sound, scored against what was filmed.
+    fn render_split(&self, split: Split) -> Result<()> {
+        let name = if split == Split::Train { "train" } else { "test" };
+        let dataset = self.dataset.as_ref().ok_or_else(|| Error::Internal("no dataset to redraw".into()))?;
+        let branch = self.head.first()?;
+        let frames = split_frames(dataset, split);
+        let Some(first) = frames.first() else {
+            eprintln!("note: the dataset has no {name} frames");
             return Ok(());
         };
-        let report = scorer.report(name)?;
-        report.write_json(&dir.join("metrics.json"))?;
-        println!("{}\n{report}", describe(&performed));
-        Ok(())
+        let whole = dataset.sound_path().map(|path| audio::load(&path)).transpose()?;
+        let sound = whole.map(|whole| whole.cut(dataset.frames[first.plate].aud_id as usize, frames.len()));
+        let plates = Arc::new(DatasetPlates::new(Arc::clone(dataset), branch.settings.part));
+        let mut renderer = FrameRenderer::new(branch, self.rasterizer.as_ref(), plates, self.options)?;
+        let total = frames.len();
+        let mut inputs = frames.into_iter();
+        let mut metrics = self.models.against_truth(dataset, branch.settings.part);
+        let dir = self.folder(name);
+        let mut recording = self.recording(&dir, dataset.size, sound.as_ref())?;
+        let mut progress = Progress::start(&format!("render {name}"), 0, total as u64, self.flags.quiet);
+        loop {
+            while renderer.wants_frames() && inputs.len() > 0 {
+                renderer.submit(inputs.by_ref().take(renderer.batch()).collect())?;
+            }
+            let Some(frame) = renderer.next_frame()? else { break };
+            recording.push(&frame, |frame| metrics.add(frame.size, &frame.picture, frame.plate))?;
+            progress.update(frame.number as u64 + 1, String::new);
+            if self.interrupt.raised() {
+                return stopped();
+            }
+        }
+        progress.finish();
+        report(&recording.finish(renderer.times())?, &metrics, name, &dir)
     }
 
-    fn rows(&self) -> Result<AudioRows> {
-        let audio = &self.dataset.audio;
-        AudioRows::whole(audio.channels * audio.width, &audio.values)
+    /// A voice that the head has never said.
+    fn render_voice(&self, path: &Path) -> Result<()> {
+        let voice = self.voice(path)?;
+        let mut options = self.performance_options(&voice)?;
+        let size = options.plates.as_ref().map_or([0; 2], |plates| plates.size());
+        options.frame_count = voice.sound.as_ref().map(Sound::video_frames);
+        let name = path.file_stem().map_or_else(|| "voice".into(), |s| s.to_string_lossy().into_owned());
+        let mut metrics = self.models.of_voice(voice.sound.as_ref());
+        let mut performance = Performance::new(&self.head, self.rasterizer.as_ref(), options)?;
+        match (voice.features, &voice.sound) {
+            (Some(features), _) => performance.push_features(features.values)?,
+            (None, Some(sound)) => performance.push_audio(&sound.samples, sound.rate)?,
+            (None, None) => {}
+        }
+        performance.finish()?;
+        let dir = self.folder("custom").join(&name);
+        let mut recording = self.recording(&dir, size, voice.sound.as_ref())?;
+        let total = performance.total_frames().unwrap_or(0) as u64;
+        let mut progress = Progress::start(&format!("render {name}"), 0, total, self.flags.quiet);
+        while let Some(frame) = performance.next_frame()? {
+            recording.push(&frame, |frame| metrics.add(frame.size, &frame.picture, frame.plate))?;
+            progress.update(frame.number as u64 + 1, String::new);
+            if self.interrupt.raised() {
+                return stopped();
+            }
+        }
+        progress.finish();
+        report(&recording.finish(performance.times())?, &metrics, &name, &dir)
     }
 
-    fn poses(&self, wanted: impl Fn(Split) -> bool) -> Vec<PoseSource> {
-        let last_train = self.dataset.train_indices().last().unwrap_or(0);
-        self.dataset
-            .frames
-            .iter()
-            .enumerate()
-            .filter(|(_, frame)| wanted(frame.split))
-            .map(|(index, frame)| PoseSource {
-                frame: index,
-                img_id: frame.img_id,
-                audio_row: frame.aud_id as usize,
-                code: index.min(last_train) as f32,
-                camera: frame.camera,
-                expression: frame.expression.to_vec(),
-            })
-            .collect()
+    /// Poses, plates and levels of the voice: those of the dataset where one is open, else those of the head's clip.
+    fn performance_options(&self, voice: &Voice) -> Result<PerformanceOptions> {
+        let branch = self.head.first()?;
+        let (plates, frames): (Arc<dyn PlateSource>, Vec<ClipFrame>) = match (&self.dataset, &self.head.clip)
+        {
+            (Some(dataset), _) => (
+                Arc::new(DatasetPlates::new(Arc::clone(dataset), branch.settings.part)),
+                Clip::frames_of(dataset),
+            ),
+            (None, Some(clip)) => (Arc::new(ClipPlates::new(Arc::clone(&self.head))?), clip.frames.clone()),
+            (None, None) => return Err(Error::Internal("neither a dataset nor a clip".into())),
+        };
+        let trained_voice = match (&self.dataset, &self.head.clip) {
+            (Some(dataset), _) => VoiceStatistics::of(&dataset.audio),
+            (None, clip) => clip.as_ref().and_then(|clip| clip.voice.clone()),
+        };
+        let ids: Vec<u32> = frames.iter().map(|frame| frame.img_id).collect();
+        let start = start_at(&self.flags.ss, &ids)?;
+        Ok(PerformanceOptions {
+            frames: self.options,
+            poses: Some(Box::new(ClipPoses::new(&frames, start, self.flags.smooth_win)?)),
+            plates: Some(plates),
+            trained_voice,
+            known_voice: voice.levels.clone(),
+            encoder: self.encoder(branch, voice)?,
+            smooth_coef: self.flags.smooth_coef,
+            frame_count: None,
+        })
     }
+
+    /// Reads a voice or its features.
+    fn voice(&self, path: &Path) -> Result<Voice> {
+        let kind = self.head.first()?.settings.audio;
+        let levels =
+            |features: &AudioFeatures| VoiceStatistics::of(features).map(|levels| (levels, features.rows));
+        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
+            let features = AudioFeatures::read(path, kind)?;
+            return Ok(Voice {
+                levels: levels(&features),
+                sound: sound_beside(path)?,
+                features: Some(features),
+            });
+        }
+        let sound = audio::load(path)?;
+        // The whole voice is there, so its levels need not be learned while it is spoken.
+        let levels = match kind {
+            AudioKind::Mel => levels(&AudioFeatures::mel(&sound)?),
+            _ => None,
+        };
+        Ok(Voice { levels, sound: Some(sound), features: None })
+    }
+
+    /// The audio-visual encoder, where the head listens to it and the voice is a sound.
+    fn encoder(&self, branch: &Branch, voice: &Voice) -> Result<Option<AveEncoder>> {
+        if branch.settings.audio != AudioKind::Ave || voice.features.is_some() {
+            return Ok(None);
+        }
+        let named = self.flags.ave_weights.clone();
+        let dataset = self.dataset.as_ref().map_or(&self.flags.model_path as &Path, |dataset| dataset.dir());
+        let weights = named.or_else(|| find_ave_weights(dataset)).ok_or_else(|| {
+            let remedy = "name the weights, or give the voice's features as .npy";
+            Error::input("--ave_weights", "audio_visual_encoder.pth", "no such file", remedy)
+        })?;
+        AveEncoder::open(&weights, &candle_core::Device::Cpu).map(Some)
+    }
+
+    fn folder(&self, set: &str) -> PathBuf {
+        self.flags.model_path.join(set).join(format!("ours_{}", self.iteration)).join("renders")
+    }
+
+    fn recording(&self, dir: &Path, size: [u32; 2], sound: Option<&Sound>) -> Result<Recording> {
+        Recording::create(dir, size, sound, self.options.attention, self.started)
+    }
+}
+
+/// A voice to be said.
+struct Voice {
+    sound: Option<Sound>,
+    /// In place of the sound, when they were given.
+    features: Option<AudioFeatures>,
+    /// Levels of its mel channels and the rows they were measured over.
+    levels: Option<(VoiceStatistics, usize)>,
+}
+
+fn stopped() -> Result<()> {
+    eprintln!("stopped; no video was written");
+    Ok(())
+}
+
+/// Prints what was made and how good it is, and writes the metrics beside it.
+fn report(summary: &RenderSummary, metrics: &MetricAccumulator<'_>, name: &str, dir: &Path) -> Result<()> {
+    let report = metrics.report(name)?;
+    report.write_json(&dir.join("metrics.json"))?;
+    println!("{summary}\n{report}");
+    Ok(())
 }
 
 /// The sound that lies beside a feature file under the same name, if there is one.
@@ -314,17 +364,4 @@ fn sound_beside(features: &Path) -> Result<Option<Sound>> {
     }
     eprintln!("note: no {stem}.wav beside the features; the video will be silent");
     Ok(None)
-}
-
-/// The result in words, for stdout.
-fn describe(performed: &Performed) -> String {
-    let seconds = performed.inference.as_secs_f64().max(1e-9);
-    let fps = performed.frames as f64 / seconds;
-    let mut lines = vec![
-        format!("{:<12} {}", "video", performed.video.display()),
-        format!("{:<12} {} ({:.2} s)", "frames", performed.frames, performed.frames as f64 / f64::from(FPS)),
-        format!("{:<12} {fps:.1} frames a second in field and rasterizer", "speed"),
-    ];
-    lines.extend(performed.attention.iter().map(|path| format!("{:<12} {}", "attention", path.display())));
-    lines.join("\n")
 }

@@ -1,29 +1,35 @@
-//! From a voice to a talking head on the screen.
+//! From a voice to a talking head, frame by frame.
 //!
 //! ```text
-//! drive (what each frame is driven by) → field, rasterizer → compose (one picture) → video (with its sound)
+//! sound ─▶ voice_input ─▶ voice_match ─▶ audio_rows ─┐
+//!                                       pose_source ─┴▶ driver ─▶ frame_renderer ─▶ RenderedFrame
+//!                                      plate_source ──────────────────────┘
 //! ```
 //!
-//! * [`drive`] audio rows and the dataset's poses to the conditions of each frame, offline and live alike
-//! * [`voice_match`] a foreign voice brought to the levels of the one a head knows
-//! * [`smooth`] a steadier camera path
-//! * [`background`] what stands behind the head; [`compose`] the head over it; [`feather`] the seam between them
-//! * [`video`] a playable file with sound, by ffmpeg or without it
-//! * [`attention`] the four attention channels as pictures and videos
-//! * [`sheet`] contact sheets and difference pictures, labelled by `font`
-//! * [`perform`] the whole chain for one voice or set of frames; [`score`] how good it was
+//! * [`performance`] the whole chain for one voice: sound is pushed, frames are taken
+//! * [`driver`] what each frame is drawn from; [`split`] the same for the dataset's own frames
+//! * [`pose_source`] where the motion of the head comes from; [`smooth`] a steadier camera path; [`start_time`] `--ss`
+//! * [`voice_match`] a new voice brought to the levels of the one a head was trained with
+//! * [`frame_renderer`] field, rasterizer and composition, with plates decoded ahead; [`plate_source`] where plates come from
+//! * [`background`] what is behind the head; [`compose`] the head over it; [`feather`] a soft edge
+//! * [`video`] a playable file with sound; [`attention`] the attention channels as pictures and videos
 
 pub mod attention;
+pub mod audio_rows;
 pub mod background;
 pub mod compose;
-pub mod drive;
+pub mod driver;
 #[cfg(test)]
-mod drive_tests;
+mod driver_tests;
 pub mod feather;
-pub mod font;
-pub mod perform;
-pub mod score;
-pub mod sheet;
+pub mod frame_renderer;
+pub mod performance;
+pub mod plate_source;
+pub mod pose_source;
 pub mod smooth;
+pub mod split;
+pub mod start_time;
+pub mod stopwatch;
 pub mod video;
+mod voice_input;
 pub mod voice_match;

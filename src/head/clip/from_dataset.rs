@@ -4,7 +4,7 @@ use super::plates::{Compressed, Plate, Plates};
 use super::{Clip, ClipFrame};
 use crate::Result;
 use crate::head::VoiceStatistics;
-use data_utils::dataset::{Dataset, FramePixels, Label, Part, Split};
+use data_utils::dataset::{Dataset, FrameMeta, FramePixels, Label, Part, Split};
 use rayon::prelude::*;
 
 impl Clip {
@@ -19,24 +19,29 @@ impl Clip {
             .collect::<Result<_>>()?;
         let mut plates = Plates::default();
         compressed.iter().for_each(|plate| plates.push(plate));
-        let frames = dataset.frames.iter().map(|frame| ClipFrame {
-            img_id: frame.img_id,
-            audio_row: frame.aud_id,
-            held_out: frame.split == Split::Val,
-            camera: frame.camera,
-            expression: frame.expression,
-        });
         let background = match dataset.has_background() {
             true => data_utils::files::png(&dataset.background()?)?,
             false => Vec::new(),
         };
         Ok(Clip {
             size: dataset.size,
-            frames: frames.collect(),
+            frames: Clip::frames_of(dataset),
             voice: VoiceStatistics::of(&dataset.audio),
             background,
             plates,
         })
+    }
+
+    /// The frames of a dataset, without their pictures.
+    pub fn frames_of(dataset: &Dataset) -> Vec<ClipFrame> {
+        let frame = |frame: &FrameMeta| ClipFrame {
+            img_id: frame.img_id,
+            audio_row: frame.aud_id,
+            held_out: frame.split == Split::Val,
+            camera: frame.camera,
+            expression: frame.expression,
+        };
+        dataset.frames.iter().map(frame).collect()
     }
 }
 

@@ -1,13 +1,12 @@
-//! Scores of a performance: against what was filmed, or against the voice that drives it.
+//! How good drawn frames are: against what was filmed, or against the voice that they say.
 
-use super::perform::Finished;
+use super::landmarks::{correlation, mouth_distance, mouth_opening};
+use super::lpips::Lpips;
+use super::planes::{masked_planes, part_mask};
+use super::psnr::psnr_masked;
+use super::report::{Column, Figure, Mean, Report};
+use super::ssim::ssim;
 use crate::Result;
-use crate::metrics::landmarks::{correlation, mouth_distance, mouth_opening};
-use crate::metrics::lpips::Lpips;
-use crate::metrics::planes::{masked_planes, part_mask};
-use crate::metrics::psnr::psnr_masked;
-use crate::metrics::report::{Column, Figure, Mean, Report};
-use crate::metrics::ssim::ssim;
 use candle_core::Device;
 use data_utils::audio::Sound;
 use data_utils::dataset::{Dataset, Part};
@@ -22,38 +21,38 @@ const SILENT_DB: f32 = -70.0;
 const NO_LANDMARKER: &str = "give --face_landmarker";
 const NO_LPIPS: &str = "give --lpips_weights";
 
-/// The networks scores are taken with, those that were given.
-pub struct Judge {
+/// The networks that metrics are taken with, those that were given.
+pub struct MetricModels {
     faces: Option<FaceModels>,
     lpips: Option<Lpips>,
 }
 
-impl Judge {
+impl MetricModels {
     /// Opens MediaPipe's face landmarker and LPIPS weights where paths are given.
     ///
     /// # Errors
     /// [`crate::Error::Input`] when a file cannot be read or is another model.
     pub fn open(face_landmarker: Option<&Path>, lpips_weights: Option<&Path>) -> Result<Self> {
-        Ok(Judge {
+        Ok(MetricModels {
             faces: face_landmarker.map(FaceModels::open).transpose()?,
             lpips: lpips_weights.map(|path| Lpips::open(&[path], &Device::Cpu)).transpose()?,
         })
     }
 
     /// Scores each frame against the frame of the dataset it redraws.
-    pub fn against_truth<'a>(&'a self, dataset: &'a Dataset, part: Part) -> Scorer<'a> {
-        Scorer { truth: Some((dataset, part)), ..Scorer::new(self) }
+    pub fn against_truth<'a>(&'a self, dataset: &'a Dataset, part: Part) -> MetricAccumulator<'a> {
+        MetricAccumulator { truth: Some((dataset, part)), ..MetricAccumulator::new(self) }
     }
 
     /// Scores how the lips follow a voice.
-    pub fn of_voice(&self, sound: Option<&Sound>) -> Scorer<'_> {
-        Scorer { loudness: sound.map(Sound::loudness_per_frame), ..Scorer::new(self) }
+    pub fn of_voice(&self, sound: Option<&Sound>) -> MetricAccumulator<'_> {
+        MetricAccumulator { loudness: sound.map(Sound::loudness_per_frame), ..MetricAccumulator::new(self) }
     }
 }
 
-/// Sees one frame after the other and sums up.
-pub struct Scorer<'a> {
-    judge: &'a Judge,
+/// Takes one frame after the other and sums up.
+pub struct MetricAccumulator<'a> {
+    models: &'a MetricModels,
     truth: Option<(&'a Dataset, Part)>,
     loudness: Option<Vec<f32>>,
     psnr: Mean,
@@ -71,10 +70,10 @@ fn heard(db: f32) -> f64 {
     10f64.powf(0.6 * f64::from(db) / 20.0)
 }
 
-impl<'a> Scorer<'a> {
-    fn new(judge: &'a Judge) -> Self {
-        Scorer {
-            judge,
+impl<'a> MetricAccumulator<'a> {
+    fn new(models: &'a MetricModels) -> Self {
+        MetricAccumulator {
+            models,
             truth: None,
             loudness: None,
             psnr: Mean::default(),
@@ -86,25 +85,25 @@ impl<'a> Scorer<'a> {
         }
     }
 
-    /// Takes in a finished frame.
+    /// Adds a drawn picture of `size` = [width, height], RGB. `index` is the frame of the dataset that it redraws; for a new
+    /// voice it is not used.
     ///
     /// # Errors
     /// Those of reading the filmed frame and of the networks.
-    pub fn see(&mut self, finished: &Finished<'_>) -> Result<()> {
-        let [width, height] = finished.size;
-        let size = [height, width];
-        let drawn_face = self.face(finished.size, finished.picture)?;
+    pub fn add(&mut self, size: [usize; 2], picture: &[u8], index: usize) -> Result<()> {
+        let drawn_face = self.face(size, picture)?;
         self.drawn.push(drawn_face.as_ref().map(mouth_opening));
         let Some((dataset, part)) = self.truth else { return Ok(()) };
-        let filmed = dataset.pixels(finished.frame.source)?;
+        let rows_columns = [size[1], size[0]];
+        let filmed = dataset.pixels(index)?;
         let mask = part_mask(&filmed, part);
-        let [a, b] = [finished.picture, &filmed.rgb].map(|rgb| masked_planes(rgb, &mask, [0.0; 3]));
+        let [a, b] = [picture, &filmed.rgb].map(|rgb| masked_planes(rgb, &mask, [0.0; 3]));
         psnr_masked(&a, &b, &mask)?.into_iter().for_each(|v| self.psnr.add(v));
-        ssim(&a, &b, size, None)?.into_iter().for_each(|v| self.ssim.add(v));
-        if let Some(lpips) = &self.judge.lpips {
-            self.lpips.add(lpips.distance(&a, &b, size)?);
+        ssim(&a, &b, rows_columns, None)?.into_iter().for_each(|v| self.ssim.add(v));
+        if let Some(lpips) = &self.models.lpips {
+            self.lpips.add(lpips.distance(&a, &b, rows_columns)?);
         }
-        let filmed_face = self.face(finished.size, &filmed.rgb)?;
+        let filmed_face = self.face(size, &filmed.rgb)?;
         self.filmed.push(filmed_face.as_ref().map(mouth_opening));
         if let (Some(drawn), Some(filmed)) = (&drawn_face, &filmed_face) {
             self.lmd.add(mouth_distance(drawn, filmed));
@@ -114,7 +113,7 @@ impl<'a> Scorer<'a> {
 
     /// The 68 landmarks of a picture, found without regard to the frame before, so that both sides are looked at alike.
     fn face(&self, size: [usize; 2], rgb: &[u8]) -> Result<Option<[[f32; 2]; 68]>> {
-        let Some(faces) = &self.judge.faces else { return Ok(None) };
+        let Some(faces) = &self.models.faces else { return Ok(None) };
         let picture = RgbImage::from_raw(size[0] as u32, size[1] as u32, rgb.to_vec());
         let found = picture.map(|picture| faces.landmarks(&picture)).transpose()?.flatten();
         Ok(found.map(|face| face.ibug68()))
@@ -130,7 +129,7 @@ impl<'a> Scorer<'a> {
 
     fn truth_report(&self, name: &str) -> Result<Report> {
         let network =
-            self.judge.lpips.as_ref().map(|l| format!(" ({})", l.backbone().name())).unwrap_or_default();
+            self.models.lpips.as_ref().map(|l| format!(" ({})", l.backbone().name())).unwrap_or_default();
         let mut report = Report::new(vec![
             Column::new("psnr_in_mask", "PSNR in mask dB", 2),
             Column::new("ssim", "SSIM", 4),
@@ -141,7 +140,7 @@ impl<'a> Scorer<'a> {
         ]);
         let pairs = self.drawn.iter().zip(&self.filmed).filter_map(|(a, b)| a.zip(*b));
         let (drawn, filmed): (Vec<f64>, Vec<f64>) = pairs.unzip();
-        let no_face = if self.judge.faces.is_some() { "no face found" } else { NO_LANDMARKER };
+        let no_face = if self.models.faces.is_some() { "no face found" } else { NO_LANDMARKER };
         report.push(
             name,
             self.drawn.len(),
@@ -179,7 +178,7 @@ impl<'a> Scorer<'a> {
         let mean = |part: &[(f64, f32)], why: &str| {
             let mut mean = Mean::default();
             part.iter().for_each(|(opening, _)| mean.add(*opening));
-            mean.figure(if self.judge.faces.is_some() { why } else { NO_LANDMARKER })
+            mean.figure(if self.models.faces.is_some() { why } else { NO_LANDMARKER })
         };
         let mut movement = Mean::default();
         for (pair, db) in self.drawn.windows(2).zip(loudness.windows(2)) {
@@ -195,7 +194,7 @@ impl<'a> Scorer<'a> {
                 self.correlated(&openings, &levels)?,
                 mean(&spoken, "no speech"),
                 mean(&quiet, "no silence"),
-                movement.figure(if self.judge.faces.is_some() { "no silence" } else { NO_LANDMARKER }),
+                movement.figure(if self.models.faces.is_some() { "no silence" } else { NO_LANDMARKER }),
                 self.without_face(),
             ],
         )?;
@@ -203,14 +202,14 @@ impl<'a> Scorer<'a> {
     }
 
     fn correlated(&self, a: &[f64], b: &[f64]) -> Result<Figure> {
-        if self.judge.faces.is_none() {
+        if self.models.faces.is_none() {
             return Ok(Figure::missing(NO_LANDMARKER));
         }
         Ok(correlation(a, b)?.map_or_else(|| Figure::missing("nothing moves"), Figure::new))
     }
 
     fn without_face(&self) -> Figure {
-        if self.judge.faces.is_none() {
+        if self.models.faces.is_none() {
             return Figure::missing(NO_LANDMARKER);
         }
         Figure::new(self.drawn.iter().filter(|opening| opening.is_none()).count() as f64)

@@ -1,0 +1,146 @@
+//! Frames into a video with its sound, and where the time went.
+
+use crate::live::attention::AttentionVideos;
+use crate::live::frame_renderer::RenderedFrame;
+use crate::live::stopwatch::FrameTimes;
+use crate::live::video::VideoWriter;
+use crate::Result;
+use data_utils::audio::{FRAME_RATE, Sound};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// What was rendered, and where.
+#[derive(Debug, Clone)]
+pub struct RenderSummary {
+    /// Frames of the video.
+    pub frames: usize,
+    /// The video with its sound.
+    pub video: PathBuf,
+    /// The attention videos, when they were asked for.
+    pub attention: Vec<PathBuf>,
+    /// From the program's start to the finished file.
+    pub total: Duration,
+    /// Before the first frame: reading the model and the voice, opening the device.
+    pub start: Duration,
+    /// Drawing and composing, as the calling thread saw them.
+    pub frame_times: FrameTimes,
+    /// Waiting for the encoder.
+    pub encoding: Duration,
+    /// Measuring how good the frames are.
+    pub scoring: Duration,
+}
+
+/// A video that is being written.
+pub struct Recording {
+    writer: VideoWriter,
+    attention: Option<AttentionVideos>,
+    started: Instant,
+    start: Duration,
+    encoding: Duration,
+    scoring: Duration,
+    frames: usize,
+}
+
+impl Recording {
+    /// Starts `renders.mp4` (`.avi` without ffmpeg) in `dir`, and with `attention` the attention videos beside it. `started` is
+    /// when the program was.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the folder cannot be written to.
+    pub fn create(
+        dir: &Path,
+        size: [u32; 2],
+        sound: Option<&Sound>,
+        attention: bool,
+        started: Instant,
+    ) -> Result<Self> {
+        let writer = VideoWriter::create(&dir.join("renders.mp4"), size, FRAME_RATE, sound)?;
+        let attention =
+            attention.then(|| AttentionVideos::create(dir, size, FRAME_RATE, sound)).transpose()?;
+        Ok(Recording {
+            writer,
+            attention,
+            started,
+            start: started.elapsed(),
+            encoding: Duration::ZERO,
+            scoring: Duration::ZERO,
+            frames: 0,
+        })
+    }
+
+    /// Adds a frame; `score` looks at it first.
+    ///
+    /// # Errors
+    /// Those of the encoder and of `score`.
+    pub fn push(
+        &mut self,
+        frame: &RenderedFrame,
+        score: impl FnOnce(&RenderedFrame) -> Result<()>,
+    ) -> Result<()> {
+        let begin = Instant::now();
+        score(frame)?;
+        let scored = Instant::now();
+        self.writer.push(&frame.picture)?;
+        if let Some(videos) = &mut self.attention {
+            videos.push(&frame.attention)?;
+        }
+        self.scoring += scored - begin;
+        self.encoding += scored.elapsed();
+        self.frames += 1;
+        Ok(())
+    }
+
+    /// Puts the videos in their place. Dropped before that, a recording leaves nothing behind.
+    ///
+    /// # Errors
+    /// As [`Recording::push`]; [`Error::Internal`] when there was no frame.
+    pub fn finish(mut self, frame_times: FrameTimes) -> Result<RenderSummary> {
+        let begin = Instant::now();
+        let attention = self.attention.take().map_or(Ok(Vec::new()), AttentionVideos::finish)?;
+        let video = self.writer.finish()?;
+        Ok(RenderSummary {
+            frames: self.frames,
+            video,
+            attention,
+            total: self.started.elapsed(),
+            start: self.start,
+            frame_times,
+            encoding: self.encoding + begin.elapsed(),
+            scoring: self.scoring,
+        })
+    }
+}
+
+impl std::fmt::Display for RenderSummary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let rate = |time: Duration| self.frames as f64 / time.as_secs_f64().max(1e-9);
+        let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
+        let times = &self.frame_times;
+        writeln!(f, "{:<12} {}", "video", self.video.display())?;
+        for path in &self.attention {
+            writeln!(f, "{:<12} {}", "attention", path.display())?;
+        }
+        let length = self.frames as f64 / f64::from(FRAME_RATE);
+        writeln!(f, "{:<12} {} ({length:.2} s of video)", "frames", self.frames)?;
+        let (total, all) = (seconds(self.total), rate(self.total));
+        let after = rate(self.total.saturating_sub(self.start));
+        writeln!(f, "{:<12} {total} in all: {all:.1} frames a second, {after:.1} after the start", "time")?;
+        let parts = [
+            ("start", self.start),
+            ("drawing", times.drawing),
+            ("waiting for plates", times.plates),
+            ("composing", times.composing),
+            ("waiting for the encoder", self.encoding),
+            ("scoring", self.scoring),
+        ];
+        let parts: Vec<String> =
+            parts.iter().map(|(name, time)| format!("{name} {}", seconds(*time))).collect();
+        writeln!(f, "{:<12} {}", "", parts.join(", "))?;
+        write!(
+            f,
+            "{:<12} {:.1} frames a second in field and rasterizer alone",
+            "drawing",
+            rate(times.drawing)
+        )
+    }
+}
