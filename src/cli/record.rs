@@ -1,10 +1,10 @@
 //! Frames into a video with its sound, and where the time went.
 
+use crate::Result;
 use crate::live::attention::AttentionVideos;
 use crate::live::frame_renderer::RenderedFrame;
 use crate::live::stopwatch::FrameTimes;
 use crate::live::video::VideoWriter;
-use crate::Result;
 use data_utils::audio::{FRAME_RATE, Sound};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

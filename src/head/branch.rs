@@ -1,6 +1,6 @@
 //! A branch: the canonical cloud and the field that moves it. A head is one or more of them.
 
-use super::BranchSettings;
+use super::branch_settings::BranchSettings;
 use crate::head::cloud::Cloud;
 use crate::head::cloud::activate::{Deltas, activate};
 use crate::head::cloud::surfels::EMBEDDING;

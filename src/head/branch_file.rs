@@ -1,6 +1,8 @@
 //! A branch in the arrays of a head file or a checkpoint.
 
-use super::{Archive, Branch, BranchSettings};
+use super::archive::Archive;
+use super::branch::Branch;
+use super::branch_settings::BranchSettings;
 use crate::head::cloud::Cloud;
 use crate::head::cloud::surfels::EMBEDDING;
 use crate::head::field::Field;

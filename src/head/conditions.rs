@@ -1,6 +1,6 @@
 //! What drives a head in a frame of its own dataset.
 
-use super::Branch;
+use super::branch::Branch;
 use crate::head::field::Conditions;
 use crate::{Error, Result};
 use data_utils::dataset::Dataset;

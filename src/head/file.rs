@@ -3,7 +3,9 @@
 //! One safetensors file of named arrays. The first branch has no prefix, as files of version 1 had only one; the others are
 //! behind `branch1.`, `branch2.`, …; the clip is behind `clip.` and may be absent.
 
-use super::{Archive, Branch, Clip, Head};
+use super::archive::Archive;
+use super::branch::Branch;
+use super::clip::Clip;
 use crate::{Error, Result};
 use candle_core::Device;
 
@@ -21,7 +23,24 @@ struct Format {
     clip: bool,
 }
 
+/// A talking head, as its file holds it.
+pub struct Head {
+    /// What is drawn, each branch over the one before; at least one.
+    pub branches: Vec<Branch>,
+    /// Poses, voice levels, background and torsos of the clip it was trained on; `None` in files of version 1 and in those
+    /// written while training goes on.
+    pub clip: Option<Clip>,
+}
+
 impl Head {
+    /// The first branch, whose settings name the part and the audio feature of the head.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for a head without branches, which no file holds.
+    pub fn first(&self) -> Result<&Branch> {
+        self.branches.first().ok_or_else(|| Error::Internal("a head without a branch".into()))
+    }
+
     /// Reads a head file of this version or an earlier one.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! A head on the disk: `point_cloud/iteration_N/` with the head file and, beside it, the PLY that viewers read.
 
+use super::branch::{Branch, PLY_DEGREE};
+use super::clip::Clip;
 use super::cloud::{Cloud, ply};
-use super::{Branch, Clip, Head, PLY_DEGREE, file};
+use super::file::{self, Head};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 

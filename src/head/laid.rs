@@ -1,6 +1,6 @@
 //! A head where it is drawn: on the rasterizer's device together with its field, or on the host.
 
-use super::Branch;
+use super::branch::Branch;
 use crate::head::field::{Conditions, DeviceField, Learned};
 use crate::raster::keep::{Keeper, Kept, Rows};
 use crate::raster::{RasterSettings, Rasterizer, Rendered};

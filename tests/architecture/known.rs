@@ -64,7 +64,6 @@ pub const KNOWN_CIRCLES: &[&[&str]] = &[
     &["src/gpu/buffers.rs", "src/gpu/context.rs", "src/gpu/kernels.rs", "src/gpu/upload.rs"],
     &["src/head/field/deform.rs", "src/head/field/frame_weights.rs", "src/head/field/tensor_rows.rs"],
     &["src/head/field/gpu/backward.rs", "src/head/field/gpu/mod.rs"],
-    &["src/head/folder.rs", "src/head/mod.rs"],
     &["src/live/video/avi.rs", "src/live/video/ffmpeg.rs", "src/live/video/mod.rs"],
     &["src/metrics/lpips.rs", "src/metrics/lpips/weights.rs"],
     &["src/raster/cpu/input.rs", "src/raster/cpu/project.rs"],

@@ -1,9 +1,9 @@
 //! A clip out of the dataset that a head is trained on.
 
+use super::frames::{Clip, ClipFrame};
 use super::plates::{Compressed, Plate, Plates};
-use super::{Clip, ClipFrame};
 use crate::Result;
-use crate::head::VoiceStatistics;
+use crate::head::voice_statistics::VoiceStatistics;
 use data_utils::dataset::{Dataset, FrameMeta, FramePixels, Label, Part, Split};
 use rayon::prelude::*;
 

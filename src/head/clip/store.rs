@@ -10,10 +10,11 @@
 //! | `clip.plate_index` | f64 `[n, 6]` | column, row, width, height; bytes of the colours, of the masks |
 //! | `clip.plates` | bytes | for each frame a JPEG of the colours, then a PNG of the masks |
 
+use super::frames::{Clip, ClipFrame};
 use super::plates::{Entry, Plates};
-use super::{Clip, ClipFrame};
+use crate::head::archive::Archive;
 use crate::head::field::EXPRESSION;
-use crate::head::{Archive, VoiceStatistics};
+use crate::head::voice_statistics::VoiceStatistics;
 use crate::{Camera, Error, Result};
 
 const FRAME: usize = 19;

@@ -1,0 +1,111 @@
+//! A head that speaks without its dataset: sound in any pieces, the same frames.
+
+mod common {
+    pub mod speaking_head;
+}
+
+use common::speaking_head::{CLIP_FRAMES, speaking_head, spoken};
+use std::sync::Arc;
+use surfeltalk::Result;
+use surfeltalk::head::Head;
+use surfeltalk::live::background::BackgroundType;
+use surfeltalk::live::frame_renderer::{FrameOptions, RenderedFrame};
+use surfeltalk::live::performance::{Performance, PerformanceOptions};
+use surfeltalk::live::pose_source::ping_pong;
+use surfeltalk::raster::cpu::CpuRasterizer;
+
+const SIZE: u32 = 48;
+
+fn options(batch: usize) -> PerformanceOptions {
+    PerformanceOptions { frames: FrameOptions { batch, ..FrameOptions::default() }, ..Default::default() }
+}
+
+/// All frames of a voice at `rate` that is pushed in pieces of `piece` samples.
+fn frames(
+    head: &Arc<Head>,
+    samples: &[f32],
+    rate: u32,
+    piece: usize,
+    batch: usize,
+) -> Result<Vec<RenderedFrame>> {
+    let rasterizer = CpuRasterizer::<f32>::new();
+    let mut performance = Performance::new(head, &rasterizer, options(batch))?;
+    let mut frames = Vec::new();
+    for piece in samples.chunks(piece) {
+        performance.push_audio(piece, rate)?;
+        while let Some(frame) = performance.next_frame()? {
+            frames.push(frame);
+        }
+    }
+    performance.finish()?;
+    while let Some(frame) = performance.next_frame()? {
+        frames.push(frame);
+    }
+    assert!(performance.is_finished());
+    assert_eq!(performance.total_frames(), Some(frames.len()));
+    Ok(frames)
+}
+
+#[test]
+fn sound_in_pieces_of_20_ms_gives_the_frames_of_the_whole_sound() {
+    let head = speaking_head(200, SIZE);
+    let sound = spoken("Papa!", 3).sound;
+    let whole = frames(&head, &sound.samples, sound.rate, usize::MAX, 16).expect("frames");
+    assert_eq!(whole.len(), sound.video_frames());
+    let moving = whole.windows(2).filter(|pair| pair[0].picture != pair[1].picture).count();
+    assert!(moving > whole.len() / 2, "{moving} of {} frames differ from the one before", whole.len());
+    for (piece, batch) in [(320, 1), (320, 16), (7777, 5)] {
+        let pieces = frames(&head, &sound.samples, sound.rate, piece, batch).expect("frames");
+        assert_eq!(pieces.len(), whole.len());
+        for (a, b) in pieces.iter().zip(&whole) {
+            assert_eq!((a.number, a.plate, a.camera), (b.number, b.plate, b.camera));
+            assert_eq!(a.picture, b.picture, "frame {} of pieces of {piece} samples", a.number);
+        }
+    }
+}
+
+#[test]
+fn sound_at_another_rate_in_pieces_gives_the_same_frames_too() {
+    let head = speaking_head(100, SIZE);
+    let samples: Vec<f32> =
+        (0..24_000).map(|i| 0.3 * (i as f32 * 0.05).sin() * (i as f32 * 0.0007).sin()).collect();
+    let whole = frames(&head, &samples, 48_000, usize::MAX, 16).expect("frames");
+    let pieces = frames(&head, &samples, 48_000, 960, 16).expect("frames");
+    assert_eq!(whole.len(), 13);
+    assert!(whole.iter().zip(&pieces).all(|(a, b)| a.picture == b.picture));
+}
+
+#[test]
+fn a_head_out_of_its_file_speaks_and_walks_its_clip_forwards_and_backwards() {
+    let bytes = speaking_head(100, SIZE).to_bytes().expect("bytes");
+    let head = Arc::new(Head::from_bytes(&bytes).expect("a head"));
+    let sound = spoken("Papa!", 3).sound;
+    let frames = frames(&head, &sound.samples, sound.rate, usize::MAX, 16).expect("frames");
+    for frame in &frames {
+        assert_eq!(frame.plate, ping_pong(frame.number, CLIP_FRAMES as usize));
+        assert_eq!(frame.size, [SIZE as usize; 2]);
+        // The torso of its plate, in the lowest row, where no head is drawn.
+        let pixel = &frame.picture[3 * (48 * 47 + 24)..][..3];
+        let expected = [60 + 20 * frame.plate as u8, 90, 120];
+        assert!(pixel.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 3), "{pixel:?} {expected:?}");
+    }
+}
+
+#[test]
+fn sound_after_the_end_at_another_rate_or_for_a_missing_dataset_is_refused() {
+    let head = speaking_head(50, SIZE);
+    let rasterizer = CpuRasterizer::<f32>::new();
+    let mut performance = Performance::new(&head, &rasterizer, options(1)).expect("a performance");
+    performance.push_audio(&[0.0; 100], 16_000).expect("taken");
+    assert_eq!(performance.push_audio(&[0.0; 100], 8_000).expect_err("another rate").exit_code(), 2);
+    performance.finish().expect("finished");
+    assert!(performance.push_audio(&[0.0; 100], 16_000).is_err());
+    let mut filmed = options(1);
+    filmed.frames.background = BackgroundType::Gt;
+    let error = Performance::new(&head, &rasterizer, filmed).err().expect("no filmed frames");
+    assert!(error.to_string().contains("dataset"), "{error}");
+    let mut bare = Head::from_bytes(&head.to_bytes().expect("bytes")).expect("a head");
+    bare.clip = None;
+    let error = Performance::new(&Arc::new(bare), &rasterizer, options(1)).err().expect("no clip");
+    assert!(error.to_string().contains("convert"), "{error}");
+}
