@@ -1,13 +1,13 @@
 //! The `surfeltalk` program: the other programs as subcommands.
 
-use super::{demo, render, train};
+use super::{convert, demo, render, train};
 use crate::Result;
 use clap::{Parser, Subcommand};
 use data_utils::process::{self, options::ProcessFlags};
 
 /// Talking heads of 2-D Gaussian surfels: train one from a video, drive it with any voice.
 ///
-/// Each subcommand is a program of its own too, with the same flags: `surfeltalk train` is `train`.
+/// Each subcommand but `convert` is a program of its own too, with the same flags: `surfeltalk train` is `train`.
 #[derive(Debug, Parser)]
 #[command(name = "surfeltalk", version, about)]
 pub struct Surfeltalk {
@@ -20,6 +20,7 @@ enum Program {
     Process(ProcessFlags),
     Train(train::TrainFlags),
     Render(render::RenderFlags),
+    Convert(convert::ConvertFlags),
     Demo(demo::DemoFlags),
 }
 
@@ -33,6 +34,7 @@ impl Surfeltalk {
             Program::Process(flags) => process::run(flags),
             Program::Train(flags) => train::run(flags),
             Program::Render(flags) => render::run(flags),
+            Program::Convert(flags) => convert::run(flags),
             Program::Demo(flags) => demo::run(flags),
         }
     }
@@ -54,6 +56,7 @@ mod tests {
             ProcessFlags::command(),
             train::TrainFlags::command(),
             render::RenderFlags::command(),
+            convert::ConvertFlags::command(),
             demo::DemoFlags::command(),
         ];
         let all = Surfeltalk::command();
