@@ -9,9 +9,8 @@ use super::watcher::TrainingWatcher;
 use crate::head::cloud::model_dir::ModelDir;
 use crate::head::field::EXPRESSION;
 use crate::head::{Clip, Head, VoiceStatistics};
-use crate::live;
 use crate::live::frame_renderer::{FrameOptions, RenderedFrame};
-use crate::live::performance::PerformanceOptions;
+use crate::live::performance::{Performance, PerformanceOptions};
 use crate::live::pose_source::{GeneratedPoses, Pose};
 use crate::metrics::landmarks::correlation;
 use crate::metrics::planes::{mask_numbers, masked_planes};
@@ -21,7 +20,7 @@ use crate::metrics::sheet::{Sheet, difference};
 use crate::metrics::ssim::ssim;
 use crate::raster::Rasterizer;
 use crate::sample::{
-    HELD_OUT, MouthRegion, Performance, Region, Sentence, Talker, TalkerFrame, measure_mouth_opening,
+    HELD_OUT, MouthRegion, Region, SampleClip, Sentence, Talker, TalkerFrame, measure_mouth_opening,
     training, truth, write_dataset,
 };
 use crate::train::{COPY_EVERY, Session, SessionOptions, TrainConfig};
@@ -121,10 +120,10 @@ fn remove(folder: &Path) -> Result<()> {
 fn make_data(flags: &DemoFlags, talker: &Talker, data: &Path, rasterizer: &dyn Rasterizer) -> Result<()> {
     let mut sentences = training()?;
     sentences.truncate(flags.sentences.into());
-    let performance = Performance::speak(&sentences, CLIP)?;
-    let progress = Progress::start("training clip", 0, performance.frames() as u64, flags.quiet);
-    progress.say(&format!("rendering {} frames of the made-up talker to train on", performance.frames()));
-    write_dataset(data, talker, &performance, flags.size, rasterizer)?;
+    let clip = SampleClip::speak(&sentences, CLIP)?;
+    let progress = Progress::start("training clip", 0, clip.frames() as u64, flags.quiet);
+    progress.say(&format!("rendering {} frames of the made-up talker to train on", clip.frames()));
+    write_dataset(data, talker, &clip, flags.size, rasterizer)?;
     progress.finish();
     Ok(())
 }
@@ -183,21 +182,21 @@ fn say(
     }
     let head = Arc::new(head);
     let sentences: Vec<Sentence> = HELD_OUT.iter().map(|text| Sentence::new(text)).collect::<Result<_>>()?;
-    let performance = Performance::speak(&sentences, NEW)?;
-    let mut filmed = Vec::with_capacity(performance.frames());
-    truth(talker, &performance, flags.size, rasterizer, |_, frame| {
+    let clip = SampleClip::speak(&sentences, NEW)?;
+    let mut filmed = Vec::with_capacity(clip.frames());
+    truth(talker, &clip, flags.size, rasterizer, |_, frame| {
         filmed.push(frame);
         Ok(())
     })?;
-    let cameras = performance.cameras(flags.size);
-    let blendshapes = performance.blendshapes();
+    let cameras = clip.cameras(flags.size);
+    let blendshapes = clip.blendshapes();
     let poses = blendshapes.into_iter().zip(cameras).map(|(blendshapes, camera)| Pose {
         camera,
         expression: blendshapes[..EXPRESSION].iter().map(|v| v.clamp(0.0, 2.0) / 2.0).collect(),
         plate: 0,
     });
-    let mut comparison = Comparison::new(flags.size, &filmed, performance.mouth_openings(flags.size));
-    let sound = &performance.sound;
+    let mut comparison = Comparison::new(flags.size, &filmed, clip.mouth_openings(flags.size));
+    let sound = &clip.sound;
     let features = AudioFeatures::mel(sound)?;
     let options = PerformanceOptions {
         frames: FrameOptions { batch: 8, ..FrameOptions::default() },
@@ -205,11 +204,11 @@ fn say(
         known_voice: VoiceStatistics::of(&features).map(|levels| (levels, features.rows)),
         ..PerformanceOptions::default()
     };
-    let mut talking = live::performance::Performance::new(&head, rasterizer, options)?;
+    let mut talking = Performance::new(&head, rasterizer, options)?;
     talking.push_audio(&sound.samples, sound.rate)?;
     talking.finish()?;
     let interrupt = Interrupt::get()?;
-    let mut progress = Progress::start("new sentence", 0, performance.frames() as u64, flags.quiet);
+    let mut progress = Progress::start("new sentence", 0, clip.frames() as u64, flags.quiet);
     let mut recording = Recording::create(&flags.out, dataset.size, Some(sound), false, started)?;
     while let Some(frame) = talking.next_frame()? {
         recording.push(&frame, |frame| comparison.add(frame))?;
@@ -224,7 +223,7 @@ fn say(
     comparison.sheet.save(&sheet)?;
     let report = comparison.report()?;
     report.write_json(&flags.out.join("metrics.json"))?;
-    println!("\nthe head says: {}\n\n{report}", performance.text.join(" "));
+    println!("\nthe head says: {}\n\n{report}", clip.text.join(" "));
     println!("{summary}");
     println!(
         "{:<12} {} (made-up talker, trained head, their difference ×{GAIN})",

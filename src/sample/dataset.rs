@@ -1,9 +1,9 @@
-//! Writes a performance as a complete dataset in the normal layout.
+//! Writes a clip as a complete dataset in the normal layout.
 
+use super::clip::SampleClip;
 use super::element::Label;
 use super::landmarks::landmarks;
 use super::params::Params;
-use super::performance::Performance;
 use super::render::{Region, TalkerFrame, backdrop, draw, render_frame};
 use super::scene::{Talker, TalkerSurfels, camera};
 use crate::raster::{RasterSettings, Rasterizer};
@@ -26,14 +26,14 @@ const SIZES: std::ops::RangeInclusive<u32> = 32..=2048;
 pub fn write_dataset(
     dir: &Path,
     talker: &Talker,
-    performance: &Performance,
+    clip: &SampleClip,
     size: u32,
     rasterizer: &dyn Rasterizer,
 ) -> Result<()> {
     check_size(size)?;
     let plate = backdrop(talker, size);
     let writer = DatasetWriter::create(dir, &plate)?;
-    performance.params.par_iter().enumerate().try_for_each(|(i, params)| {
+    clip.params.par_iter().enumerate().try_for_each(|(i, params)| {
         let surfels = talker.surfels(params);
         let frame = draw(&surfels, params, size, &plate, rasterizer)?;
         let torso = torso(&surfels, params, size, rasterizer)?;
@@ -48,26 +48,26 @@ pub fn write_dataset(
             torso: Some(&torso),
         })
     })?;
-    writer.blendshapes(&performance.blendshapes())?;
+    writer.blendshapes(&clip.blendshapes())?;
     writer.points(&points(talker))?;
-    write_wav(&dir.join("aud.wav"), &performance.sound)?;
+    write_wav(&dir.join("aud.wav"), &clip.sound)?;
     writer.finish()
 }
 
-/// Ground truth of a performance, drawn: one frame after the other is handed to `take` with its number, in order.
+/// Ground truth of a clip, drawn: one frame after the other is handed to `take` with its number, in order.
 ///
 /// # Errors
 /// As [`write_dataset`], and what `take` returns.
 pub fn truth(
     talker: &Talker,
-    performance: &Performance,
+    clip: &SampleClip,
     size: u32,
     rasterizer: &dyn Rasterizer,
     mut take: impl FnMut(usize, TalkerFrame) -> Result<()>,
 ) -> Result<()> {
     check_size(size)?;
     let plate = backdrop(talker, size);
-    for (i, params) in performance.params.iter().enumerate() {
+    for (i, params) in clip.params.iter().enumerate() {
         take(i, render_frame(talker, params, size, &plate, rasterizer)?)?;
     }
     Ok(())
@@ -168,15 +168,15 @@ mod tests {
     fn what_is_written_opens_as_a_dataset() {
         let dir = tempfile::tempdir().unwrap();
         let talker = Talker::new(0);
-        let mut performance = Performance::speak(&[Sentence::from_phonemes("M AA1 M").unwrap()], 3).unwrap();
+        let mut clip = SampleClip::speak(&[Sentence::from_phonemes("M AA1 M").unwrap()], 3).unwrap();
         // Five frames are enough to see every file; the sound goes with them.
-        performance.params.truncate(5);
-        performance.sound.samples.truncate(5 * 640);
+        clip.params.truncate(5);
+        clip.sound.samples.truncate(5 * 640);
         let rasterizer = CpuRasterizer::<f32>::new();
-        write_dataset(dir.path(), &talker, &performance, 64, &rasterizer).unwrap();
+        write_dataset(dir.path(), &talker, &clip, 64, &rasterizer).unwrap();
         let read = Dataset::open(dir.path(), &OpenOptions::default()).unwrap();
         assert_eq!(read.frames.len(), 5);
-        for (frame, params) in read.frames.iter().zip(&performance.params) {
+        for (frame, params) in read.frames.iter().zip(&clip.params) {
             let expected = camera(params, 64);
             let rows = frame.camera.camera_from_world.iter().flatten();
             for (a, b) in rows.zip(expected.camera_from_world.iter().flatten()) {
@@ -202,10 +202,10 @@ mod tests {
     fn a_silly_size_is_refused_before_anything_is_written() {
         let dir = tempfile::tempdir().unwrap();
         let talker = Talker::new(0);
-        let performance = Performance::speak(&[Sentence::from_phonemes("AA1").unwrap()], 0).unwrap();
+        let clip = SampleClip::speak(&[Sentence::from_phonemes("AA1").unwrap()], 0).unwrap();
         let rasterizer = CpuRasterizer::<f32>::new();
         for size in [0, 7, 100_000] {
-            let error = write_dataset(dir.path(), &talker, &performance, size, &rasterizer).unwrap_err();
+            let error = write_dataset(dir.path(), &talker, &clip, size, &rasterizer).unwrap_err();
             assert_eq!(error.exit_code(), 2);
         }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

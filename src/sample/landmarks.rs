@@ -1,6 +1,6 @@
 //! The 68 landmarks (iBUG) of the talker, known from its anatomy, and the true opening of its mouth.
 
-use super::anatomy::{eyes, face, head, mouth};
+use super::anatomy::{eyes, face, mouth, surface};
 use super::curve::mix;
 use super::element::Side;
 use super::params::Params;
@@ -13,14 +13,14 @@ use std::f32::consts::PI;
 pub(super) fn points(params: &Params) -> [Vec3; 68] {
     let frame = Frame::new(params);
     let w = &frame.warp;
-    let on_skin = |x: f32, y: f32| w.skin(vec3(x, y, head::front(x, y)));
+    let on_skin = |x: f32, y: f32| w.skin(vec3(x, y, surface::front(x, y)));
     let mut out = [Vec3::ZERO; 68];
     // Jaw line: from ear to ear along the edge of the face.
     for (i, p) in out.iter_mut().take(17).enumerate() {
         let s = i as f32 / 8.0 - 1.0;
         let y = mix(-100.0, -4.0, s.abs().powf(1.6));
         let theta = s.signum() * mix(0.0, 1.25, s.abs().powf(0.55));
-        *p = w.skin(head::surface(theta, head::row_of(y)));
+        *p = w.skin(surface::surface(theta, surface::row_of(y)));
     }
     for k in 0..5 {
         let s = k as f32 / 4.0;

@@ -70,7 +70,7 @@ pub fn measure_mouth_opening(rgb: &RgbImage, region: &MouthRegion) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Performance, Sentence, Talker, backdrop, camera, render_frame};
+    use super::super::{SampleClip, Sentence, Talker, backdrop, camera, render_frame};
     use super::*;
     use crate::raster::cpu::CpuRasterizer;
 
@@ -86,9 +86,9 @@ mod tests {
         let (size, talker, rasterizer) = (160, Talker::new(0), CpuRasterizer::<f32>::new());
         let plate = backdrop(&talker, size);
         let sentence = Sentence::new(super::super::HELD_OUT[0]).unwrap();
-        let performance = Performance::speak(&[sentence], 9).unwrap();
-        let truth: Vec<f32> = performance.mouth_openings(size).into_iter().step_by(3).collect();
-        let measured: Vec<f32> = performance
+        let clip = SampleClip::speak(&[sentence], 9).unwrap();
+        let truth: Vec<f32> = clip.mouth_openings(size).into_iter().step_by(3).collect();
+        let measured: Vec<f32> = clip
             .params
             .iter()
             .step_by(3)

@@ -1,7 +1,7 @@
 //! The sample talker: a made-up person who can say sentences, so that everything can be shown, tested and scored
 //! without footage of anybody.
 //!
-//! A head of surfels ([`Talker`]) takes the parameters of a frame ([`Params`]); a [`Performance`] makes them from
+//! A head of surfels ([`Talker`]) takes the parameters of a frame ([`Params`]); a [`SampleClip`] makes them from
 //! sentences: a formant synthesiser speaks, the same phonemes move the mouth, and seeded
 //! processes of their own blink, raise brows, look around and turn the head. [`write_dataset`] leaves a complete
 //! dataset behind, and because the talker can say anything, there is ground truth for sentences that no training
@@ -14,6 +14,7 @@
 //! Sources: Klatt 1980 (formant synthesis), Cohen & Massaro 1993 (coarticulation), Kajiya & Kay 1989 (hair).
 
 mod anatomy;
+mod clip;
 mod curve;
 mod dataset;
 mod element;
@@ -21,7 +22,6 @@ mod landmarks;
 mod light;
 mod measure;
 mod params;
-mod performance;
 mod phonemes;
 mod pose;
 mod render;
@@ -31,12 +31,12 @@ mod speech;
 mod voice;
 mod warp;
 
+pub use clip::{FPS, SampleClip};
 pub use dataset::{truth, write_dataset};
 pub use element::{Label, Side};
 pub use landmarks::{landmarks, mouth_opening};
 pub use measure::{MouthRegion, measure_mouth_opening};
 pub use params::{FacePose, HeadPose, MouthPose, Params};
-pub use performance::{FPS, Performance};
 pub use phonemes::PHONEMES;
 pub use render::{Region, TalkerFrame, backdrop, render_frame};
 pub use scene::{DISTANCE, Talker, TalkerSurfels, camera};

@@ -95,7 +95,7 @@ pub fn camera(params: &Params, size: u32) -> Camera {
 }
 
 impl Talker {
-    /// The person of this seed; 0 is the house's own.
+    /// The person of this seed; 0 is the talker of the demo.
     pub fn new(seed: u64) -> Self {
         Talker { elements: anatomy::build(seed), palette: Palette::new(seed), seed }
     }

@@ -7,7 +7,7 @@ use surfeltalk::Camera;
 use surfeltalk::head::cloud::Cloud;
 use surfeltalk::head::field::FieldConfig;
 use surfeltalk::head::{Branch, BranchSettings, Clip, ClipFrame, Head, Plate, Plates, VoiceStatistics};
-use surfeltalk::sample::{Performance, Sentence};
+use surfeltalk::sample::{SampleClip, Sentence};
 
 /// Frames of the clip.
 pub const CLIP_FRAMES: u32 = 7;
@@ -71,6 +71,6 @@ fn frame(k: u32, size: u32) -> ClipFrame {
 }
 
 /// Somebody made up who says something.
-pub fn spoken(text: &str, seed: u64) -> Performance {
-    Performance::speak(&[Sentence::new(text).expect("known words")], seed).expect("spoken")
+pub fn spoken(text: &str, seed: u64) -> SampleClip {
+    SampleClip::speak(&[Sentence::new(text).expect("known words")], seed).expect("spoken")
 }

@@ -3,7 +3,7 @@
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions};
 use std::path::Path;
 use surfeltalk::raster::cpu::CpuRasterizer;
-use surfeltalk::sample::{Performance, Sentence, Talker, write_dataset};
+use surfeltalk::sample::{SampleClip, Sentence, Talker, write_dataset};
 use surfeltalk::train::{FieldDevice, SessionOptions, TrainConfig, Watcher};
 
 /// Pixels a side.
@@ -29,7 +29,7 @@ impl Watcher for StopAfter {
 pub fn talker_data(dir: &Path) -> Dataset {
     let data = dir.join("data");
     let sentences = [Sentence::new("Hello there!").expect("known words")];
-    let performance = Performance::speak(&sentences, 3).expect("spoken");
+    let performance = SampleClip::speak(&sentences, 3).expect("spoken");
     write_dataset(&data, &Talker::new(0), &performance, SIZE, &CpuRasterizer::<f32>::new()).expect("written");
     let options = OpenOptions { audio: AudioChoice::Auto, ..OpenOptions::default() };
     Dataset::open(&data, &options).expect("a whole dataset")

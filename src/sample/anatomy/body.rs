@@ -3,7 +3,7 @@
 use super::super::curve::{Chance, bell, mix, polyline, ramp};
 use super::super::element::{Element, Label, Motion, normal_of};
 use super::super::light::{SKIN, WOOL, lit};
-use super::Palette;
+use super::palette::Palette;
 use glam::{Vec3, vec3};
 use std::f32::consts::PI;
 

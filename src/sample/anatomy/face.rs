@@ -3,8 +3,9 @@
 use super::super::curve::{Chance, mix, polyline};
 use super::super::element::{Element, Label, Motion, Side};
 use super::super::light::{SKIN, lit};
-use super::head::{front, skin_albedo};
-use super::{Palette, eyes};
+use super::eyes;
+use super::palette::Palette;
+use super::surface::{front, skin_albedo};
 use glam::{Vec3, vec3};
 
 /// Height of the middle of a brow at the distance `x` from the middle of the face.

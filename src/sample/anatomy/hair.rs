@@ -3,8 +3,8 @@
 use super::super::curve::{Chance, bell, mix, polyline, ramp};
 use super::super::element::{Element, Label, Motion};
 use super::super::light::lit_strand;
-use super::Palette;
-use super::head::{row_of, shell};
+use super::palette::Palette;
+use super::surface::{row_of, shell};
 use glam::{Vec3, vec3};
 use std::f32::consts::PI;
 

@@ -13,9 +13,9 @@ use data_utils::audio::Sound;
 /// Frames a second.
 pub const FPS: f32 = 25.0;
 
-/// A performance: all that a talker does while it says something.
+/// A clip: all that a talker does while it says something.
 #[derive(Debug, Clone)]
-pub struct Performance {
+pub struct SampleClip {
     /// The words.
     pub text: Vec<String>,
     /// The voice, 16 kHz mono.
@@ -24,9 +24,9 @@ pub struct Performance {
     pub params: Vec<Params>,
 }
 
-impl Performance {
+impl SampleClip {
     /// Says the sentences one after the other. Sound and mouth follow the phonemes; head, lids, brows and gaze
-    /// processes of their own. The same seed gives the same performance.
+    /// processes of their own. The same seed gives the same clip.
     ///
     /// # Errors
     /// [`crate::Error::Internal`] when a sentence holds an unknown phoneme, which its constructors refuse.
@@ -42,7 +42,7 @@ impl Performance {
                 Params { mouth: speech.mouth(time), face: face.at(time), head: head.at(time) }
             })
             .collect();
-        Ok(Performance { text: sentences.iter().map(|s| s.text.clone()).collect(), sound, params })
+        Ok(SampleClip { text: sentences.iter().map(|s| s.text.clone()).collect(), sound, params })
     }
 
     /// Number of frames.
@@ -70,12 +70,12 @@ impl Performance {
 mod tests {
     use super::*;
 
-    fn speak(text: &str, seed: u64) -> Performance {
-        Performance::speak(&[Sentence::new(text).unwrap()], seed).unwrap()
+    fn speak(text: &str, seed: u64) -> SampleClip {
+        SampleClip::speak(&[Sentence::new(text).unwrap()], seed).unwrap()
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_performance_to_the_last_bit() {
+    fn the_same_seed_gives_the_same_clip_to_the_last_bit() {
         let (a, b) = (speak("Hello there, papa!", 8), speak("Hello there, papa!", 8));
         assert_eq!(a.sound.samples, b.sound.samples);
         assert_eq!(a.params, b.params);
