@@ -110,6 +110,8 @@ fn the_demo_makes_a_talking_head_that_render_can_use_again() {
     assert!(output.status.success() && text.contains("PSNR in mask"), "{text}");
     assert!(text.contains("give --face_landmarker"), "columns without weights say so: {text}");
 
+    a_model_speaks_without_its_dataset(&out);
+
     refused(
         program("train").arg("-s").arg(out.join("data")).arg("-m").arg(out.join("model")),
         &["--resume", "--overwrite"],
@@ -136,6 +138,50 @@ fn the_demo_makes_a_talking_head_that_render_can_use_again() {
         program("train").arg("-s").arg(out.join("data")).args(["-m", "/proc/no-model", "--set", "seed=1"]),
         &["/proc/no-model"],
     );
+}
+
+/// With the dataset of a finished demo gone its head says a voice, and so does one of an earlier version after `convert`.
+fn a_model_speaks_without_its_dataset(out: &Path) {
+    let (data, moved, voice) = (out.join("data"), out.join("moved"), out.join("voice.wav"));
+    std::fs::copy(data.join("aud.wav"), &voice).expect("a voice");
+    let render = || {
+        let mut render = program("render");
+        render.arg("-m").arg(out.join("model")).arg("--custom_aud").arg(&voice);
+        render
+    };
+    let convert = || {
+        let mut convert = program("surfeltalk");
+        convert.arg("convert").arg("-m").arg(out.join("model"));
+        convert
+    };
+    let hide = || std::fs::rename(&data, &moved).expect("moved");
+    let show = || std::fs::rename(&moved, &data).expect("moved");
+    hide();
+    let output = render().output().expect("started");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("frames a second") && text.contains("waiting for the encoder"), "{text}");
+    refused(render().args(["--background_type", "gt"]), &["--source_path", "filmed frames"]);
+    refused(program("render").arg("-m").arg(out.join("model")), &["--source_path", "redrawn"]);
+    show();
+
+    // As versions before the clip was stored wrote it.
+    let dir = out.join("model/point_cloud/iteration_20");
+    let head = surfeltalk::head::Head::load(&dir).expect("a head");
+    surfeltalk::head::folder::save(&dir, &[head.first().expect("a branch")], None).expect("saved");
+    let output = render().output().expect("started");
+    let notes = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && notes.contains("surfeltalk convert"), "{notes}");
+    hide();
+    refused(&mut render(), &["--source_path", "no clip"]);
+    refused(&mut convert(), &["--source_path"]);
+    show();
+    let output = convert().output().expect("started");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("without its dataset"), "{text}");
+    hide();
+    render().assert().success();
+    show();
 }
 
 #[test]

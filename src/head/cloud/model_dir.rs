@@ -116,11 +116,11 @@ impl ModelDir {
         found.ok_or_else(|| {
             let list: Vec<String> = there.iter().map(u64::to_string).collect();
             let expected = match wanted {
-                Some(n) => format!("a cloud of iteration {n}"),
-                None => "a trained cloud".to_string(),
+                Some(n) => format!("a model that was saved at iteration {n}"),
+                None => "a trained model".to_string(),
             };
             let found = match list.is_empty() {
-                true => "none".to_string(),
+                true => "no saved iteration".to_string(),
                 false => format!("iterations {}", list.join(", ")),
             };
             let remedy = "check --model_path and --iteration, or train first";
