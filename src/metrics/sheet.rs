@@ -31,19 +31,6 @@ impl Sheet {
         self.cells.push((label.to_string(), picture));
     }
 
-    /// Adds a picture from RGB bytes, `[rows, columns, 3]`.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] when the bytes do not fill `size` = [width, height].
-    pub fn push_rgb(&mut self, label: &str, size: [u32; 2], rgb: &[u8]) -> Result<()> {
-        let (count, [width, height]) = (rgb.len(), size);
-        let whole = count as u64 == u64::from(width) * u64::from(height) * 3;
-        let picture = whole.then(|| RgbImage::from_raw(width, height, rgb.to_vec())).flatten();
-        let wrong = || Error::Internal(format!("a picture of {count} bytes for {width}×{height}"));
-        self.push(label, picture.ok_or_else(wrong)?);
-        Ok(())
-    }
-
     /// The sheet as one picture.
     ///
     /// # Errors
@@ -175,14 +162,6 @@ mod tests {
         let mut sheet = Sheet::new(1, "");
         (0..9).for_each(|_| sheet.push("", flat(2, 4000, [0; 3])));
         assert_eq!(sheet.draw().unwrap_err().exit_code(), 2);
-    }
-
-    #[test]
-    fn bytes_that_are_no_picture_are_refused() {
-        let mut sheet = Sheet::new(1, "");
-        assert!(sheet.push_rgb("", [2, 2], &[0; 11]).is_err());
-        assert!(sheet.push_rgb("", [2, 2], &[0; 13]).is_err());
-        assert!(sheet.push_rgb("", [2, 2], &[0; 12]).is_ok());
     }
 
     #[test]
