@@ -8,10 +8,7 @@ use super::sentences::Sentence;
 use super::speech::Speech;
 use super::voice;
 use crate::{Camera, Result};
-use data_utils::audio::Sound;
-
-/// Frames a second.
-pub const FPS: f32 = 25.0;
+use data_utils::audio::{FRAME_RATE, Sound};
 
 /// A clip: all that a talker does while it says something.
 #[derive(Debug, Clone)]
@@ -38,7 +35,7 @@ impl SampleClip {
         let params = (0..sound.video_frames())
             .map(|i| {
                 // The middle of the frame's time.
-                let time = (i as f32 + 0.5) / FPS;
+                let time = (i as f32 + 0.5) / FRAME_RATE as f32;
                 Params { mouth: speech.mouth(time), face: face.at(time), head: head.at(time) }
             })
             .collect();

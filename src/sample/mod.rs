@@ -31,7 +31,7 @@ mod speech;
 mod voice;
 mod warp;
 
-pub use clip::{FPS, SampleClip};
+pub use clip::SampleClip;
 pub use dataset::{truth, write_dataset};
 pub use element::{Label, Side};
 pub use landmarks::{landmarks, mouth_opening};
