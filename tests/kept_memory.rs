@@ -7,11 +7,11 @@ use common::kept::{RATES, STATIC, case, kept, look, put};
 use common::memory::resident;
 use common::twins::gpu;
 use surfeltalk::gpu::Gpu;
-use surfeltalk::gpu::shared::SharedPlaces;
 use surfeltalk::head::field::{
     AUDIO_ROWS, Conditions, DeviceField, EXPRESSION, Field, FieldBounds, FieldConfig, LearnRates, Learned,
 };
 use surfeltalk::raster::Rasterizer;
+use surfeltalk::raster::keep::DevicePositions;
 
 /// MiB that 240 steps of either stage may take beyond the first 60. Where the driver compiled a shader at each step and kept
 /// it, they took 324.
@@ -21,7 +21,7 @@ const GROWTH: f64 = 24.0;
 struct SmallField {
     field: Field,
     there: DeviceField,
-    places: SharedPlaces,
+    places: DevicePositions,
     conditions: Vec<Conditions>,
 }
 
@@ -52,7 +52,7 @@ impl SmallField {
         };
         SmallField {
             there: DeviceField::new(gpu, &field, &learned).expect("a field on the device"),
-            places: SharedPlaces::new(gpu, &places).expect("places"),
+            places: DevicePositions::upload(gpu, &places).expect("places"),
             conditions: (0..2).map(frame).collect(),
             field,
         }

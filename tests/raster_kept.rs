@@ -13,8 +13,7 @@ use surfeltalk::head::cloud::Cloud;
 use surfeltalk::raster::Rasterizer;
 use surfeltalk::raster::delta_layout::DeltaLayout;
 use surfeltalk::raster::gpu::GpuRasterizer;
-use surfeltalk::raster::host_rows::Slices;
-use surfeltalk::raster::keep::{Look, Rows};
+use surfeltalk::raster::keep::{DeviceDeltas, Look};
 use surfeltalk::raster::score::{Goal, Weights};
 use surfeltalk::train::Target;
 
@@ -194,12 +193,9 @@ fn what_does_not_belong_together_is_refused() {
         rest: 0.0,
         statistics: false,
     };
-    let mut gradient = Vec::new();
     let mut refused = |look: &Look<'_>, layout: &DeltaLayout, rows: &[f32]| {
-        keeper
-            .look(look, None, Rows::Host(layout, &mut Slices::new(rows, &mut gradient)), None)
-            .expect_err("refused")
-            .exit_code()
+        let deltas = DeviceDeltas::upload(rasterizer.gpu(), rows).expect("uploaded");
+        keeper.look(look, None, Some((layout, &deltas)), None).expect_err("refused").exit_code()
     };
     assert_eq!(refused(&whole, &case.layout, &case.rows[1..]), 1);
     assert_eq!(refused(&Look { degree: 3, ..whole }, &case.layout, &case.rows), 1);

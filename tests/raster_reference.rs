@@ -10,6 +10,7 @@ mod common;
 mod real_data;
 
 use common::compare::{gradient_difference, image_difference};
+use common::device::Differentiable;
 use common::head::read_head;
 use common::reference::{Reference, SCENES};
 use data_utils::formats::npz;
@@ -19,7 +20,7 @@ use std::sync::LazyLock;
 use surfeltalk::gpu::{Choice, Gpu};
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
-use surfeltalk::raster::{Outputs, Rasterizer, Rendered, SurfelGradients};
+use surfeltalk::raster::{Outputs, Rendered, SurfelGradients};
 
 /// Largest difference of an image, and that of 99.9 % of its pixels.
 type ImageBound = (f64, f64);
@@ -184,18 +185,18 @@ fn part(backend: &str, whose: &str) -> f64 {
 }
 
 /// The backends, by name.
-static BACKENDS: LazyLock<[(&str, Box<dyn Rasterizer>); 2]> = LazyLock::new(|| {
+static BACKENDS: LazyLock<[(&str, Box<dyn Differentiable>); 2]> = LazyLock::new(|| {
     let gpu = Gpu::open(Choice::Any).expect("a device").expect("an adapter, at least a software one");
     [("CPU", Box::new(CpuRasterizer::<f32>::new())), ("GPU", Box::new(GpuRasterizer::new(gpu)))]
 });
 
-fn draw(rasterizer: &dyn Rasterizer, reference: &Reference) -> Rendered<f32> {
+fn draw(rasterizer: &dyn Differentiable, reference: &Reference) -> Rendered<f32> {
     let scene = reference.scene();
     rasterizer.forward(&scene.batch(), &scene.cameras, &scene.settings).expect("a forward pass")
 }
 
 fn go_back(
-    rasterizer: &dyn Rasterizer,
+    rasterizer: &dyn Differentiable,
     reference: &Reference,
     rendered: &Rendered<f32>,
     only: Option<&str>,
@@ -216,7 +217,8 @@ fn folder() -> Result<PathBuf, Missing> {
 }
 
 /// Scenes and backends, each with each.
-fn each_on_every_backend() -> impl Iterator<Item = (Bounds, &'static (&'static str, Box<dyn Rasterizer>))> {
+fn each_on_every_backend() -> impl Iterator<Item = (Bounds, &'static (&'static str, Box<dyn Differentiable>))>
+{
     BACKENDS.iter().flat_map(|backend| BOUNDS.into_iter().map(move |bounds| (bounds, backend)))
 }
 

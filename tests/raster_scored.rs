@@ -4,6 +4,7 @@
 mod common;
 
 use common::compare::gradient_difference;
+use common::device::{Scored, score_scene};
 use common::goals::{WEIGHTS, random_targets};
 use common::scene::{ALL, Scene, random_gradients};
 
@@ -12,9 +13,10 @@ use std::ops::Range;
 use surfeltalk::gpu::context::Restrictions;
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
-use surfeltalk::raster::score::{Goal, Room, Score, Scored, Weights};
+use surfeltalk::raster::gpu::score::Goals;
+use surfeltalk::raster::score::{Goal, Room, Score, Weights};
 use surfeltalk::raster::{Outputs, Rasterizer};
-use surfeltalk::train::{Shown, Target, image_loss, score};
+use surfeltalk::train::{Shown, Target, image_loss};
 
 fn targets(scene: &Scene<f32>) -> Vec<Target> {
     random_targets(scene, 3)
@@ -29,11 +31,9 @@ fn on_the_device(
     targets: &[Target],
     weights: &Weights,
 ) -> Outcome {
-    let scorer = rasterizer.scorer().expect("the GPU scores");
-    let (loss, scored) =
-        score(scorer, &scene.batch(), &scene.cameras, &scene.settings, targets, weights, None)
-            .expect("a scored batch");
-    (loss.terms, loss.errors, scored)
+    let scored = score_scene(rasterizer, scene, targets, weights, None).expect("a scored batch");
+    let errors = scored.scores.iter().map(Score::hardness).collect();
+    (Score::mean(&scored.scores), errors, scored)
 }
 
 fn one_after_another(scene: &Scene<f32>, targets: &[Target], weights: &Weights) -> Outcome {
@@ -192,11 +192,10 @@ fn what_the_host_adds_is_gone_back_through_too() {
             asked.push(frames);
             Ok(())
         };
-        let scorer = rasterizer.scorer().expect("the GPU scores");
-        let (loss, scored) =
-            score(scorer, &batch, cameras, &settings, &targets, &WEIGHTS, Some(&mut on_host))
-                .expect("scored");
-        let faults = differences(&(loss.terms, loss.errors, scored), &expected);
+        let scored =
+            score_scene(&rasterizer, &scene, &targets, &WEIGHTS, Some(&mut on_host)).expect("scored");
+        let errors = scored.scores.iter().map(Score::hardness).collect();
+        let faults = differences(&(Score::mean(&scored.scores), errors, scored), &expected);
         assert!(faults.is_empty(), "{}", faults.join("\n"));
         assert_eq!(asked.iter().flat_map(Clone::clone).collect::<Vec<_>>(), Vec::from_iter(0..cameras.len()));
     }
@@ -284,17 +283,14 @@ fn goals_that_do_not_fit_the_frames_are_refused() {
     let scene = seen_from(scene(10, 20, 32, 32), 2);
     let targets = targets(&scene);
     let rasterizer = gpu();
-    let scorer = rasterizer.scorer().expect("the GPU scores");
     let refused = |goals: &[Goal<'_>]| {
-        let outcome = scorer.score(&scene.batch(), &scene.cameras, [0.0; 7], goals, &WEIGHTS, None);
-        assert_eq!(outcome.expect_err("a refusal").exit_code(), 1);
+        let outcome = Goals::upload(rasterizer.gpu(), goals, &WEIGHTS, [32, 32]);
+        assert_eq!(outcome.err().expect("a refusal").exit_code(), 1);
     };
     let good: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
-    refused(&good[..1]);
     refused(&[good[0], Goal { color: &good[0].color[1..], ..good[0] }]);
     refused(&[good[0], Goal { trust: &[], ..good[0] }]);
     refused(&[Goal { room: &[Room { at: 32 * 32, color: [0.0; 3] }], ..good[0] }, good[1]]);
-    assert!(CpuRasterizer::<f32>::new().scorer().is_none());
     let outputs = Outputs { median: false, ..ALL };
     assert_eq!(WEIGHTS.outputs(), outputs, "what is scored is what is drawn");
 }

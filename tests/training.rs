@@ -56,8 +56,7 @@ fn a_head_learns_its_frames() {
     let dataset = talker_data(dir.path());
     let rasterizer = CpuRasterizer::<f32>::new();
     let config = config("coarse_iterations = 60\nfine_iterations = 40\nmax_points = 1500\nbatch_size = 1");
-    let mut trainer = surfeltalk::train::Trainer::new(config, &dataset, &rasterizer, &Default::default())
-        .expect("a trainer");
+    let mut trainer = surfeltalk::train::Trainer::new(config, &dataset, &rasterizer).expect("a trainer");
     let before = surfeltalk::train::evaluate(&mut trainer, 3).expect("scored").psnr;
     while !trainer.finished() {
         trainer.step().expect("a step");

@@ -1,7 +1,7 @@
 //! The `demo` program: renders a clip of a made-up talker, trains a head on it, lets the head say new sentences, and compares
 //! them with the made-up talker saying the same. Needs no dataset, no network, no GPU and no ffmpeg.
 
-use super::device::{Device, FieldPlace};
+use super::device::Device;
 use super::interrupt::Interrupt;
 use super::progress::{Progress, duration};
 use super::record::Recording;
@@ -151,7 +151,6 @@ fn train(
         model_path: model.to_path_buf(),
         resume: crate::train::has_checkpoint(model)?,
         overwrite: false,
-        field_device: FieldPlace::Auto.device(rasterizer)?,
         copy_every: COPY_EVERY,
     };
     let mut session = Session::open(config, dataset, rasterizer, options)?;

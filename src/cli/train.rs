@@ -1,8 +1,10 @@
 //! The `train` program: flags, presets, and the run.
 
-use super::device::{Device, FieldPlace};
+use super::device::Device;
 use super::progress::duration;
 use super::watcher::TrainingWatcher;
+use crate::raster::Rasterizer;
+use crate::raster::cpu::CpuRasterizer;
 use crate::train::{CONFIG_FILE, COPY_EVERY, Session, SessionOptions, Summary, TrainConfig, merge};
 use crate::{Error, Result};
 use clap::Parser;
@@ -55,9 +57,9 @@ pub struct TrainFlags {
     /// Where the work is done: auto, gpu or cpu
     #[arg(long, default_value = "auto")]
     device: Device,
-    /// Where the field runs: auto (on the GPU that draws, else the CPU), gpu (that draws, also in software), cuda or cpu
-    #[arg(long, default_value = "auto")]
-    field: FieldPlace,
+    /// Answered with what to type instead.
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "")]
+    field: Option<String>,
     /// Memory for decoded frames, MiB
     #[arg(long, default_value_t = 1024)]
     image_budget: u64,
@@ -129,9 +131,16 @@ impl TrainFlags {
 /// # Errors
 /// [`Error::Input`] for the user's mistakes, before anything is written.
 pub fn run(flags: &TrainFlags) -> Result<()> {
+    if let Some(place) = &flags.field {
+        return Err(Error::input(
+            "--field",
+            "no such flag: the field runs on the device that draws",
+            format!("--field {place}"),
+            "leave it out, and choose the device of both with --device auto, gpu or cpu",
+        ));
+    }
     let config = flags.config()?;
     let rasterizer = flags.device.rasterizer()?;
-    let field_device = flags.field.device(rasterizer.as_ref())?;
     let dataset = Dataset::open(
         &flags.source_path,
         &OpenOptions {
@@ -149,12 +158,15 @@ pub fn run(flags: &TrainFlags) -> Result<()> {
         model_path: flags.model_path.clone(),
         resume: flags.resume,
         overwrite: flags.overwrite,
-        field_device,
         copy_every: COPY_EVERY,
     };
     let mut session = Session::open(config, &dataset, rasterizer.as_ref(), options)?;
     if !flags.quiet {
-        eprintln!("draws on {}; the field runs on {}", rasterizer.name(), session.field_runs_on());
+        let device = if session.on_gpu() { rasterizer.name() } else { CpuRasterizer::<f32>::new().name() };
+        eprintln!("training on {device}");
+        if !session.on_gpu() && rasterizer.keeper().is_some() {
+            eprintln!("note: {} has no room for this field, so the CPU does all the work", rasterizer.name());
+        }
     }
     let ((stage, step), done, total) = session.position();
     if flags.resume && !flags.quiet {

@@ -67,7 +67,7 @@ pub(crate) struct Pool {
 
 /// A buffer on loan; dropping it puts it back. Its content is whatever its last user left.
 #[derive(Debug)]
-pub(crate) struct Loan {
+pub struct Loan {
     buffer: Option<wgpu::Buffer>,
     key: (Use, u64),
     shelf: Arc<Mutex<Shelf>>,
@@ -169,7 +169,7 @@ impl Gpu {
     ///
     /// # Errors
     /// As [`Gpu::submit_and_read`].
-    pub(crate) fn upload<T: bytemuck::NoUninit>(&self, parts: &[&[T]]) -> Result<Loan> {
+    pub fn upload<T: bytemuck::NoUninit>(&self, parts: &[&[T]]) -> Result<Loan> {
         let bytes = parts.iter().map(|p| size_of_val(*p)).sum::<usize>();
         self.upload_with(bytes, |to| parts.iter().try_for_each(|part| to.bytes(bytemuck::cast_slice(part))))
     }

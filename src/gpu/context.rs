@@ -106,9 +106,6 @@ impl Gpu {
         if !restrictions.without_subgroups {
             wanted |= wgpu::Features::SUBGROUP;
         }
-        if cfg!(all(feature = "cuda", target_os = "linux")) {
-            wanted |= wgpu::Features::VULKAN_EXTERNAL_MEMORY_FD;
-        }
         let required_features = adapter.features() & wanted;
         let mut limits = if restrictions.default_limits { wgpu::Limits::default() } else { adapter.limits() };
         if let Some(bytes) = restrictions.binding_bytes {

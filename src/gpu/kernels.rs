@@ -79,7 +79,7 @@ pub enum Timing {
 }
 
 /// Stages that are recorded and then submitted together.
-pub(crate) struct Recorder<'g> {
+pub struct Recorder<'g> {
     gpu: &'g Gpu,
     /// What is recorded.
     encoder: wgpu::CommandEncoder,
@@ -96,7 +96,7 @@ const TIMED_MAX: u32 = 128;
 
 impl<'g> Recorder<'g> {
     /// An empty recording.
-    pub(crate) fn new(gpu: &'g Gpu, timing: Timing) -> Self {
+    pub fn new(gpu: &'g Gpu, timing: Timing) -> Self {
         let queries = (timing != Timing::Off && gpu.timestamps).then(|| {
             gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
                 label: None,
@@ -193,7 +193,7 @@ impl<'g> Recorder<'g> {
 
     /// Submits and reads back as [`Gpu::submit_and_read`] does; the times where they were asked for, those of the device
     /// before those of the host.
-    pub(crate) fn submit(
+    pub fn submit(
         mut self,
         sources: &[(&wgpu::Buffer, u64)],
         mut take: impl FnMut(usize, &[u8]),

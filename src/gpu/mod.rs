@@ -3,8 +3,8 @@
 //! ```text
 //! context   adapter, device, faults      buffers   a pool, uploads, read-back
 //! shaders   sources put together         kernels   pipelines and the recording of stages
-//! words     structs for constants        shared    memory that others see too
-//! unwritten what goes there in parts     fetch     what comes back in parts
+//! uniforms  structs for constants        upload    what goes there in parts
+//! download  what comes back in parts
 //! ```
 //!
 //! Work is recorded into one `kernels::Recorder` and submitted once; everything that goes wrong afterwards, also the
@@ -15,7 +15,6 @@ pub mod context;
 mod download;
 pub mod kernels;
 pub mod shaders;
-pub mod shared;
 pub(crate) mod uniforms;
 pub mod upload;
 

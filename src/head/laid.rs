@@ -2,7 +2,7 @@
 
 use super::branch::Branch;
 use crate::head::field::{Conditions, DeviceField, Learned};
-use crate::raster::keep::{Keeper, Kept, Rows};
+use crate::raster::keep::{Keeper, Kept};
 use crate::raster::{RasterSettings, Rasterizer, Rendered};
 use crate::{Camera, Result};
 
@@ -15,33 +15,14 @@ pub struct Laid<'a> {
 
 impl<'a> Laid<'a> {
     /// Brings the head to the rasterizer's device, where that keeps surfels and has room for the field and `frames` frames at
-    /// once. A GPU in software is slower at that than the processor itself, and is left to draw.
+    /// once.
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`] when the device goes away.
     pub fn new(head: &'a Branch, rasterizer: &'a dyn Rasterizer, frames: usize) -> Result<Self> {
-        let keeper = rasterizer.keeper().filter(|keeper| !keeper.device().is_software());
-        Self::with(head, rasterizer, frames, keeper)
-    }
-
-    /// The same, on a GPU in software too.
-    ///
-    /// # Errors
-    /// As [`Laid::new`].
-    pub fn on_any(head: &'a Branch, rasterizer: &'a dyn Rasterizer, frames: usize) -> Result<Self> {
-        Self::with(head, rasterizer, frames, rasterizer.keeper())
-    }
-
-    fn with(
-        head: &'a Branch,
-        rasterizer: &'a dyn Rasterizer,
-        frames: usize,
-        keeper: Option<Box<dyn Keeper + 'a>>,
-    ) -> Result<Self> {
         let (field, cloud) = (&head.field, &head.cloud);
-        let keeper = keeper.filter(|keeper| {
-            field.device().is_cpu() && DeviceField::fits(keeper.device(), field, cloud.len(), frames)
-        });
+        let fits = |keeper: &dyn Keeper| DeviceField::fits(keeper.device(), field, cloud.len(), frames);
+        let keeper = rasterizer.keeper().filter(|keeper| fits(&**keeper));
         let Some(mut keeper) = keeper else {
             return Ok(Laid { head, rasterizer, there: None });
         };
@@ -77,7 +58,7 @@ impl<'a> Laid<'a> {
         let Some((keeper, field)) = &mut self.there else {
             return self.head.draw(self.rasterizer, conditions, cameras, settings);
         };
-        let rows = field.ask(&self.head.field, conditions, &keeper.places()?)?;
-        keeper.show(cameras, settings, self.head.cloud.sh_degree, Rows::Shared(self.head.layout(), rows))
+        let deltas = field.ask(&self.head.field, conditions, &keeper.device_positions()?)?;
+        keeper.show(cameras, settings, self.head.cloud.sh_degree, Some((self.head.layout(), deltas)))
     }
 }

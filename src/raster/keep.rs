@@ -1,16 +1,80 @@
 //! Surfels that stay where they are drawn: their own parameters, gradients and the state of Adam, for backends whose
 //! memory is far from the host.
 //!
-//! What a field adds to each surfel in each frame, its rows, is all that goes there in a step, and the rows' gradient
-//! all that comes back. Parameters and moments come to the host when they are asked for.
+//! What a field adds to each surfel in each frame, its deltas, is made on the same device, and so is the use of their
+//! gradient. Parameters and moments come to the host when they are asked for.
 
 use super::score::{Goal, OnHost, Score, Staged, Weights};
 use crate::gpu::Gpu;
-use crate::gpu::shared::{SharedPlaces, SharedRows};
+use crate::gpu::buffers::{Loan, append};
 use crate::raster::delta_layout::DeltaLayout;
-use crate::raster::host_rows::HostRows;
 use crate::raster::{RasterSettings, Rendered};
 use crate::{Camera, Result};
+
+/// Canonical positions of surfels on a device, `[surfels, 3]` at the start of a buffer.
+#[derive(Debug)]
+pub struct DevicePositions {
+    pub(crate) buffer: wgpu::Buffer,
+    /// Number of surfels.
+    pub(crate) surfels: u64,
+    /// Holds the buffer when nobody else does.
+    _lent: Option<Loan>,
+}
+
+impl DevicePositions {
+    /// Positions at the start of a buffer that somebody else holds.
+    pub(crate) fn in_buffer(buffer: &wgpu::Buffer, surfels: usize) -> Self {
+        DevicePositions { buffer: buffer.clone(), surfels: surfels as u64, _lent: None }
+    }
+
+    /// Uploads positions, `[surfels, 3]`.
+    ///
+    /// # Errors
+    /// [`crate::Error::DeviceLost`] when the device is gone.
+    pub fn upload(gpu: &Gpu, positions: &[f32]) -> Result<Self> {
+        let loan = gpu.upload(&[positions])?;
+        let surfels = positions.len() as u64 / 3;
+        Ok(DevicePositions { buffer: (*loan).clone(), surfels, _lent: Some(loan) })
+    }
+}
+
+/// What a field adds to the surfels, `[frames, surfels, columns]`, and the gradient of the loss with respect to it, on a
+/// device.
+#[derive(Debug)]
+pub struct DeviceDeltas {
+    pub(crate) values: Loan,
+    pub(crate) gradients: Loan,
+    /// Floats in each of the two.
+    pub(crate) len: u64,
+}
+
+impl DeviceDeltas {
+    /// Room for `len` floats and their gradient; nothing is written.
+    pub(crate) fn new(gpu: &Gpu, len: u64) -> Self {
+        DeviceDeltas { values: gpu.storage(4 * len), gradients: gpu.storage(4 * len), len }
+    }
+
+    /// Uploads deltas.
+    ///
+    /// # Errors
+    /// [`crate::Error::DeviceLost`] when the device is gone.
+    pub fn upload(gpu: &Gpu, values: &[f32]) -> Result<Self> {
+        let len = values.len() as u64;
+        Ok(DeviceDeltas { values: gpu.upload(&[values])?, gradients: gpu.storage(4 * len), len })
+    }
+
+    /// Reads the gradient back.
+    ///
+    /// # Errors
+    /// [`crate::Error::DeviceLost`] when the device is gone.
+    pub fn read_gradients(&self, gpu: &Gpu) -> Result<Vec<f32>> {
+        let mut gradients = Vec::new();
+        let encoder = gpu.device.create_command_encoder(&Default::default());
+        let sources: [(&wgpu::Buffer, u64); 1] = [(&self.gradients, 4 * self.len)];
+        gpu.submit_and_read(encoder, &sources, |_, data| append(&mut gradients, data))?;
+        Ok(gradients)
+    }
+}
 
 /// Arrays of a surfel's own parameters: positions, rotations, log-scales, opacity logits, harmonics.
 pub const ARRAYS: usize = 5;
@@ -61,21 +125,14 @@ pub struct Look<'a> {
     pub weights: &'a Weights,
     /// Degree of the harmonics drawn, at most the surfels' own.
     pub degree: usize,
-    /// Weight of |displacement| of each row, per coordinate.
+    /// Weight of |displacement| of each surfel in each frame, per coordinate.
     pub rest: f32,
     /// Whether radii and the densification signal are wanted.
     pub statistics: bool,
 }
 
-/// Where the rows are, `[frames, surfels, layout.width]`, and where their gradient goes.
-pub enum Rows<'a> {
-    /// There are none: the surfels are drawn as they are.
-    None,
-    /// On the host, or by way of it.
-    Host(&'a DeltaLayout, &'a mut dyn HostRows),
-    /// In memory that the backend shares with who made them.
-    Shared(&'a DeltaLayout, &'a SharedRows),
-}
+/// What is added to the surfels, with the meaning of its columns; nothing where they are drawn as they are.
+pub type Deltas<'a> = Option<(&'a DeltaLayout, &'a DeviceDeltas)>;
 
 /// What a look gives back; the gradients of the surfels' own parameters stay where they are.
 #[derive(Debug, Clone, Default)]
@@ -115,18 +172,20 @@ pub trait Keeper: Send {
     ///
     /// # Errors
     /// [`crate::Error::Internal`] when none are kept.
-    fn places(&self) -> Result<SharedPlaces>;
+    fn device_positions(&self) -> Result<DevicePositions>;
 
     /// Activates the surfels, draws and scores every frame and goes back; `staged` are the look's goals where they were
-    /// brought before. As [`super::score::Scorer::score`] does.
+    /// brought before. With `on_host` the pictures are
+    /// brought to the host in between, some frames at a time.
     ///
     /// # Errors
-    /// Those of the scorer; [`crate::Error::Internal`] also when rows and frames disagree.
+    /// [`crate::Error::Internal`] when goals, deltas and cameras disagree, [`crate::Error::DeviceLost`] when the device goes
+    /// away, and those of `on_host`.
     fn look(
         &mut self,
         look: &Look<'_>,
         staged: Option<Staged>,
-        rows: Rows<'_>,
+        deltas: Deltas<'_>,
         on_host: Option<OnHost<'_>>,
     ) -> Result<Looked>;
 
@@ -140,7 +199,7 @@ pub trait Keeper: Send {
         cameras: &[Camera],
         settings: &RasterSettings,
         degree: usize,
-        rows: Rows<'_>,
+        deltas: Deltas<'_>,
     ) -> Result<Rendered>;
 
     /// Takes a step of Adam along the gradients of the last look.

@@ -8,7 +8,6 @@ pub mod constants;
 pub mod cpu;
 pub mod delta_layout;
 pub mod gpu;
-pub mod host_rows;
 pub mod keep;
 mod real;
 pub mod score;
@@ -118,7 +117,7 @@ pub struct Rendered<R = f32> {
     pub distortion: Vec<R>,
     /// Screen radius of each surfel in pixels, 0 where it is not drawn, `[frames, surfels]`.
     pub radii: Vec<u32>,
-    /// What the backend needs to go back.
+    /// What the CPU's backward pass needs.
     pub state: Box<dyn Any + Send + Sync>,
 }
 
@@ -160,7 +159,7 @@ pub struct SurfelGradients<R = f32> {
     pub screen: Vec<R>,
 }
 
-/// A backend that draws surfels and goes back.
+/// A backend that draws surfels.
 pub trait Rasterizer<R: Real = f32>: Send + Sync {
     /// Draws every camera. All cameras have the same image size.
     ///
@@ -173,29 +172,8 @@ pub trait Rasterizer<R: Real = f32>: Send + Sync {
         settings: &RasterSettings<R>,
     ) -> Result<Rendered<R>>;
 
-    /// Gradients of `Σ image · gradient` for what [`Rasterizer::forward`] drew from the same batch and cameras.
-    ///
-    /// # Errors
-    /// As [`Rasterizer::forward`]; also when `rendered` comes from another backend.
-    fn backward(
-        &self,
-        batch: &SurfelBatch<'_, R>,
-        cameras: &[Camera],
-        settings: &RasterSettings<R>,
-        rendered: &Rendered<R>,
-        gradients: &ImageGradients<R>,
-    ) -> Result<SurfelGradients<R>>;
-
     /// Takes images that nobody needs any more; a backend may use their memory for the next ones.
     fn recycle(&self, _rendered: Rendered<R>) {}
-
-    /// Takes gradients that nobody needs any more, as [`Rasterizer::recycle`] does.
-    fn recycle_gradients(&self, _gradients: SurfelGradients<R>) {}
-
-    /// The same backend where it scores what it draws without bringing the images to the host.
-    fn scorer(&self) -> Option<&dyn score::Scorer> {
-        None
-    }
 
     /// Brings goals to where they will be compared, while others do something else; nothing where that is the host. They
     /// count once, in a look at the same goals with the same weights.

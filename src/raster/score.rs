@@ -1,10 +1,7 @@
-//! Drawing, scoring and going back in one go, for backends whose images are far from the host.
-//!
-//! What is scored, and how it is weighed, is [`crate::train`]'s choice; here are only the plain types. A backend that
-//! scores leaves the images where it draws them: the surfels go there, sums and gradients come back.
+//! The plain types of the loss for backends that compute it where they draw: targets, weights and terms.
 
-use super::{Outputs, SurfelBatch, SurfelGradients};
-use crate::{Camera, Error, Result};
+use super::Outputs;
+use crate::{Error, Result};
 use std::any::Any;
 use std::ops::Range;
 
@@ -159,41 +156,12 @@ impl Score {
     }
 }
 
-/// What a scored batch gives back.
-#[derive(Debug, Clone, Default)]
-pub struct Scored {
-    /// Terms of each frame.
-    pub scores: Vec<Score>,
-    /// Gradients of the loss with respect to the surfels.
-    pub gradients: SurfelGradients,
-    /// Screen radius of each surfel in pixels, 0 where it is not drawn, `[frames, surfels]`.
-    pub radii: Vec<u32>,
-}
-
 /// Scores what only the host can: given the numbers of some frames and their pictures as they are compared
 /// (`[frames, 3, rows, columns]`), adds the gradient of the whole loss to the last slice, which is laid out the same.
 pub type OnHost<'a> = &'a mut dyn FnMut(Range<usize>, &[f32], &mut [f32]) -> Result<()>;
 
 /// Goals that are on their way to where they are compared, made by [`super::Rasterizer::stage`].
 pub struct Staged(pub(super) Box<dyn Any + Send>);
-
-/// A backend that scores what it draws.
-pub trait Scorer: Send + Sync {
-    /// Draws every camera over `background` (colour, then attention), compares each with its goal and goes back. With
-    /// `on_host` the pictures are brought to the host in between, some frames at a time.
-    ///
-    /// # Errors
-    /// Those of [`super::Rasterizer::forward`] and of `on_host`; [`Error::Internal`] also when goals and cameras disagree.
-    fn score(
-        &self,
-        batch: &SurfelBatch<'_>,
-        cameras: &[Camera],
-        background: [f32; 7],
-        goals: &[Goal<'_>],
-        weights: &Weights,
-        on_host: Option<OnHost<'_>>,
-    ) -> Result<Scored>;
-}
 
 /// Checks goals against the frames they are for.
 ///

@@ -6,6 +6,7 @@ use super::shown::Shown;
 use super::step::Clock;
 use crate::Result;
 use crate::head::cloud::activate::{RawGradients, activate, activate_vjp};
+use crate::raster::cpu::CpuRasterizer;
 use crate::raster::{ImageGradients, RasterSettings, Rasterizer};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -23,7 +24,7 @@ pub(super) struct Drawn {
 
 /// Draws a step's frames on the host, scores them, and takes the gradients back to the cloud's parameters and the rows.
 pub(super) fn on_the_host(
-    rasterizer: &dyn Rasterizer,
+    rasterizer: &CpuRasterizer,
     looking: &Looking<'_>,
     packed: Option<&[f32]>,
     clock: &mut Clock,
@@ -47,11 +48,9 @@ pub(super) fn on_the_host(
     clock.lap(|t| &mut t.loss);
     let mut gradients = rasterizer.backward(&batch, &view.cameras, &settings, &rendered, &loss.gradients)?;
     let radii = std::mem::take(&mut rendered.radii);
-    rasterizer.recycle(rendered);
     clock.lap(|t| &mut t.raster_backward);
     let raw = activate_vjp(&head.cloud, deltas.as_ref(), &activated, &gradients)?;
     let screen = std::mem::take(&mut gradients.screen);
-    rasterizer.recycle_gradients(gradients);
     clock.lap(|t| &mut t.activate);
     let finite = loss.terms.total.is_finite() && finite(&raw);
     Ok((Drawn { finite, terms: loss.terms, perceptual, errors: loss.errors, radii, screen }, raw))

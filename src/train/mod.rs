@@ -3,12 +3,10 @@
 //! [`Session`] is a whole run (folder, checkpoints, logs); [`Trainer`] one step after another (numbers in, numbers
 //! out). Losses on images and Adam live here; the head itself is [`crate::head`]'s. `own` is the seam between those who
 //! learn the cloud's parameters, on the host or where the rasterizer keeps them, and the rest; `mover` is the same for the
-//! field's. Where candle runs the field, `bridge` carries its rows to the rasterizer, through shared memory where CUDA and
-//! Vulkan drive the same card.
+//! field's.
 
 pub(crate) mod adam;
 mod augment;
-mod bridge;
 mod checkpoint;
 mod config;
 mod draw;
@@ -35,8 +33,6 @@ pub use checkpoint::has_any as has_checkpoint;
 pub use config::{TrainBackground, TrainConfig, merge};
 pub use evaluate::{Evaluation, evaluate};
 pub use loss::{Loss, Target, image_loss};
-pub use mover::FieldDevice;
-pub use scored::score;
 pub use session::{CONFIG_FILE, COPY_EVERY, Session, SessionOptions, Summary, Watcher};
 pub use shown::Shown;
 pub use step::{Stage, StepReport, StepTimes};

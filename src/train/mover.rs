@@ -6,27 +6,11 @@
 use super::field_moments::{FieldMoments, FieldRates};
 use super::step::Clock;
 use crate::gpu::Gpu;
-use crate::gpu::shared::{SharedPlaces, SharedRows};
 use crate::head::Branch;
 use crate::head::field::{Conditions, DeviceField, FieldGradients};
-use crate::raster::Rasterizer;
+use crate::raster::keep::{DeviceDeltas, DevicePositions};
 use crate::{Error, Result};
 use candle_core::Tensor;
-
-/// Where the field runs.
-#[derive(Debug, Clone)]
-pub struct FieldDevice {
-    /// candle's device.
-    pub candle: candle_core::Device,
-    /// Whether the rasterizer's device runs the rows instead, where it keeps surfels and has room; candle's is then the CPU.
-    pub with_rasterizer: bool,
-}
-
-impl Default for FieldDevice {
-    fn default() -> Self {
-        FieldDevice { candle: candle_core::Device::Cpu, with_rasterizer: true }
-    }
-}
 
 /// What the field adds to each surfel in each frame, `[frames, surfels, columns]`.
 #[derive(Clone, Copy)]
@@ -34,7 +18,7 @@ pub(super) enum Moved<'a> {
     /// A tensor where the field is.
     Tensor(&'a Tensor),
     /// On the rasterizer's device, with room for the gradient.
-    Shared(&'a SharedRows),
+    Device(&'a DeviceDeltas),
 }
 
 /// Draws what was moved; the gradient of a tensor, or nothing where it was put beside the rows.
@@ -48,7 +32,7 @@ pub(super) trait Mover {
         &mut self,
         head: &Branch,
         conditions: &[Conditions],
-        places: Option<SharedPlaces>,
+        places: Option<DevicePositions>,
         clock: &mut Clock,
         draw: &mut Draw<'_>,
     ) -> Result<()>;
@@ -72,33 +56,23 @@ pub(super) trait Mover {
     fn on_device(&self) -> bool;
 }
 
-/// Who runs the field of `head` on `device` beside `rasterizer`, for so many surfels and frames at most.
-pub(super) fn choose(
-    head: &Branch,
-    rasterizer: &dyn Rasterizer,
-    device: &FieldDevice,
-    surfels: usize,
-    frames: usize,
-) -> Result<Box<dyn Mover>> {
-    let keeper = rasterizer.keeper().filter(|_| device.with_rasterizer);
-    let fits = |gpu: &Gpu| DeviceField::fits(gpu, &head.field, surfels, frames);
-    match keeper.as_ref().map(|keeper| keeper.device()).filter(|gpu| fits(gpu)) {
+/// Who runs the field of `head`: the GPU that keeps the surfels, or else the CPU.
+pub(super) fn choose(head: &Branch, gpu: Option<&Gpu>) -> Result<Box<dyn Mover>> {
+    match gpu {
         Some(gpu) => Ok(Box::new(ByDevice::new(gpu, head)?)),
         None => Ok(Box::new(ByCandle::new(head)?)),
     }
 }
 
-/// candle runs the field, on the CPU or on CUDA.
+/// The CPU runs the field.
 pub(super) struct ByCandle {
     moments: FieldMoments,
     gradients: Option<FieldGradients>,
-    on_device: bool,
 }
 
 impl ByCandle {
     pub(super) fn new(head: &Branch) -> Result<Self> {
-        let on_device = !head.field.device().is_cpu();
-        Ok(ByCandle { moments: FieldMoments::new(head)?, gradients: None, on_device })
+        Ok(ByCandle { moments: FieldMoments::new(head), gradients: None })
     }
 }
 
@@ -111,17 +85,14 @@ impl Mover for ByCandle {
         &mut self,
         head: &Branch,
         conditions: &[Conditions],
-        _: Option<SharedPlaces>,
+        _: Option<DevicePositions>,
         clock: &mut Clock,
         draw: &mut Draw<'_>,
     ) -> Result<()> {
         let gradients = head.field_step(conditions, |packed| {
-            // What is asked of a GPU is done later, and should count where it was asked for.
-            packed.device().synchronize()?;
             clock.lap(|t| &mut t.field_forward);
             draw(Moved::Tensor(packed), clock)?.ok_or_else(no_gradient)
         })?;
-        head.field.device().synchronize()?;
         clock.lap(|t| &mut t.field_backward);
         self.gradients = Some(gradients);
         Ok(())
@@ -129,8 +100,7 @@ impl Mover for ByCandle {
 
     fn learn(&mut self, head: &mut Branch, rates: &FieldRates) -> Result<()> {
         let gradients = self.gradients.take().ok_or_else(no_gradient)?;
-        self.moments.step(head, &gradients, rates)?;
-        Ok(head.field.device().synchronize()?)
+        self.moments.step(head, &gradients, rates)
     }
 
     fn fetch(&mut self, head: &mut Branch) -> Result<()> {
@@ -148,7 +118,7 @@ impl Mover for ByCandle {
     }
 
     fn on_device(&self) -> bool {
-        self.on_device
+        false
     }
 }
 
@@ -169,7 +139,7 @@ impl ByDevice {
     pub(super) fn new(gpu: &Gpu, head: &Branch) -> Result<Self> {
         Ok(ByDevice {
             gpu: gpu.clone(),
-            moments: FieldMoments::new(head)?,
+            moments: FieldMoments::new(head),
             there: None,
             steps: [0; 2],
             gradients: None,
@@ -183,7 +153,7 @@ impl Mover for ByDevice {
         &mut self,
         head: &Branch,
         conditions: &[Conditions],
-        places: Option<SharedPlaces>,
+        places: Option<DevicePositions>,
         clock: &mut Clock,
         draw: &mut Draw<'_>,
     ) -> Result<()> {
@@ -200,10 +170,8 @@ impl Mover for ByDevice {
             }
         };
         let rows = there.ask(&head.field, conditions, &places)?;
-        // What is asked of a GPU is done later, and should count where it was asked for.
-        self.gpu.finish()?;
         clock.lap(|t| &mut t.field_forward);
-        draw(Moved::Shared(rows), clock)?;
+        draw(Moved::Device(rows), clock)?;
         self.gradients = Some(there.backward(&head.field)?);
         clock.lap(|t| &mut t.field_backward);
         Ok(())

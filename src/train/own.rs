@@ -3,7 +3,6 @@
 //! One seam for both. A step hands over what the field adds to each surfel (its rows, a tensor where the field runs) and
 //! gets their gradient back; the gradients of the own parameters stay with whoever learns them.
 
-use super::bridge::Bridge;
 use super::config::TrainConfig;
 use super::draw::{self, Drawn};
 use super::loss::{Loss, Target};
@@ -12,12 +11,11 @@ use super::mover::Moved;
 use super::perceptual::Perceptual;
 use super::step::Clock;
 use super::view::View;
-use crate::gpu::shared::SharedPlaces;
 use crate::head::Branch;
 use crate::head::cloud::Cloud;
 use crate::head::cloud::activate::RawGradients;
-use crate::raster::Rasterizer;
-use crate::raster::keep::{Keeper, Look, Looked, Rows};
+use crate::raster::cpu::CpuRasterizer;
+use crate::raster::keep::{DevicePositions, Keeper, Look, Looked};
 use crate::raster::score::{Goal, OnHost, Staged};
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -50,7 +48,7 @@ pub(super) trait Own {
     ) -> Result<(Drawn, Option<Tensor>)>;
 
     /// The positions, where the rasterizer keeps them.
-    fn shared_places(&mut self, cloud: &Cloud) -> Result<Option<SharedPlaces>>;
+    fn device_positions(&mut self, cloud: &Cloud) -> Result<Option<DevicePositions>>;
 
     /// Takes Adam's step along the gradients of the last drawing.
     fn learn(&mut self, cloud: &mut Cloud, rates: &CloudRates) -> Result<()>;
@@ -72,20 +70,24 @@ pub(super) trait Own {
 }
 
 /// Learns on the host.
-pub(super) struct OnTheHost<'a> {
-    rasterizer: &'a dyn Rasterizer,
+pub(super) struct OnTheHost {
+    rasterizer: CpuRasterizer,
     moments: CloudMoments,
     /// Gradients of the last drawing.
     raw: RawGradients,
 }
 
-impl<'a> OnTheHost<'a> {
-    pub(super) fn new(rasterizer: &'a dyn Rasterizer, cloud: &Cloud) -> Self {
-        OnTheHost { rasterizer, moments: CloudMoments::new(cloud), raw: RawGradients::default() }
+impl OnTheHost {
+    pub(super) fn new(cloud: &Cloud) -> Self {
+        OnTheHost {
+            rasterizer: CpuRasterizer::new(),
+            moments: CloudMoments::new(cloud),
+            raw: RawGradients::default(),
+        }
     }
 }
 
-impl Own for OnTheHost<'_> {
+impl Own for OnTheHost {
     fn draw(
         &mut self,
         looking: &Looking<'_>,
@@ -95,14 +97,14 @@ impl Own for OnTheHost<'_> {
     ) -> Result<(Drawn, Option<Tensor>)> {
         let rows = match rows {
             Some(Moved::Tensor(rows)) => Some(rows),
-            Some(Moved::Shared(_)) => {
+            Some(Moved::Device(_)) => {
                 return Err(Error::Internal("rows on a device, drawn on the host".into()));
             }
             None => None,
         };
         let packed: Option<Vec<f32>> = rows.map(|t| t.flatten_all()?.to_vec1()).transpose()?;
         clock.lap(|t| &mut t.copies);
-        let (mut drawn, mut raw) = draw::on_the_host(self.rasterizer, looking, packed.as_deref(), clock)?;
+        let (mut drawn, mut raw) = draw::on_the_host(&self.rasterizer, looking, packed.as_deref(), clock)?;
         let mut deltas = std::mem::take(&mut raw.deltas);
         self.raw = raw;
         let (Some(packed), Some(rows)) = (packed, rows) else { return Ok((drawn, None)) };
@@ -114,7 +116,7 @@ impl Own for OnTheHost<'_> {
         Ok((drawn, Some(gradient)))
     }
 
-    fn shared_places(&mut self, _: &Cloud) -> Result<Option<SharedPlaces>> {
+    fn device_positions(&mut self, _: &Cloud) -> Result<Option<DevicePositions>> {
         Ok(None)
     }
 
@@ -145,7 +147,6 @@ impl Own for OnTheHost<'_> {
 /// Learns where the rasterizer keeps the surfels.
 pub(super) struct OnTheDevice<'a> {
     keeper: Box<dyn Keeper + 'a>,
-    bridge: Box<dyn Bridge>,
     /// As they were fetched, or are to be put.
     moments: CloudMoments,
     /// Steps that the moments have seen.
@@ -156,8 +157,8 @@ pub(super) struct OnTheDevice<'a> {
 }
 
 impl<'a> OnTheDevice<'a> {
-    pub(super) fn new(keeper: Box<dyn Keeper + 'a>, bridge: Box<dyn Bridge>, cloud: &Cloud) -> Self {
-        OnTheDevice { keeper, bridge, moments: CloudMoments::new(cloud), steps: 0, put: false, fetched: true }
+    pub(super) fn new(keeper: Box<dyn Keeper + 'a>, cloud: &Cloud) -> Self {
+        OnTheDevice { keeper, moments: CloudMoments::new(cloud), steps: 0, put: false, fetched: true }
     }
 
     /// Brings the cloud to the device, where it is not there yet.
@@ -201,32 +202,26 @@ impl Own for OnTheDevice<'_> {
         };
         // The patches' network runs on the host.
         let has_patches = looking.perceptual.is_some() && view.perceptual;
-        let mut on_host = has_patches.then_some(&mut patches as OnHost<'_>);
-        let (keeper, bridge) = (&mut self.keeper, &mut self.bridge);
-        let mut staged = staged;
-        let mut go = |rows: Rows<'_>| {
-            let on_host = on_host.as_mut().map(|f| &mut **f as OnHost<'_>);
-            keeper.look(&look, staged.take(), rows, on_host)
-        };
-        let (looked, gradient) = match rows {
-            None => (go(Rows::None)?, None),
-            Some(Moved::Shared(rows)) => (go(Rows::Shared(head.layout(), rows))?, None),
-            Some(Moved::Tensor(rows)) => {
-                let (looked, gradient) = bridge.cross(rows, head.layout(), clock, &mut go)?;
-                (looked, Some(gradient))
+        let on_host = has_patches.then_some(&mut patches as OnHost<'_>);
+        let deltas = match rows {
+            None => None,
+            Some(Moved::Device(deltas)) => Some((head.layout(), deltas)),
+            Some(Moved::Tensor(_)) => {
+                return Err(Error::Internal("deltas on the host, drawn on a device".into()));
             }
         };
+        let looked = self.keeper.look(&look, staged, deltas, on_host)?;
         clock.lap(|t| &mut t.scored);
         let Looked { scores, finite, radii, screen } = looked;
         let loss = Loss::without_gradients(&scores);
         let finite = finite && loss.terms.total.is_finite();
         let drawn = Drawn { finite, terms: loss.terms, perceptual, errors: loss.errors, radii, screen };
-        Ok((drawn, gradient))
+        Ok((drawn, None))
     }
 
-    fn shared_places(&mut self, cloud: &Cloud) -> Result<Option<SharedPlaces>> {
+    fn device_positions(&mut self, cloud: &Cloud) -> Result<Option<DevicePositions>> {
         self.put(cloud)?;
-        Ok(Some(self.keeper.places()?))
+        Ok(Some(self.keeper.device_positions()?))
     }
 
     fn learn(&mut self, _: &mut Cloud, rates: &CloudRates) -> Result<()> {

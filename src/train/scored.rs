@@ -1,10 +1,9 @@
 //! A step's goals in the words of a rasterizer that scores what it draws itself.
 
-use super::loss::{Loss, Target};
-use crate::raster::SurfelBatch;
-use crate::raster::score::{Crop, Goal, OnHost, Scored, Scorer, Staged, Weights};
-use crate::raster::{RasterSettings, Rasterizer};
-use crate::{Camera, Result};
+use super::loss::Target;
+use crate::Result;
+use crate::raster::Rasterizer;
+use crate::raster::score::{Crop, Goal, Staged, Weights};
 use data_utils::dataset::Rect;
 
 impl Target {
@@ -23,25 +22,6 @@ impl Target {
             lips_alone: self.lips_alone,
         }
     }
-}
-
-/// Draws, scores and goes back on the device: the loss, with no gradients of images and without what `on_host` adds, and
-/// what came back.
-///
-/// # Errors
-/// Those of the scorer.
-pub fn score(
-    scorer: &dyn Scorer,
-    batch: &SurfelBatch<'_>,
-    cameras: &[Camera],
-    settings: &RasterSettings,
-    targets: &[Target],
-    weights: &Weights,
-    on_host: Option<OnHost<'_>>,
-) -> Result<(Loss, Scored)> {
-    let goals: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
-    let scored = scorer.score(batch, cameras, settings.background, &goals, weights, on_host)?;
-    Ok((Loss::without_gradients(&scored.scores), scored))
 }
 
 /// Brings targets to where `rasterizer` compares them, where that is far away.

@@ -4,7 +4,6 @@ use super::checkpoint::{self, Copy};
 use super::config::TrainConfig;
 use super::evaluate::{Evaluation, evaluate};
 use super::events::Events;
-use super::mover::FieldDevice;
 use super::step::{Stage, StepReport};
 use super::trainer::Trainer;
 use crate::head::cloud::init::Points;
@@ -33,8 +32,6 @@ pub struct SessionOptions {
     pub resume: bool,
     /// Start over although a model is there.
     pub overwrite: bool,
-    /// Where the field runs.
-    pub field_device: FieldDevice,
     /// Steps between two copies of what is learned on a device, which are kept in memory and written when the device
     /// goes away; [`COPY_EVERY`] will do.
     pub copy_every: u64,
@@ -102,7 +99,7 @@ impl<'a> Session<'a> {
                 ));
             }
             Some(path) if options.resume => {
-                let trainer = Trainer::resume(config, dataset, rasterizer, &options.field_device, &path)?;
+                let trainer = Trainer::resume(config, dataset, rasterizer, &path)?;
                 write_config(&options, &trainer.config)?;
                 trainer
             }
@@ -115,7 +112,7 @@ impl<'a> Session<'a> {
                 ));
             }
             _ => {
-                let trainer = Trainer::new(config, dataset, rasterizer, &options.field_device)?;
+                let trainer = Trainer::new(config, dataset, rasterizer)?;
                 checkpoint::remove_all(&options.model_path)?;
                 remove_point_clouds(&options.model_path)?;
                 write_folder(&folder, &trainer, dataset, &options)?;
@@ -125,13 +122,9 @@ impl<'a> Session<'a> {
         Ok(Session { trainer, options, folder, copy: None })
     }
 
-    /// What runs the field, in words.
-    pub fn field_runs_on(&self) -> &'static str {
-        match self.trainer.field_is_with_rasterizer() {
-            true => "the same",
-            false if self.trainer.head.field.device().is_cuda() => "CUDA",
-            false => "the CPU",
-        }
+    /// Whether the GPU that draws also trains; false where the CPU does all.
+    pub fn on_gpu(&self) -> bool {
+        self.trainer.on_device()
     }
 
     /// The stage and step it stands at, and how many steps are done of how many.

@@ -3,12 +3,11 @@
 
 use super::adam::Adam;
 use super::augment::ConditionNoise;
-use super::bridge;
 use super::config::TrainConfig;
 use super::draw::Drawn;
 use super::field_moments::FieldRates;
 use super::moments::CloudRates;
-use super::mover::{self, FieldDevice, Mover};
+use super::mover::{self, Mover};
 use super::own::{Looking, OnTheDevice, OnTheHost, Own};
 use super::perceptual::Perceptual;
 use super::sampler::Sampler;
@@ -16,13 +15,15 @@ use super::schedule::{active_degree, log_linear};
 use super::scored;
 use super::step::{Clock, Stage, StepReport};
 use super::targets::RoomEdge;
+use crate::gpu::Gpu;
 use crate::head::cloud::density::{self, DensityOptions, DensityStats};
 use crate::head::cloud::init;
 use crate::head::cloud::surfels::EMBEDDING;
-use crate::head::field::Conditions;
+use crate::head::field::{Conditions, DeviceField};
 use crate::head::{Branch, BranchSettings};
 use crate::raster::Rasterizer;
 use crate::{Error, Result};
+use candle_core::Device;
 use data_utils::dataset::Dataset;
 
 /// After this many steps in a row without finite numbers a run ends.
@@ -59,12 +60,7 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// [`Error::Input`] when the dataset has no training frame or no points, or weights cannot be read.
-    pub fn new(
-        config: TrainConfig,
-        dataset: &'a Dataset,
-        rasterizer: &'a dyn Rasterizer,
-        device: &FieldDevice,
-    ) -> Result<Self> {
+    pub fn new(config: TrainConfig, dataset: &'a Dataset, rasterizer: &'a dyn Rasterizer) -> Result<Self> {
         let points = dataset.initial_points()?;
         let options = init::InitOptions {
             sh_degree: config.sh_degree,
@@ -90,17 +86,16 @@ impl<'a> Trainer<'a> {
             &cloud,
             config.field.clone(),
         )?;
-        let mut head = Branch::new(settings, cloud, &device.candle)?;
+        let mut head = Branch::new(settings, cloud, &Device::Cpu)?;
         let seen = dataset.train_indices().map(|index| head.conditions(dataset, index, true));
         head.field.set_statistics(&seen.collect::<Result<Vec<_>>>()?);
-        Self::with_head(config, dataset, rasterizer, device, head)
+        Self::with_head(config, dataset, rasterizer, head)
     }
 
     pub(super) fn with_head(
         config: TrainConfig,
         dataset: &'a Dataset,
         rasterizer: &'a dyn Rasterizer,
-        device: &FieldDevice,
         head: Branch,
     ) -> Result<Self> {
         let frames: Vec<usize> = dataset.train_indices().collect();
@@ -119,13 +114,13 @@ impl<'a> Trainer<'a> {
             _ => None,
         };
         let surfels = head.cloud.len().max(config.max_points);
-        let mover = mover::choose(&head, rasterizer, device, surfels, config.batch_size)?;
-        let own: Box<dyn Own + 'a> = match rasterizer.keeper() {
-            Some(keeper) => {
-                let bridge = bridge::between(head.field.device(), keeper.device());
-                Box::new(OnTheDevice::new(keeper, bridge, &head.cloud))
-            }
-            None => Box::new(OnTheHost::new(rasterizer, &head.cloud)),
+        // A GPU without room for the field leaves everything to the CPU.
+        let fits = |gpu: &Gpu| DeviceField::fits(gpu, &head.field, surfels, config.batch_size);
+        let keeper = rasterizer.keeper().filter(|keeper| fits(keeper.device()));
+        let mover = mover::choose(&head, keeper.as_ref().map(|keeper| keeper.device()))?;
+        let own: Box<dyn Own + 'a> = match keeper {
+            Some(keeper) => Box::new(OnTheDevice::new(keeper, &head.cloud)),
+            None => Box::new(OnTheHost::new(&head.cloud)),
         };
         Ok(Trainer {
             own,
@@ -240,7 +235,7 @@ impl<'a> Trainer<'a> {
                         let staged = scored::stage(rasterizer, &targets, &view.weights, dataset.size)?;
                         Ok::<_, Error>((targets, staged))
                     }));
-                    let places = own.shared_places(&head.cloud)?;
+                    let places = own.device_positions(&head.cloud)?;
                     mover.step(head, &view.conditions, places, &mut clock, &mut |rows, clock| {
                         let read = targets.take().and_then(|thread| thread.join().ok());
                         let died = || Error::Internal("the thread that reads frames died".into());

@@ -14,11 +14,11 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 use surfeltalk::Result;
 use surfeltalk::gpu::kernels::Timing;
-use surfeltalk::gpu::shared::SharedPlaces;
 use surfeltalk::gpu::{Choice, Gpu};
 use surfeltalk::head::field::{
     AUDIO_ROWS, Conditions, DeviceField, EXPRESSION, Field, FieldBounds, FieldConfig, LearnRates, Learned,
 };
+use surfeltalk::raster::keep::DevicePositions;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -59,7 +59,7 @@ fn main() -> Result<()> {
         let (planes, embedding) = (field.plane_values()?, vec![0.1; surfels * config.embedding]);
         let learned = Learned { planes: [planes.as_slice(); 3], embedding: [embedding.as_slice(); 3] };
         let mut there = DeviceField::new(&gpu, &field, &learned)?;
-        let places = SharedPlaces::new(&gpu, &positions)?;
+        let places = DevicePositions::upload(&gpu, &positions)?;
         let mut parts: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         let mut stages: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for timing in [Timing::Off, Timing::Stages] {

@@ -4,11 +4,9 @@
 //! that `SURFELTALK_BENCH_SCENE` names (arrays xyz, quat, scale, opacity, rgb, attn, w2c and K at 512 × 512). Numbers
 //! after the name choose surfels, side of the image and frames together: `cargo bench --bench gpu -- 50000 512 16`.
 //!
-//! The table has milliseconds a frame, medians: of each stage timed for itself; of all stages as they run together, by
-//! the device's clock; by the wall clock from submission to the end, with everything on the device; and by the wall
-//! clock of whole calls with their copies to and from the host. Below are the pictures of a training step, drawn, scored
-//! and gone back through on the device, or with the images on the host, or on the CPU. Devices slow down while they idle,
-//! so runs follow each other without a pause.
+//! The table has milliseconds a frame, medians: of each stage by the device's clock, and by the wall clock of whole calls
+//! with their copies to and from the host. Below is a training step's loss with both passes, on the device and on the CPU.
+//! Devices slow down while they idle, so runs follow each other without a pause.
 //!
 //! `cargo bench --bench gpu -- compare FOLDER` draws one frame on the CPU and on the adapter instead, writes the pictures
 //! into the folder and says how far they lie apart. `cargo bench --bench gpu -- steps 10000` scores a tiny batch that often
@@ -26,6 +24,7 @@ mod steps;
 #[path = "gpu/trained.rs"]
 mod trained;
 
+use common::device::Differentiable as _;
 use common::scene::{Scene, random_gradients, random_scene};
 use data_utils::formats::npz;
 use std::collections::BTreeMap;
@@ -35,7 +34,6 @@ use surfeltalk::Result;
 use surfeltalk::gpu::kernels::{HOST, Timing};
 use surfeltalk::gpu::{Choice, Gpu};
 use surfeltalk::raster::gpu::GpuRasterizer;
-use surfeltalk::raster::gpu::resident::Resident;
 use surfeltalk::raster::{Outputs, Rasterizer};
 
 /// As the programs have it.
@@ -45,8 +43,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Runs that are measured, after those that warm up.
 const RUNS: usize = 40;
 const WARM_UP: usize = 10;
-/// Submissions that are waited for together, as a trainer's are.
-const IN_A_ROW: usize = 8;
 /// Those with copies to and from the host.
 const HOST_RUNS: usize = 10;
 
@@ -165,13 +161,11 @@ fn measure(gpu: &Gpu, scene: &Scene<f32>) -> Result<()> {
     let upstream = random_gradients(1, &rendered);
     let covered = rendered.alpha.iter().filter(|&&a| a > 0.5).count() as f64 / rendered.alpha.len() as f64;
 
-    let timed = GpuRasterizer::timed(gpu.clone(), Timing::Stages);
-    let mut resident = Resident::new(&timed, &batch, cameras, settings)?;
-    resident.set_gradients(&upstream)?;
-    timed.take_times();
     let mut stages: BTreeMap<&str, (usize, Vec<f64>)> = BTreeMap::new();
+    let timed = GpuRasterizer::timed(gpu.clone(), Timing::Stages);
     for run in 0..runs {
-        resident.run(true)?;
+        timed.take_times();
+        timed.backward(&batch, cameras, settings, &rendered, &upstream)?;
         let times = timed.take_times().into_iter().filter(|t| !t.0.starts_with(HOST));
         for (order, (stage, time)) in times.enumerate().filter(|_| run >= warm_up) {
             stages.entry(stage).or_insert((order, Vec::new())).1.push(time);
@@ -187,53 +181,19 @@ fn measure(gpu: &Gpu, scene: &Scene<f32>) -> Result<()> {
     }
     line("sum of the stages", sum);
 
-    let whole = GpuRasterizer::timed(gpu.clone(), Timing::Whole);
-    for (timing, rasterizer) in [("device", &whole), ("wall", &plain)] {
-        let mut resident = Resident::new(rasterizer, &batch, cameras, settings)?;
-        resident.set_gradients(&upstream)?;
-        for (what, back) in [("forward", false), ("forward and backward", true)] {
-            let mut times = Vec::new();
-            for _ in 0..runs {
-                rasterizer.take_times();
-                let start = Instant::now();
-                let load = resident.run(back)?;
-                let wall = start.elapsed().as_secs_f64() * 1e3;
-                times.push(rasterizer.take_times().first().map_or(wall, |t| t.1));
-                if (timing, back, times.len()) == ("device", true, runs) {
-                    println!("  {:34} {:9} and {} at most", "pairs, on one tile", load.pairs, load.longest);
-                    println!("  {:34} {:9.1}", "MiB on the device", resident.bytes() as f64 / 1048576.0);
-                }
-            }
-            line(&format!("{what}, {timing}"), median(times.split_off(warm_up)));
-        }
-    }
-
-    let mut resident = Resident::new(&plain, &batch, cameras, settings)?;
-    resident.set_gradients(&upstream)?;
-    for (what, back) in [("forward", false), ("forward and backward", true)] {
-        let mut times = Vec::new();
-        for _ in 0..runs.div_ceil(5) {
-            let start = Instant::now();
-            resident.run_in_a_row(back, IN_A_ROW)?;
-            times.push(start.elapsed().as_secs_f64() * 1e3 / IN_A_ROW as f64);
-        }
-        line(&format!("{what}, {IN_A_ROW} in a row, wall"), median(times));
-    }
-
     let mut walls = [Vec::new(), Vec::new()];
     for _ in 0..if gpu.is_software() { 1 } else { HOST_RUNS } {
         let start = Instant::now();
         let rendered = plain.forward(&batch, cameras, settings)?;
         walls[0].push(start.elapsed().as_secs_f64() * 1e3);
         let start = Instant::now();
-        let gradients = plain.backward(&batch, cameras, settings, &rendered, &upstream)?;
+        plain.backward(&batch, cameras, settings, &rendered, &upstream)?;
         walls[1].push(start.elapsed().as_secs_f64() * 1e3);
         plain.recycle(rendered);
-        plain.recycle_gradients(gradients);
     }
-    let [forward, backward] = walls.map(median);
+    let [forward, both] = walls.map(median);
     line("forward with copies, wall", forward);
-    line("backward with copies, wall", backward);
+    line("both ways with copies, wall", both);
     step::measure(gpu, scene, runs, warm_up)?;
     println!("  {:34} {:9.1} %", "covered", 100.0 * covered);
     Ok(())

@@ -4,14 +4,12 @@ use super::compare::gradient_difference;
 use super::goals::{WEIGHTS, random_targets};
 use super::scene::{Random, Scene};
 use super::twins::{scene, seen_from};
-use surfeltalk::Result;
 use surfeltalk::head::cloud::Cloud;
 use surfeltalk::head::cloud::activate::{Deltas, activate, activate_vjp};
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::delta_layout::DeltaLayout;
 use surfeltalk::raster::gpu::GpuRasterizer;
-use surfeltalk::raster::host_rows::Slices;
-use surfeltalk::raster::keep::{Keeper, Kept, Look, Looked, Rates, Rows};
+use surfeltalk::raster::keep::{DeviceDeltas, Keeper, Kept, Look, Looked, Rates};
 use surfeltalk::raster::score::{Goal, Score, Staged, Weights};
 use surfeltalk::raster::{RasterSettings, Rasterizer};
 use surfeltalk::train::{Shown, Target, image_loss};
@@ -109,21 +107,8 @@ pub fn look_at(
     rows: Option<&[f32]>,
     weights: &Weights,
 ) -> (Looked, Vec<f32>) {
-    let mut gradient = Vec::new();
-    let mut slices = rows.map(|rows| Slices::new(rows, &mut gradient));
-    let rows = slices.as_mut().map_or(Rows::None, |slices| Rows::Host(&case.layout, slices));
-    let looked = look_with(keeper, case, staged, rows, weights).expect("looked");
-    (looked, gradient)
-}
-
-/// The same with rows from anywhere; it may fail.
-pub fn look_with(
-    keeper: &mut dyn Keeper,
-    case: &Case,
-    staged: Option<Staged>,
-    rows: Rows<'_>,
-    weights: &Weights,
-) -> Result<Looked> {
+    let gpu = keeper.device().clone();
+    let deltas = rows.map(|rows| DeviceDeltas::upload(&gpu, rows).expect("uploaded"));
     let goals: Vec<Goal<'_>> = case.targets.iter().map(Target::goal).collect();
     let look = Look {
         cameras: &case.scene.cameras,
@@ -134,7 +119,10 @@ pub fn look_with(
         rest: REST,
         statistics: true,
     };
-    keeper.look(&look, staged, rows, None)
+    let both = deltas.as_ref().map(|deltas| (&case.layout, deltas));
+    let looked = keeper.look(&look, staged, both, None).expect("looked");
+    let gradient = deltas.map_or(Vec::new(), |deltas| deltas.read_gradients(&gpu).expect("read back"));
+    (looked, gradient)
 }
 
 /// Everything a look and a step give: the mean of each frame's terms, gradients of the own parameters and of the rows, the

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod compare;
+pub mod device;
 pub mod goals;
 pub mod head;
 pub mod kept;

@@ -4,7 +4,7 @@ use data_utils::dataset::{AudioChoice, Dataset, OpenOptions};
 use std::path::Path;
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::sample::{SampleClip, Sentence, Talker, write_dataset};
-use surfeltalk::train::{FieldDevice, SessionOptions, TrainConfig, Watcher};
+use surfeltalk::train::{SessionOptions, TrainConfig, Watcher};
 
 /// Pixels a side.
 const SIZE: u32 = 48;
@@ -67,7 +67,6 @@ pub fn options(dir: &Path, resume: bool) -> SessionOptions {
         model_path: dir.join("model"),
         resume,
         overwrite: false,
-        field_device: FieldDevice::default(),
         copy_every: 3,
     }
 }

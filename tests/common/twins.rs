@@ -1,6 +1,7 @@
 //! Drawing the same scene on the CPU and on whatever adapter there is, and what may differ.
 
 use super::compare::{gradient_difference, image_difference};
+use super::device::Differentiable;
 use super::scene::{Scene, random_gradients, random_scene};
 use std::sync::LazyLock;
 use surfeltalk::Result;
@@ -8,7 +9,7 @@ use surfeltalk::gpu::context::Restrictions;
 use surfeltalk::gpu::{Choice, Gpu};
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
-use surfeltalk::raster::{ImageGradients, Rasterizer, Rendered, SurfelGradients};
+use surfeltalk::raster::{ImageGradients, Rasterizer as _, Rendered, SurfelGradients};
 
 /// The adapter.
 pub static ADAPTER: LazyLock<Gpu> = LazyLock::new(|| open(Restrictions::default()));
@@ -30,7 +31,7 @@ pub type Outcome = (Rendered<f32>, SurfelGradients<f32>);
 
 /// Forward and backward.
 pub fn run(
-    rasterizer: &dyn Rasterizer,
+    rasterizer: &dyn Differentiable,
     scene: &Scene<f32>,
     upstream: Option<&ImageGradients<f32>>,
 ) -> Result<Outcome> {
@@ -114,7 +115,7 @@ pub fn differences(found: &Outcome, expected: &Outcome) -> Vec<String> {
 ///
 /// Where half of the light is left to the last bit, the median depth may be one surfel's or the next's: no gradient
 /// comes from such a pixel.
-pub fn compared(rasterizer: &dyn Rasterizer, scene: &Scene<f32>) -> (Outcome, Vec<String>) {
+pub fn compared(rasterizer: &dyn Differentiable, scene: &Scene<f32>) -> (Outcome, Vec<String>) {
     let cpu = CpuRasterizer::new();
     let batch = scene.batch();
     let expected = cpu.forward(&batch, &scene.cameras, &scene.settings).expect("the CPU draws");
@@ -125,7 +126,7 @@ pub fn compared(rasterizer: &dyn Rasterizer, scene: &Scene<f32>) -> (Outcome, Ve
             *g = 0.0;
         }
     }
-    let back = |rasterizer: &dyn Rasterizer, drawn: &Rendered<f32>| {
+    let back = |rasterizer: &dyn Differentiable, drawn: &Rendered<f32>| {
         rasterizer.backward(&batch, &scene.cameras, &scene.settings, drawn, &upstream).expect("a way back")
     };
     let expected_gradients = back(&cpu, &expected);

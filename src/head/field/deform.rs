@@ -7,13 +7,11 @@ use super::params::{Dense, Parameters};
 use super::rows::{infer, queries};
 use super::rows_backward::backward;
 use super::statistics::InputStatistics;
-use super::tensor_rows::TensorRows;
 use super::tokens::TokenNets;
 use super::triplane::{Prepared, TriPlane};
 use super::triplane_graph::with_values;
 use super::{Conditions, FieldConfig, Layout, TOKENS};
 use crate::{Error, Result};
-use candle_core::backprop::GradStore;
 use candle_core::{D, DType, Device, Tensor, Var};
 
 /// What the field says of some frames.
@@ -180,13 +178,6 @@ impl Field {
         embedding: &Tensor,
         conditions: &[Conditions],
     ) -> Result<Deformation> {
-        if !self.by_rows() {
-            self.check(prepared, embedding, conditions)?;
-            let features = self.planes.features(&self.planes.samples(&self.planes.lay(prepared)?)?)?;
-            let rows = TensorRows::new(self, prepared.rows, conditions.len())?;
-            let (packed, _) = rows.forward(&features, embedding, &self.fold(conditions)?)?;
-            return Ok(Deformation { packed });
-        }
         self.check(prepared, embedding, conditions)?;
         let values = self.row_values(&self.fold_each(conditions)?)?;
         let packed = self.with_rows(embedding, |w, planes, embedding| {
@@ -207,9 +198,6 @@ impl Field {
         conditions: &[Conditions],
         gradient: &Tensor,
     ) -> Result<FieldGradients> {
-        if !self.by_rows() {
-            return self.tensor_step(prepared, embedding, conditions, |_| Ok(gradient.clone()));
-        }
         self.check(prepared, embedding, conditions)?;
         let shape = [conditions.len(), prepared.rows, self.layout.columns];
         if gradient.dims() != shape {
@@ -227,8 +215,8 @@ impl Field {
         self.collect(&folded, rows, embedding)
     }
 
-    /// One step of training: deforms, asks `loss` for the gradient of the packed deformation (same shape), and goes back. On a
-    /// GPU what the forward pass found is kept; on the CPU computing it again is faster than keeping it.
+    /// One step of training: deforms, asks `loss` for the gradient of the packed deformation (same shape), and runs the
+    /// backward pass, which computes the forward pass again: that is faster than keeping its activations.
     ///
     /// # Errors
     /// As [`Field::forward`], and what `loss` returns.
@@ -239,15 +227,8 @@ impl Field {
         conditions: &[Conditions],
         loss: impl FnOnce(&Tensor) -> Result<Tensor>,
     ) -> Result<FieldGradients> {
-        if !self.by_rows() {
-            return self.tensor_step(prepared, embedding, conditions, loss);
-        }
         let gradient = loss(&self.infer(prepared, embedding, conditions)?.packed)?;
         self.backward(prepared, embedding, conditions, &gradient)
-    }
-
-    fn by_rows(&self) -> bool {
-        self.device.is_cpu() && self.dtype == DType::F32
     }
 
     pub(super) fn check(
@@ -289,8 +270,7 @@ impl Field {
         })
     }
 
-    /// The step through the graph, to which tests hold the others. Features and embedding are leaves, so that the planes'
-    /// gradient is ours and not that of candle's selection.
+    /// The step through candle's graph, the oracle of the field's tests.
     #[cfg(test)]
     pub(super) fn graph_step(
         &self,
@@ -299,26 +279,18 @@ impl Field {
         conditions: &[Conditions],
         loss: impl FnOnce(&Tensor) -> Result<Tensor>,
     ) -> Result<FieldGradients> {
-        self.check(prepared, embedding, conditions)?;
-        let laid = self.planes.lay(prepared)?;
-        let samples = self.planes.samples(&laid)?;
-        let features = Var::from_tensor(&self.planes.features(&samples)?.detach())?;
         let embedding = Var::from_tensor(&embedding.detach())?;
-        let packed = self.graph(&features, &embedding, conditions)?.packed;
+        let packed = self.forward(prepared, &embedding, conditions)?.packed;
         let gradient = loss(&packed.detach())?;
         let store = (&packed * gradient.detach())?.sum_all()?.backward()?;
-        let of_features = gradient_of(&store, &features)?;
-        let mut parameters = self.planes.backward_laid(&laid, &samples, &of_features)?;
-        for (_, var) in &self.parameters()[parameters.len()..] {
-            parameters.push(gradient_of(&store, var)?);
-        }
-        Ok(FieldGradients { parameters, embedding: gradient_of(&store, &embedding)? })
-    }
-}
-
-pub(super) fn gradient_of(store: &GradStore, tensor: &Tensor) -> Result<Tensor> {
-    match store.get(tensor) {
-        Some(gradient) => Ok(gradient.clone()),
-        None => Ok(tensor.zeros_like()?),
+        let gradient_of = |tensor: &Tensor| match store.get(tensor) {
+            Some(gradient) => Ok(gradient.clone()),
+            None => tensor.zeros_like(),
+        };
+        let parameters = self.parameters().iter().map(|(_, var)| gradient_of(var));
+        Ok(FieldGradients {
+            parameters: parameters.collect::<candle_core::Result<_>>()?,
+            embedding: gradient_of(&embedding)?,
+        })
     }
 }

@@ -13,11 +13,10 @@
 //! and DEGSTalk (an embedding for each surfel); where we differ, the file says so.
 //!
 //! Three ways through the same network, compared with each other by tests:
-//! * [`Field::forward`]: candle's graph from the parameters to the packed deformation, on any device and in
-//!   f32 or f64;
+//! * [`Field::forward`]: candle's graph from the parameters to the packed deformation, in f32 or f64;
 //! * [`Field::infer`], [`Field::backward`] and [`Field::step`]: on the CPU in f32 the rows run in small chunks over
 //!   rayon with a hand-written backward (`rows`), about three times faster than the graph and the same for any number of
-//!   threads; elsewhere by tensor operations with a hand-written backward (`tensor_rows`);
+//!   threads;
 //! * [`DeviceField`]: the rows as compute shaders where the rasterizer is.
 
 mod attention;
@@ -35,12 +34,9 @@ mod rows_backward;
 mod rows_bridge;
 mod statistics;
 mod store;
-mod tensor_rows;
-mod tensor_rows_backward;
 mod tokens;
 mod triplane;
 mod triplane_graph;
-mod triplane_laid;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]

@@ -4,8 +4,6 @@ use super::*;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 
-#[cfg(feature = "cuda")]
-mod cuda;
 mod gpu;
 mod maths;
 

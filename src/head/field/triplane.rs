@@ -61,7 +61,6 @@ pub(super) struct TriPlane {
     /// `[scales][3]`, `[side, side, channels]` each.
     pub(super) planes: Vec<[Tensor; 3]>,
     pub(super) sides: Vec<usize>,
-    pub(super) channels: usize,
 }
 
 impl TriPlane {
@@ -78,7 +77,7 @@ impl TriPlane {
             };
             planes.push([plane(0)?, plane(1)?, plane(2)?]);
         }
-        Ok(TriPlane { planes, sides: config.plane_resolutions.clone(), channels })
+        Ok(TriPlane { planes, sides: config.plane_resolutions.clone() })
     }
 
     /// Finds the texels around every place, `[n, 3]` in the units of the bounds.

@@ -1,5 +1,4 @@
-//! Tri-planes inside a candle graph: a custom operation on the CPU; plain tensor operations, in `triplane_laid`,
-//! elsewhere.
+//! Tri-plane sampling as a custom operation of candle's graph.
 
 use super::triplane::{Prepared, Real, Site, TriPlane, product, product_backward, sample_three, scatter};
 use crate::{Error, Result};
@@ -13,9 +12,6 @@ const CHUNK: usize = 256;
 impl TriPlane {
     /// Features `[rows, scales·channels]`, in the graph of the planes.
     pub(super) fn forward(&self, prepared: &Prepared) -> Result<Tensor> {
-        if !self.planes[0][0].device().is_cpu() {
-            return self.features(&self.samples(&self.lay(prepared)?)?);
-        }
         let mut scales = Vec::with_capacity(self.planes.len());
         for (scale, [xy, xz, yz]) in self.planes.iter().enumerate() {
             let op = Sampling { sites: prepared.sites.clone(), scale, side: self.sides[scale] };

@@ -93,7 +93,20 @@ impl<R: Real> Rasterizer<R> for CpuRasterizer<R> {
         Ok(rendered)
     }
 
-    fn backward(
+    fn name(&self) -> String {
+        match rayon::current_num_threads() {
+            1 => "CPU, 1 thread".into(),
+            threads => format!("CPU, {threads} threads"),
+        }
+    }
+}
+
+impl<R: Real> CpuRasterizer<R> {
+    /// Gradients of `Σ image · gradient` for what [`Rasterizer::forward`] drew from the same batch and cameras.
+    ///
+    /// # Errors
+    /// As [`Rasterizer::forward`]; also when `rendered` was not drawn by the CPU.
+    pub fn backward(
         &self,
         batch: &SurfelBatch<'_, R>,
         cameras: &[Camera],
@@ -132,12 +145,5 @@ impl<R: Real> Rasterizer<R> for CpuRasterizer<R> {
             frame.go_back(view, &copy, settings, f, gradients, c, &mut out);
         }
         Ok(out)
-    }
-
-    fn name(&self) -> String {
-        match rayon::current_num_threads() {
-            1 => "CPU, 1 thread".into(),
-            threads => format!("CPU, {threads} threads"),
-        }
     }
 }

@@ -1,8 +1,7 @@
 //! The stages of the backward pass, recorded and read back.
 
 use super::GpuRasterizer;
-use super::forward::{Group, Kept};
-use super::gather::Gathered;
+use super::forward::ForwardState;
 use super::inputs::Inputs;
 use super::layout::{Images, Params};
 use crate::Result;
@@ -10,7 +9,7 @@ use crate::gpu::Gpu;
 use crate::gpu::buffers::Loan;
 use crate::gpu::kernels::{Constants, Recorder};
 use crate::gpu::shaders::Reduce;
-use crate::raster::{ImageGradients, Outputs, RasterSettings, SurfelBatch, SurfelGradients};
+use crate::raster::{ImageGradients, Outputs};
 
 /// Bytes of workgroup memory beside those that grow with the batch of splats.
 const BESIDE_BATCH: u32 = 1024;
@@ -27,12 +26,29 @@ const SLOT_PLAIN: u32 = 19;
 const SLOT_MAX: u32 = 25;
 
 /// Gradients of the images, on the device.
-pub(super) struct Upstream {
+pub struct Upstream {
     pub(super) buffer: Loan,
     pub(super) images: Images,
 }
 
 impl Upstream {
+    /// Uploads the gradients of the frames of `inputs`, out of those of a whole batch; an empty one is zero.
+    ///
+    /// # Errors
+    /// [`crate::Error::DeviceLost`] when the device goes away.
+    pub fn upload(gpu: &Gpu, inputs: &Inputs, gradients: &ImageGradients<f32>) -> Result<Self> {
+        let images = Images::with_gradients(gradients);
+        let frame_pixels = (inputs.params.width * inputs.params.height) as usize;
+        let ImageGradients { color, attention, alpha, depth, median, normal, distortion } = gradients;
+        let arrays = [color, attention, alpha, depth, median, normal, distortion];
+        let mut parts: Vec<&[f32]> = Vec::with_capacity(arrays.len());
+        for (values, channels) in arrays.into_iter().zip(images.channels) {
+            let plane = channels as usize * frame_pixels;
+            parts.push(&values[plane * inputs.frames.start..plane * inputs.frames.end]);
+        }
+        Ok(Upstream { buffer: gpu.upload(&parts)?, images })
+    }
+
     /// Whether depth, median, normal or distortion have any.
     fn geometry(&self) -> bool {
         self.images.channels[3..].iter().any(|&c| c > 0)
@@ -44,80 +60,30 @@ impl Upstream {
 }
 
 /// Gradients of the inputs, laid out as they are.
-pub(super) struct Returned {
-    pub(super) surfels: Loan,
-    pub(super) colors: Loan,
+pub struct GradientBuffers {
+    /// Of positions, rotations, scales, opacities and attention, one array after another.
+    pub surfels: Loan,
+    /// Of the colours.
+    pub colors: Loan,
     /// The densification signal, `[frames, surfels, 2]`.
-    pub(super) screen: Loan,
+    pub screen: Loan,
     /// Needed until the stages have run: another thread must not get them before they are submitted.
     _scratch: Vec<Loan>,
 }
 
-/// Gradients of a batch, group after group.
-pub(super) fn backward(
-    rasterizer: &GpuRasterizer,
-    batch: &SurfelBatch<'_, f32>,
-    groups: &[Group],
-    settings: &RasterSettings<f32>,
-    gradients: &ImageGradients<f32>,
-) -> Result<SurfelGradients<f32>> {
-    let mut gathered = Gathered::new(rasterizer, batch, settings.outputs.attention);
-    if batch.surfels > 0 {
-        for group in groups {
-            go_back(rasterizer, group, settings, gradients, &mut gathered)?;
-        }
-    }
-    Ok(gathered.finish())
-}
-
-fn go_back(
-    rasterizer: &GpuRasterizer,
-    group: &Group,
-    settings: &RasterSettings<f32>,
-    gradients: &ImageGradients<f32>,
-    gathered: &mut Gathered,
-) -> Result<()> {
-    let gpu = &rasterizer.gpu;
-    let inputs = &group.inputs;
-    let images = Images::with_gradients(gradients);
-    let frame_pixels = (inputs.params.width * inputs.params.height) as usize;
-    let slices = [
-        &gradients.color,
-        &gradients.attention,
-        &gradients.alpha,
-        &gradients.depth,
-        &gradients.median,
-        &gradients.normal,
-        &gradients.distortion,
-    ];
-    let parts: Vec<&[f32]> = slices
-        .iter()
-        .zip(images.channels)
-        .map(|(values, channels)| {
-            let plane = channels as usize * frame_pixels;
-            &values[plane * inputs.frames.start..plane * inputs.frames.end]
-        })
-        .collect();
-    let upstream = Upstream { buffer: gpu.upload(&parts)?, images };
-    let mut recorder = Recorder::new(gpu, rasterizer.timing);
-    let returned =
-        record(&mut recorder, rasterizer, inputs, &group.kept, &settings.outputs, &upstream, group.pairs)?;
-    let sources = gathered.sources(inputs, &returned);
-    let times = recorder.submit(&sources, |i, data| gathered.take(i, data))?;
-    rasterizer.note_times(times);
-    Ok(())
-}
-
 /// Records the stages that go back through at most `pairs` pairs.
-pub(super) fn record(
+///
+/// # Errors
+/// [`crate::Error::Internal`] when a shader is missing.
+pub fn record(
     recorder: &mut Recorder<'_>,
     rasterizer: &GpuRasterizer,
     inputs: &Inputs,
-    kept: &Kept,
+    state: &ForwardState,
     outputs: &Outputs,
     upstream: &Upstream,
     pairs: u32,
-) -> Result<Returned> {
+) -> Result<GradientBuffers> {
     let gpu = &rasterizer.gpu;
     let slot_width = upstream.slot_width();
     let mut params = Params { slot_width, ..inputs.params };
@@ -153,13 +119,13 @@ pub(super) fn record(
             permutation.clone(),
             &[
                 (0, &constants),
-                (1, &kept.ranges),
-                (2, &kept.lists),
-                (3, &kept.splats),
-                (4, &kept.seen),
-                (5, &kept.saved),
+                (1, &state.ranges),
+                (2, &state.lists),
+                (3, &state.splats),
+                (4, &state.seen),
+                (5, &state.saved),
                 (6, &upstream.buffer),
-                (7, &kept.drawn),
+                (7, &state.drawn),
                 (8, &slots),
             ],
             inputs.tiles(),
@@ -168,7 +134,7 @@ pub(super) fn record(
             "sum_pairs",
             any,
             width.clone(),
-            &[(0, &constants), (1, &kept.seen), (2, &slots), (3, &sums)],
+            &[(0, &constants), (1, &state.seen), (2, &slots), (3, &sums)],
             (instances * u64::from(slot_width)).div_ceil(256),
         )?;
         keep.push(constants);
@@ -183,7 +149,7 @@ pub(super) fn record(
             (1, &inputs.cameras),
             (2, &inputs.surfels),
             (3, &inputs.colors),
-            (4, &kept.seen),
+            (4, &state.seen),
             (5, &sums),
             (6, &surfels),
             (7, &colors),
@@ -192,7 +158,7 @@ pub(super) fn record(
         count.div_ceil(256),
     )?;
     keep.extend([constants, slots, sums]);
-    Ok(Returned { surfels, colors, screen, _scratch: keep })
+    Ok(GradientBuffers { surfels, colors, screen, _scratch: keep })
 }
 
 /// Subgroups of a tile, and splats of one batch.

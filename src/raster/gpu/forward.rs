@@ -5,7 +5,7 @@ use super::backward::software_list_max;
 use super::inputs::Inputs;
 use super::layout::{Images, Params};
 use super::plan::{Counts, SIDE_MAX, channels};
-use super::score::Ends;
+use super::rows::Activation;
 use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append, size_class};
 use crate::gpu::kernels::{Constants, Recorder};
@@ -14,16 +14,8 @@ use crate::raster::{Outputs, RasterSettings, Rendered, SurfelBatch};
 use crate::{Camera, Error, Result};
 use std::ops::Range;
 
-/// Frames that went through the stages together, and what the backward pass needs of them.
-pub(super) struct Group {
-    pub(super) inputs: Inputs,
-    pub(super) kept: Kept,
-    /// Pairs there are.
-    pub(super) pairs: u32,
-}
-
 /// What the backward pass needs of the forward pass.
-pub(super) struct Kept {
+pub struct ForwardState {
     pub(super) splats: Loan,
     pub(super) seen: Loan,
     pub(super) ranges: Loan,
@@ -34,11 +26,15 @@ pub(super) struct Kept {
 }
 
 /// What the stages leave on the device.
-pub(super) struct Drawn {
-    pub(super) kept: Kept,
-    pub(super) images: Loan,
-    pub(super) radii: Loan,
-    pub(super) work: Loan,
+pub struct Drawn {
+    /// For the backward pass.
+    pub state: ForwardState,
+    /// Images, one after another, all frames of each.
+    pub images: Loan,
+    /// Screen radius of each surfel in pixels, `[frames, surfels]`.
+    pub radii: Loan,
+    /// The device's [`Work`].
+    pub work: Loan,
     /// Needed until the stages have run: another thread must not get them before they are submitted.
     _scratch: [Loan; 3],
 }
@@ -51,13 +47,13 @@ const RANGE_BYTES: u64 = 12;
 /// Instances of a block, for which one workgroup counts.
 const BLOCK: u64 = 256;
 /// Bytes of the device's `Work`.
-pub(super) const WORK_BYTES: u64 = 12;
+pub const WORK_BYTES: u64 = 12;
 
 /// How many frames go through the stages together.
 ///
 /// # Errors
 /// [`Error::Input`] when the images are too large, or not even one frame fits.
-pub(super) fn frames_together(
+pub fn frames_together(
     rasterizer: &GpuRasterizer,
     batch: &SurfelBatch<'_, f32>,
     frames: usize,
@@ -93,33 +89,26 @@ pub(super) fn forward(
     cameras: &[Camera],
     settings: &RasterSettings<f32>,
     size: [usize; 2],
-) -> Result<(Rendered<f32>, Vec<Group>)> {
-    let (frames, pixels) = (cameras.len(), size[0] * size[1]);
-    let mut rendered = rasterizer.spare.rendered(frames, size);
-    let mut groups = Vec::new();
-    if pixels == 0 || frames == 0 {
-        rendered.radii = vec![0; frames * batch.surfels];
-        return Ok((rendered, groups));
-    }
-    let together = frames_together(rasterizer, batch, frames, size, &settings.outputs, false)?;
-    for first in (0..frames).step_by(together) {
-        let range = first..(first + together).min(frames);
-        groups.push(draw(rasterizer, batch, cameras, settings, range, &mut rendered)?);
-    }
-    Ok((rendered, groups))
+) -> Result<Rendered<f32>> {
+    forward_with(rasterizer, batch, cameras, settings, size, &mut |range| {
+        Ok((Inputs::upload(rasterizer, batch, cameras, settings, size, range)?, None))
+    })
 }
 
-/// Draws every camera from surfels that are made on the device, some frames at a time.
+/// The surfels of a group of frames, and what makes them on the device.
+type Source<'a> = (Inputs, Option<(&'a Activation<'a>, super::rows::Group)>);
+
+/// Draws every camera from the surfels that `source` has for each group of frames.
 ///
 /// # Errors
-/// As [`forward`], and those of `ends`.
-pub(super) fn forward_from(
+/// As [`forward`], and those of `source`.
+pub(super) fn forward_with<'a>(
     rasterizer: &GpuRasterizer,
     shape: &SurfelBatch<'_, f32>,
     cameras: &[Camera],
     settings: &RasterSettings<f32>,
     size: [usize; 2],
-    ends: &mut dyn Ends,
+    source: &mut dyn FnMut(Range<usize>) -> Result<Source<'a>>,
 ) -> Result<Rendered<f32>> {
     let frames = cameras.len();
     let mut rendered = rasterizer.spare.rendered(frames, size);
@@ -129,73 +118,46 @@ pub(super) fn forward_from(
     }
     let together = frames_together(rasterizer, shape, frames, size, &settings.outputs, false)?;
     for first in (0..frames).step_by(together) {
-        let inputs = ends.inputs(first..(first + together).min(frames))?;
-        attempts(rasterizer, &inputs, settings, &mut rendered, &mut |recorder| {
-            ends.before(recorder, &inputs)
-        })?;
+        let source = source(first..(first + together).min(frames))?;
+        let mut room = first_room(rasterizer, &source.0);
+        loop {
+            let work = attempt(rasterizer, &source, settings, room, &mut rendered)?;
+            match more_room(rasterizer, &source.0, room, &work)? {
+                None => break,
+                Some(more) => room = more,
+            }
+            rasterizer.gpu.pool.trim();
+        }
     }
     Ok(rendered)
 }
 
-/// Draws the frames `range`.
-fn draw(
-    rasterizer: &GpuRasterizer,
-    batch: &SurfelBatch<'_, f32>,
-    cameras: &[Camera],
-    settings: &RasterSettings<f32>,
-    range: Range<usize>,
-    rendered: &mut Rendered<f32>,
-) -> Result<Group> {
-    let size = [rendered.width, rendered.height];
-    let inputs = Inputs::upload(rasterizer, batch, cameras, settings, size, range)?;
-    let (kept, work) = attempts(rasterizer, &inputs, settings, rendered, &mut |_| Ok(()))?;
-    Ok(Group { inputs, kept, pairs: work.pairs })
-}
-
-/// Draws, again with more room where the pairs did not fit; `before` records what must come before the stages.
-fn attempts(
-    rasterizer: &GpuRasterizer,
-    inputs: &Inputs,
-    settings: &RasterSettings<f32>,
-    rendered: &mut Rendered<f32>,
-    before: &mut dyn FnMut(&mut Recorder<'_>) -> Result<()>,
-) -> Result<(Kept, Work)> {
-    let mut room = first_room(rasterizer, inputs);
-    loop {
-        let (kept, work) = attempt(rasterizer, inputs, settings, room, rendered, before)?;
-        match more_room(rasterizer, inputs, room, &work)? {
-            None => return Ok((kept, work)),
-            Some(more) => room = more,
-        }
-        drop(kept);
-        rasterizer.gpu.pool.trim();
-    }
-}
-
 /// The device's `Work`: pairs wanted, pairs, those of the longest list.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Work {
+pub struct Work {
     wanted: u32,
-    pub(super) pairs: u32,
-    pub(super) longest: u32,
+    /// Pairs of a surfel and a tile.
+    pub pairs: u32,
+    /// Those of the tile that has most.
+    pub longest: u32,
 }
 
 impl Work {
     /// From the bytes that were read back.
-    pub(super) fn of(data: &[u8]) -> Self {
+    pub fn of(data: &[u8]) -> Self {
         let (words, _) = data.as_chunks::<4>();
         let word = |i: usize| words.get(i).map_or(0, |b| u32::from_le_bytes(*b));
         Work { wanted: word(0), pairs: word(1), longest: word(2) }
     }
 
     /// Whether there was room for all pairs.
-    pub(super) fn fits(&self, room: u64) -> bool {
+    pub fn fits(&self, room: u64) -> bool {
         u64::from(self.wanted) <= room
     }
 }
 
 /// Room for pairs that a first attempt makes.
-pub(super) fn first_room(rasterizer: &GpuRasterizer, inputs: &Inputs) -> u64 {
+pub fn first_room(rasterizer: &GpuRasterizer, inputs: &Inputs) -> u64 {
     rasterizer.expected_pairs(inputs.instances()).min(rasterizer.gpu.binding_limit() / 64 * 7)
 }
 
@@ -203,12 +165,7 @@ pub(super) fn first_room(rasterizer: &GpuRasterizer, inputs: &Inputs) -> u64 {
 ///
 /// # Errors
 /// [`Error::Input`] when the adapter has no such room, or a software adapter would cut a tile short.
-pub(super) fn more_room(
-    rasterizer: &GpuRasterizer,
-    inputs: &Inputs,
-    room: u64,
-    work: &Work,
-) -> Result<Option<u64>> {
+pub fn more_room(rasterizer: &GpuRasterizer, inputs: &Inputs, room: u64, work: &Work) -> Result<Option<u64>> {
     let gpu = &rasterizer.gpu;
     let wanted = u64::from(work.wanted);
     rasterizer.note_pairs(inputs.instances(), wanted);
@@ -237,18 +194,19 @@ pub(super) fn more_room(
     Ok(Some(more))
 }
 
-/// Runs the stages once, with room for `room` pairs, and reads the images back where that was enough; also the device's `Work`.
+/// Runs the stages once, with room for `room` pairs, and reads the images back where that was enough.
 fn attempt(
     rasterizer: &GpuRasterizer,
-    inputs: &Inputs,
+    (inputs, made): &Source<'_>,
     settings: &RasterSettings<f32>,
     room: u64,
     rendered: &mut Rendered<f32>,
-    before: &mut dyn FnMut(&mut Recorder<'_>) -> Result<()>,
-) -> Result<(Kept, Work)> {
+) -> Result<Work> {
     let images = Images::drawn(&settings.outputs);
-    let mut recorder = Recorder::new(&rasterizer.gpu, rasterizer.timing);
-    before(&mut recorder)?;
+    let mut recorder = rasterizer.recorder();
+    if let Some((activation, group)) = made {
+        activation.forward(&mut recorder, inputs, group)?;
+    }
     let drawn = record(&mut recorder, rasterizer, inputs, &settings.outputs, room)?;
     let mut work = Work::default();
     let sources: [(&wgpu::Buffer, u64); 3] = [
@@ -263,11 +221,14 @@ fn attempt(
         _ => append_images(rendered, &images, inputs.frames.len(), data),
     })?;
     rasterizer.note_times(times);
-    Ok((drawn.kept, work))
+    Ok(work)
 }
 
 /// Records the stages, with room for `room` pairs; where there are more, nothing is drawn.
-pub(super) fn record(
+///
+/// # Errors
+/// [`crate::Error::Internal`] when a shader is missing.
+pub fn record(
     recorder: &mut Recorder<'_>,
     rasterizer: &GpuRasterizer,
     inputs: &Inputs,
@@ -323,8 +284,8 @@ pub(super) fn record(
         &[(0, &constants), (1, &ranges), (2, &lists), (3, &splats), (4, &images), (5, &saved), (6, &drawn)],
         tiles,
     )?;
-    let kept = Kept { splats, seen, ranges, lists, saved, drawn };
-    Ok(Drawn { kept, images, radii, work, _scratch: [constants, keys, counts] })
+    let state = ForwardState { splats, seen, ranges, lists, saved, drawn };
+    Ok(Drawn { state, images, radii, work, _scratch: [constants, keys, counts] })
 }
 
 /// Pairs that a workgroup sorts in its own memory, with nine places of eight bytes for eight of them. A batch keeps

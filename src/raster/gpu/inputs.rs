@@ -9,9 +9,9 @@ use crate::{Camera, Result};
 use std::ops::Range;
 
 /// Surfels and cameras of some frames of a batch.
-pub(super) struct Inputs {
+pub struct Inputs {
     /// Which frames of the batch.
-    pub(super) frames: Range<usize>,
+    pub frames: Range<usize>,
     /// What holds for them; room for pairs is not yet set.
     pub(super) params: Params,
     pub(super) cameras: Loan,
@@ -25,7 +25,7 @@ impl Inputs {
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`] when the device goes away.
-    pub(super) fn upload(
+    pub fn upload(
         rasterizer: &GpuRasterizer,
         batch: &SurfelBatch<'_, f32>,
         cameras: &[Camera],
@@ -67,17 +67,17 @@ impl Inputs {
     }
 
     /// Tiles of all frames.
-    pub(super) fn tiles(&self) -> u64 {
+    pub fn tiles(&self) -> u64 {
         u64::from(self.params.frames * self.params.tiles_x * self.params.tiles_y)
     }
 
     /// Pixels of all frames.
-    pub(super) fn pixels(&self) -> u64 {
+    pub fn pixels(&self) -> u64 {
         u64::from(self.params.frames * self.params.width * self.params.height)
     }
 
     /// Surfels times frames.
-    pub(super) fn instances(&self) -> u64 {
+    pub fn instances(&self) -> u64 {
         u64::from(self.params.instances)
     }
 }

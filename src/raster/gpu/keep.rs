@@ -1,18 +1,20 @@
 //! Surfels that stay on the device: their own parameters, gradients and moments.
 
+use super::forward::{self, WORK_BYTES, Work};
+use super::inputs::Inputs;
 use super::layout::AdamWords;
-use super::rows::FromRows;
-use super::score::{Goals, score_all};
-use super::{GpuRasterizer, checks, forward};
+use super::rows::Activation;
+use super::score::{self, Goals, LossSums};
+use super::{GpuRasterizer, backward, checks};
 use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append, size_class};
-use crate::gpu::kernels::Recorder;
+use crate::gpu::kernels::{Recorder, Timing};
 use crate::gpu::shaders::Reduce;
-use crate::gpu::shared::SharedPlaces;
-use crate::raster::keep::{Keeper, Kept, Look, Looked, Rates, Rows};
-use crate::raster::score::{OnHost, Staged, Weights};
+use crate::raster::keep::{Deltas, DevicePositions, Keeper, Kept, Look, Looked, Rates};
+use crate::raster::score::{OnHost, Staged, Weights, check_goals};
 use crate::raster::{Colors, RasterSettings, Rendered, SurfelBatch};
 use crate::{Camera, Error, Result};
+use std::time::Instant;
 
 /// Numbers of a surfel's position, rotation, log-scale and opacity logit.
 const WIDTHS: [usize; 4] = [3, 4, 2, 1];
@@ -70,7 +72,7 @@ impl<'r> GpuKeeper<'r> {
         cameras: &[Camera],
         settings: &RasterSettings,
         degree: usize,
-        rows: &Rows<'_>,
+        deltas: Deltas<'_>,
     ) -> Result<(SurfelBatch<'static>, [usize; 2])> {
         let shape = SurfelBatch {
             surfels: 0,
@@ -83,7 +85,7 @@ impl<'r> GpuKeeper<'r> {
             attention: Some(&[]),
         };
         let (_, size) = checks::check(&shape, cameras, settings)?;
-        let copies = if matches!(rows, Rows::None) { 1 } else { cameras.len() };
+        let copies = if deltas.is_none() { 1 } else { cameras.len() };
         Ok((SurfelBatch { surfels: self.surfels, copies, ..shape }, size))
     }
 
@@ -169,37 +171,51 @@ impl Keeper for GpuKeeper<'_> {
         self.rasterizer.gpu.submit_and_read(encoder, &sources, |_, data| append(to, data))
     }
 
-    fn places(&self) -> Result<SharedPlaces> {
-        Ok(SharedPlaces::lying_in(self.held()?.geometry(), self.surfels))
+    fn device_positions(&self) -> Result<DevicePositions> {
+        Ok(DevicePositions::in_buffer(self.held()?.geometry(), self.surfels))
     }
 
     fn look(
         &mut self,
         look: &Look<'_>,
         staged: Option<Staged>,
-        rows: Rows<'_>,
-        on_host: Option<OnHost<'_>>,
+        deltas: Deltas<'_>,
+        mut on_host: Option<OnHost<'_>>,
     ) -> Result<Looked> {
-        let staged = staged.and_then(|Staged(goals)| goals.downcast::<Goals>().ok()).map(|goals| *goals);
-        let outputs = look.weights.outputs();
-        let settings = RasterSettings { background: look.background, outputs };
-        let (shape, size) = self.shape(look.cameras, &settings, look.degree, &rows)?;
-        let mut looked = Looked::default();
-        let radii = look.statistics.then_some(&mut looked.radii);
-        let mut ends = FromRows::new(self, &shape, look, &settings, size, rows)?;
-        looked.scores = score_all(
-            self.rasterizer,
-            &shape,
-            look.cameras,
-            size,
-            look.goals,
-            look.weights,
-            staged,
-            on_host,
-            &mut ends,
-            radii,
-        )?;
-        (looked.finite, looked.screen) = ends.found();
+        let rasterizer = self.rasterizer;
+        let settings = RasterSettings { background: look.background, outputs: look.weights.outputs() };
+        let (shape, size) = self.shape(look.cameras, &settings, look.degree, deltas)?;
+        let activation = Activation::new(self, &shape, look, &settings, deltas)?;
+        let frames = look.cameras.len();
+        check_goals(look.goals, frames, size)?;
+        let together = forward::frames_together(rasterizer, &shape, frames, size, &settings.outputs, true)?;
+        let staged = staged.and_then(|Staged(goals)| goals.downcast::<Goals>().ok());
+        // Targets that were uploaded before are of all frames; where fewer go together they are uploaded again.
+        let mut staged = staged.filter(|goals| together >= frames && goals.frames() == frames);
+        let mut looked = Looked { finite: true, ..Looked::default() };
+        for first in (0..frames).step_by(together) {
+            let range = first..(first + together).min(frames);
+            let start = Instant::now();
+            let inputs =
+                Inputs::to_be_made(rasterizer, &shape, look.cameras, &settings, size, range.clone())?;
+            let goals = match staged.take() {
+                Some(goals) => *goals,
+                None => Goals::of_part(&rasterizer.gpu, &look.goals[range], frames, look.weights, size)?,
+            };
+            if rasterizer.timing != Timing::Off {
+                rasterizer.note_times(vec![("host: uploads", start.elapsed().as_secs_f64() * 1e3)]);
+            }
+            let mut capacity = forward::first_room(rasterizer, &inputs);
+            loop {
+                let pass = Pass { activation: &activation, inputs: &inputs, goals: &goals, look, capacity };
+                let work = pass.attempt(on_host.as_mut().map(|f| &mut **f as OnHost<'_>), &mut looked)?;
+                match forward::more_room(rasterizer, &inputs, capacity, &work)? {
+                    None => break,
+                    Some(more) => capacity = more,
+                }
+                rasterizer.gpu.pool.trim();
+            }
+        }
         self.looked = true;
         Ok(looked)
     }
@@ -209,9 +225,9 @@ impl Keeper for GpuKeeper<'_> {
         cameras: &[Camera],
         settings: &RasterSettings,
         degree: usize,
-        rows: Rows<'_>,
+        deltas: Deltas<'_>,
     ) -> Result<Rendered> {
-        let (shape, size) = self.shape(cameras, settings, degree, &rows)?;
+        let (shape, size) = self.shape(cameras, settings, degree, deltas)?;
         let weights = Weights::default();
         let look = Look {
             cameras,
@@ -222,8 +238,12 @@ impl Keeper for GpuKeeper<'_> {
             rest: 0.0,
             statistics: false,
         };
-        let mut ends = FromRows::new(self, &shape, &look, settings, size, rows)?;
-        forward::forward_from(self.rasterizer, &shape, cameras, settings, size, &mut ends)
+        let activation = Activation::new(self, &shape, &look, settings, deltas)?;
+        forward::forward_with(self.rasterizer, &shape, cameras, settings, size, &mut |range| {
+            let inputs = Inputs::to_be_made(self.rasterizer, &shape, cameras, settings, size, range)?;
+            let group = activation.group(&inputs);
+            Ok((inputs, Some((&activation, group))))
+        })
     }
 
     fn step(&mut self, rates: &Rates) -> Result<()> {
@@ -264,5 +284,75 @@ impl Keeper for GpuKeeper<'_> {
 
     fn device(&self) -> &Gpu {
         &self.rasterizer.gpu
+    }
+}
+
+/// Frames that are drawn, scored and gone back through together, with room for `capacity` pairs.
+struct Pass<'a> {
+    activation: &'a Activation<'a>,
+    inputs: &'a Inputs,
+    goals: &'a Goals,
+    look: &'a Look<'a>,
+    capacity: u64,
+}
+
+impl Pass<'_> {
+    /// Runs all stages once; what was found is taken where the capacity was enough.
+    fn attempt(&self, on_host: Option<OnHost<'_>>, looked: &mut Looked) -> Result<Work> {
+        let Pass { activation, inputs, goals, look, capacity } = *self;
+        let rasterizer = activation.rasterizer();
+        let (gpu, outputs) = (&rasterizer.gpu, look.weights.outputs());
+        let group = activation.group(inputs);
+        let mut recorder = rasterizer.recorder();
+        activation.forward(&mut recorder, inputs, &group)?;
+        let drawn = forward::record(&mut recorder, rasterizer, inputs, &outputs, capacity)?;
+        let loss = score::record(&mut recorder, gpu, inputs, &outputs, goals, &drawn.images)?;
+        let mut added = None;
+        if let Some(on_host) = on_host {
+            // Colour comes first in the buffer of images.
+            let sources = [(&*drawn.work, WORK_BYTES), (&*drawn.images, 12 * inputs.pixels())];
+            let (mut work, mut pictures) = (Work::default(), Vec::new());
+            let times = recorder.submit(&sources, |i, data| match i {
+                0 => work = Work::of(data),
+                _ if !work.fits(capacity) => {}
+                _ => append(&mut pictures, data),
+            })?;
+            rasterizer.note_times(times);
+            if !work.fits(capacity) {
+                return Ok(work);
+            }
+            let mut gradient = vec![0.0; pictures.len()];
+            on_host(inputs.frames.clone(), &pictures, &mut gradient)?;
+            let buffer = added.insert(gpu.upload(&[&gradient])?);
+            recorder = rasterizer.recorder();
+            loss.add_color(&mut recorder, inputs, buffer)?;
+        }
+        loss.add_alpha(&mut recorder, goals)?;
+        let (state, upstream) = (&drawn.state, &loss.upstream);
+        let gradients =
+            backward::record(&mut recorder, rasterizer, inputs, state, &outputs, upstream, capacity as u32)?;
+        activation.backward(&mut recorder, &group, &gradients)?;
+        let per_instance = if look.statistics { inputs.instances() } else { 0 };
+        let mut sources = vec![
+            (&*drawn.work, WORK_BYTES),
+            (activation.broken(), 4),
+            (&*drawn.radii, 4 * per_instance),
+            (&*gradients.screen, 8 * per_instance),
+        ];
+        sources.extend(loss.sources());
+        let (mut work, mut sums) = (Work::default(), LossSums::default());
+        let times = recorder.submit(&sources, |i, data| match i {
+            0 => work = Work::of(data),
+            _ if !work.fits(capacity) => {}
+            1 => looked.finite &= data.iter().all(|b| *b == 0),
+            2 => append(&mut looked.radii, data),
+            3 => append(&mut looked.screen, data),
+            _ => sums.take(i - 4, data),
+        })?;
+        rasterizer.note_times(times);
+        if work.fits(capacity) {
+            looked.scores.extend(goals.scores(look.weights, &sums));
+        }
+        Ok(work)
     }
 }

@@ -16,19 +16,16 @@
 //! large and nearly equal numbers are not subtracted.
 //!
 //! What costs is the visit of a splat by a block of 8×4 pixels, so the stages are about visiting few: splats are kept
-//! from blocks that their boxes miss, and the way back visits only those that were drawn. [`resident`] runs a batch
-//! without copies to and from the host.
+//! from blocks that their boxes miss, and the way back visits only those that were drawn.
 
-mod backward;
-mod forward;
-mod gather;
+pub mod backward;
+pub mod forward;
 mod inputs;
 mod keep;
 mod layout;
 mod plan;
-pub mod resident;
 mod rows;
-mod score;
+pub mod score;
 mod spare;
 #[cfg(test)]
 mod tests;
@@ -36,12 +33,12 @@ mod wanted;
 
 use super::cpu::input as checks;
 use super::score::{Goal, Staged, Weights};
-use super::{ImageGradients, RasterSettings, Rasterizer, Rendered, SurfelBatch, SurfelGradients};
+use super::{RasterSettings, Rasterizer, Rendered, SurfelBatch};
 use crate::gpu::Gpu;
-use crate::gpu::kernels::{StageTime, Timing};
+use crate::gpu::kernels::{Recorder, StageTime, Timing};
 use crate::gpu::shaders::Reduce;
-use crate::{Camera, Error, Result};
-use forward::Group;
+use crate::{Camera, Result};
+pub use inputs::Inputs;
 use spare::Spare;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -56,14 +53,6 @@ pub struct GpuRasterizer {
     /// Times of the stages since they were last taken.
     times: Mutex<Vec<StageTime>>,
     spare: Spare,
-}
-
-/// What [`Rendered::state`] holds for this backend.
-struct State {
-    groups: Vec<Group>,
-    surfels: usize,
-    frames: usize,
-    settings: RasterSettings<f32>,
 }
 
 impl GpuRasterizer {
@@ -83,12 +72,23 @@ impl GpuRasterizer {
         }
     }
 
+    /// The device it draws on.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
     /// Milliseconds of every stage since the last call, in the order they ran.
     pub fn take_times(&self) -> Vec<StageTime> {
         std::mem::take(&mut *self.times.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn note_times(&self, new: Vec<StageTime>) {
+    /// An empty recording that is timed as the rasterizer is.
+    pub fn recorder(&self) -> Recorder<'_> {
+        Recorder::new(&self.gpu, self.timing)
+    }
+
+    /// Adds to what [`GpuRasterizer::take_times`] gives.
+    pub fn note_times(&self, new: Vec<StageTime>) {
         self.times.lock().unwrap_or_else(PoisonError::into_inner).extend(new);
     }
 
@@ -117,47 +117,15 @@ impl Rasterizer<f32> for GpuRasterizer {
         settings: &RasterSettings<f32>,
     ) -> Result<Rendered<f32>> {
         let (_, size) = checks::check(batch, cameras, settings)?;
-        let (rendered, groups) = forward::forward(self, batch, cameras, settings, size)?;
-        let state = State { groups, surfels: batch.surfels, frames: cameras.len(), settings: *settings };
-        Ok(Rendered { state: Box::new(state), ..rendered })
-    }
-
-    fn backward(
-        &self,
-        batch: &SurfelBatch<'_, f32>,
-        cameras: &[Camera],
-        settings: &RasterSettings<f32>,
-        rendered: &Rendered<f32>,
-        gradients: &ImageGradients<f32>,
-    ) -> Result<SurfelGradients<f32>> {
-        let (_, size) = checks::check(batch, cameras, settings)?;
-        let state = rendered.state.downcast_ref::<State>();
-        let matches =
-            |s: &&State| s.frames == cameras.len() && s.surfels == batch.surfels && s.settings == *settings;
-        let Some(state) = state.filter(matches) else {
-            return Err(Error::Internal("these images were not drawn by the GPU from this batch".into()));
-        };
-        if size != [rendered.width, rendered.height] {
-            return Err(Error::Internal("these images were drawn with other cameras".into()));
-        }
-        checks::check_gradients(gradients, &settings.outputs, cameras.len(), size)?;
-        backward::backward(self, batch, &state.groups, settings, gradients)
+        forward::forward(self, batch, cameras, settings, size)
     }
 
     fn recycle(&self, rendered: Rendered<f32>) {
         self.spare.keep_rendered(rendered);
     }
 
-    fn recycle_gradients(&self, gradients: SurfelGradients<f32>) {
-        self.spare.keep_gradients(gradients);
-    }
-
-    fn scorer(&self) -> Option<&dyn super::score::Scorer> {
-        Some(self)
-    }
-
     fn stage(&self, goals: &[Goal<'_>], weights: &Weights, size: [usize; 2]) -> Result<Option<Staged>> {
-        Ok(Some(Staged(Box::new(score::Goals::bring(self, goals, weights, size)?))))
+        Ok(Some(Staged(Box::new(score::Goals::upload(&self.gpu, goals, weights, size)?))))
     }
 
     fn keeper(&self) -> Option<Box<dyn super::keep::Keeper + '_>> {

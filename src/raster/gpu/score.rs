@@ -1,297 +1,82 @@
-//! Drawing, scoring and going back in one submission; the images never leave the device.
+//! The loss on the device: stages that compare drawn images with their targets and leave the images' gradients.
 
-use super::backward::{self, Returned, Upstream};
-use super::forward::{self, Drawn, WORK_BYTES, Work};
-use super::gather::Gathered;
+use super::backward::Upstream;
 use super::inputs::Inputs;
 use super::layout::{Images, Params};
 use super::plan::channels;
 use super::wanted::{SUMS, Scale, Sums, Wanted};
-use super::{GpuRasterizer, checks};
+use crate::Result;
 use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append};
-use crate::gpu::kernels::{Recorder, Timing};
+use crate::gpu::kernels::Recorder;
 use crate::gpu::shaders::Reduce;
-use crate::raster::score::{Goal, OnHost, Score, Scored, Scorer, Weights, check_goals};
-use crate::raster::{Outputs, RasterSettings, SurfelBatch};
-use crate::{Camera, Result};
+use crate::raster::Outputs;
+use crate::raster::score::{Goal, Score, Weights, check_goals};
 use rayon::prelude::*;
-use std::ops::Range;
-use std::time::Instant;
 
 /// Pixels that a workgroup of stage `score` sums up.
 const PIXELS: u64 = 256;
 
-impl Scorer for GpuRasterizer {
-    fn score(
-        &self,
-        batch: &SurfelBatch<'_>,
-        cameras: &[Camera],
-        background: [f32; 7],
-        goals: &[Goal<'_>],
-        weights: &Weights,
-        on_host: Option<OnHost<'_>>,
-    ) -> Result<Scored> {
-        let outputs = weights.outputs();
-        let settings = RasterSettings { background, outputs };
-        let (_, size) = checks::check(batch, cameras, &settings)?;
-        let mut radii = Vec::new();
-        let mut ends = FromHost {
-            rasterizer: self,
-            batch,
-            cameras,
-            settings: &settings,
-            size,
-            gathered: Gathered::new(self, batch, outputs.attention),
-        };
-        let scores = score_all(
-            self,
-            batch,
-            cameras,
-            size,
-            goals,
-            weights,
-            None,
-            on_host,
-            &mut ends,
-            Some(&mut radii),
-        )?;
-        Ok(Scored { scores, gradients: ends.gathered.finish(), radii })
-    }
-}
-
-/// Buffers that are read back of a group, beside what the stages found out.
-pub(super) const READ: usize = 3;
-
-/// Where the surfels of a group of frames come from, and where their gradients go.
-pub(super) trait Ends {
-    /// The surfels of the frames `range`, or the buffers they will be in.
-    fn inputs(&mut self, range: Range<usize>) -> Result<Inputs>;
-
-    /// Records what must come before the stages.
-    fn before(&self, recorder: &mut Recorder<'_>, inputs: &Inputs) -> Result<()>;
-
-    /// Records what must come after them.
-    fn after(&self, recorder: &mut Recorder<'_>, inputs: &Inputs, returned: &Returned) -> Result<()>;
-
-    /// What to read back, in bytes of a buffer each.
-    fn sources(&self, inputs: &Inputs, returned: &Returned) -> [(wgpu::Buffer, u64); READ];
-
-    /// Takes source `i` of a group. Groups come in order.
-    fn take(&mut self, i: usize, data: &[u8]);
-
-    /// Fetches what else is wanted of a group whose sources were taken.
-    fn fetch(&mut self) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// Surfels that come from the host and gradients that go there.
-struct FromHost<'a> {
-    rasterizer: &'a GpuRasterizer,
-    batch: &'a SurfelBatch<'a>,
-    cameras: &'a [Camera],
-    settings: &'a RasterSettings,
-    size: [usize; 2],
-    gathered: Gathered,
-}
-
-impl Ends for FromHost<'_> {
-    fn inputs(&mut self, range: Range<usize>) -> Result<Inputs> {
-        Inputs::upload(self.rasterizer, self.batch, self.cameras, self.settings, self.size, range)
-    }
-
-    fn before(&self, _: &mut Recorder<'_>, _: &Inputs) -> Result<()> {
-        Ok(())
-    }
-
-    fn after(&self, _: &mut Recorder<'_>, _: &Inputs, _: &Returned) -> Result<()> {
-        Ok(())
-    }
-
-    fn sources(&self, inputs: &Inputs, returned: &Returned) -> [(wgpu::Buffer, u64); READ] {
-        self.gathered.sources(inputs, returned).map(|(buffer, bytes)| (buffer.clone(), bytes))
-    }
-
-    fn take(&mut self, i: usize, data: &[u8]) {
-        self.gathered.take(i, data);
-    }
-}
-
-/// Goals of all frames, on the device.
-pub(super) struct Goals {
+/// The targets of some frames on the device, and how the loss is normalised in each.
+pub struct Goals {
     scales: Vec<Scale>,
     wanted: Wanted,
 }
 
 impl Goals {
-    /// Brings goals to the device.
+    /// Uploads the targets of a whole batch.
     ///
     /// # Errors
     /// [`crate::Error::Internal`] when sizes disagree, [`crate::Error::DeviceLost`] when the device goes away.
-    pub(super) fn bring(
-        rasterizer: &GpuRasterizer,
+    pub fn upload(gpu: &Gpu, goals: &[Goal<'_>], weights: &Weights, size: [usize; 2]) -> Result<Self> {
+        Self::of_part(gpu, goals, goals.len(), weights, size)
+    }
+
+    /// Uploads the targets of some frames of a batch of `frames` frames.
+    ///
+    /// # Errors
+    /// As [`Goals::upload`].
+    pub fn of_part(
+        gpu: &Gpu,
         goals: &[Goal<'_>],
+        frames: usize,
         weights: &Weights,
         size: [usize; 2],
     ) -> Result<Self> {
         check_goals(goals, goals.len(), size)?;
-        let scales = scales(goals, weights, size);
-        let wanted = Wanted::upload(&rasterizer.gpu, goals, &scales, weights)?;
+        let scales: Vec<Scale> = goals.par_iter().map(|g| Scale::of(g, weights, size, frames)).collect();
+        let wanted = Wanted::upload(gpu, goals, &scales, weights)?;
         Ok(Goals { scales, wanted })
     }
-}
 
-fn scales(goals: &[Goal<'_>], weights: &Weights, size: [usize; 2]) -> Vec<Scale> {
-    goals.par_iter().map(|g| Scale::of(g, weights, size, goals.len())).collect()
-}
-
-/// Draws, scores and goes back, some frames at a time; the terms of each frame, and radii where they are wanted. Of
-/// `batch` only the shape counts.
-#[expect(clippy::too_many_arguments, reason = "what a batch is, what it should be, and where things go")]
-pub(super) fn score_all(
-    rasterizer: &GpuRasterizer,
-    batch: &SurfelBatch<'_>,
-    cameras: &[Camera],
-    size: [usize; 2],
-    goals: &[Goal<'_>],
-    weights: &Weights,
-    staged: Option<Goals>,
-    mut on_host: Option<OnHost<'_>>,
-    ends: &mut dyn Ends,
-    mut radii: Option<&mut Vec<u32>>,
-) -> Result<Vec<Score>> {
-    check_goals(goals, cameras.len(), size)?;
-    let outputs = weights.outputs();
-    let together = forward::frames_together(rasterizer, batch, cameras.len(), size, &outputs, true)?;
-    // Those that were staged go together; where fewer frames do, they are brought again.
-    let staged = staged.filter(|g| together >= cameras.len() && g.scales.len() == cameras.len());
-    let (scales, mut staged) = match staged {
-        Some(Goals { scales, wanted }) => (scales, Some(wanted)),
-        None => (scales(goals, weights, size), None),
-    };
-    let mut scores = Vec::with_capacity(cameras.len());
-    for first in (0..cameras.len()).step_by(together) {
-        let range = first..(first + together).min(cameras.len());
-        let start = Instant::now();
-        let inputs = ends.inputs(range.clone())?;
-        let wanted = match staged.take() {
-            Some(wanted) => wanted,
-            None => Wanted::upload(&rasterizer.gpu, &goals[range.clone()], &scales[range.clone()], weights)?,
-        };
-        if rasterizer.timing != Timing::Off {
-            rasterizer.note_times(vec![("host: uploads", start.elapsed().as_secs_f64() * 1e3)]);
-        }
-        let mut room = forward::first_room(rasterizer, &inputs);
-        loop {
-            let step = Step { rasterizer, inputs: &inputs, outputs: &outputs, wanted: &wanted, room };
-            let host = on_host.as_mut().map(|f| &mut **f as OnHost<'_>);
-            let (work, sums) = step.attempt(ends, radii.as_deref_mut(), host)?;
-            let Some(more) = forward::more_room(rasterizer, &inputs, room, &work)? else {
-                let frames = scales[range].iter().zip(sums.by_frame(inputs.frames.len()));
-                scores.extend(frames.map(|(scale, sums)| scale.score(weights, &sums)));
-                break;
-            };
-            room = more;
-            rasterizer.gpu.pool.trim();
-        }
-    }
-    Ok(scores)
-}
-
-/// Frames that are drawn, scored and gone back through together, with room for `room` pairs.
-struct Step<'a> {
-    rasterizer: &'a GpuRasterizer,
-    inputs: &'a Inputs,
-    outputs: &'a Outputs,
-    wanted: &'a Wanted,
-    room: u64,
-}
-
-impl Step<'_> {
-    /// Runs all stages once; gradients and radii are taken where there was room enough.
-    fn attempt(
-        &self,
-        ends: &mut dyn Ends,
-        mut radii: Option<&mut Vec<u32>>,
-        on_host: Option<OnHost<'_>>,
-    ) -> Result<(Work, Sums)> {
-        let Step { rasterizer, inputs, outputs, wanted, room } = *self;
-        let gpu = &rasterizer.gpu;
-        let mut recorder = Recorder::new(gpu, rasterizer.timing);
-        ends.before(&mut recorder, inputs)?;
-        let drawn = forward::record(&mut recorder, rasterizer, inputs, outputs, room)?;
-        let recorded = record(&mut recorder, gpu, inputs, outputs, wanted, &drawn.images)?;
-        let mut added = None;
-        if let Some(on_host) = on_host {
-            let (work, pictures) = self.pictures(recorder, &drawn)?;
-            if !work.fits(room) {
-                return Ok((work, Sums::default()));
-            }
-            let mut gradient = vec![0.0; pictures.len()];
-            on_host(inputs.frames.clone(), &pictures, &mut gradient)?;
-            let buffer = gpu.upload(&[&gradient])?;
-            recorder = Recorder::new(gpu, rasterizer.timing);
-            let buffers: [(u32, &wgpu::Buffer); 3] =
-                [(0, &recorded.constants), (1, &buffer), (2, &recorded.upstream.buffer)];
-            let groups = (3 * inputs.pixels()).div_ceil(256);
-            recorder.stage("add_color", Reduce::Threads, vec![], &buffers, groups)?;
-            added = Some(buffer);
-        }
-        let buffers: [(u32, &wgpu::Buffer); 3] =
-            [(0, &recorded.constants), (1, &wanted.rooms), (2, &recorded.upstream.buffer)];
-        let groups = u64::from(wanted.room_count).div_ceil(256);
-        recorder.stage("composite_background_backward", Reduce::Threads, vec![], &buffers, groups)?;
-        let (kept, upstream) = (&drawn.kept, &recorded.upstream);
-        let returned =
-            backward::record(&mut recorder, rasterizer, inputs, kept, outputs, upstream, room as u32)?;
-        ends.after(&mut recorder, inputs, &returned)?;
-        let ends_read = ends.sources(inputs, &returned);
-        let radii_bytes = if radii.is_some() { 4 * inputs.instances() } else { 0 };
-        let mut sources = vec![
-            (&*drawn.work, WORK_BYTES),
-            (&*recorded.pixels, 4 * recorded.counts[0]),
-            (&*recorded.similarities, 4 * recorded.counts[1]),
-            (&*recorded.relief, 4 * recorded.counts[2]),
-            (&*drawn.radii, radii_bytes),
-        ];
-        sources.extend(ends_read.iter().map(|(buffer, bytes)| (buffer, *bytes)));
-        let (mut work, mut sums) = (Work::default(), Sums::default());
-        let times = recorder.submit(&sources, |i, data| match i {
-            0 => work = Work::of(data),
-            _ if !work.fits(room) => {}
-            1 => append(&mut sums.pixels, data),
-            2 => append(&mut sums.similarities, data),
-            3 => append(&mut sums.relief, data),
-            4 => radii.iter_mut().for_each(|radii| append(radii, data)),
-            _ => ends.take(i - 5, data),
-        })?;
-        drop(added);
-        rasterizer.note_times(times);
-        if work.fits(room) {
-            ends.fetch()?;
-        }
-        Ok((work, sums))
+    /// Frames there are targets for.
+    pub fn frames(&self) -> usize {
+        self.scales.len()
     }
 
-    /// Submits what is recorded and reads the pictures, laid over their rooms, where there was room enough for them.
-    fn pictures(&self, recorder: Recorder<'_>, drawn: &Drawn) -> Result<(Work, Vec<f32>)> {
-        let (mut work, mut pictures) = (Work::default(), Vec::new());
-        // Colour comes first in the buffer of images.
-        let sources = [(&*drawn.work, WORK_BYTES), (&*drawn.images, 12 * self.inputs.pixels())];
-        let times = recorder.submit(&sources, |i, data| match i {
-            0 => work = Work::of(data),
-            _ if !work.fits(self.room) => {}
-            _ => append(&mut pictures, data),
-        })?;
-        self.rasterizer.note_times(times);
-        Ok((work, pictures))
+    /// The terms of each frame from what the stages left.
+    pub fn scores(&self, weights: &Weights, sums: &LossSums) -> Vec<Score> {
+        let sums = sums.0.by_frame(self.frames());
+        self.scales.iter().zip(sums).map(|(scale, sums)| scale.score(weights, &sums)).collect()
+    }
+}
+
+/// What the stages summed up, as it is read back.
+#[derive(Default)]
+pub struct LossSums(Sums);
+
+impl LossSums {
+    /// Takes the bytes of source `i` of [`Recorded::sources`].
+    pub fn take(&mut self, i: usize, data: &[u8]) {
+        let Sums { pixels, similarities, relief } = &mut self.0;
+        append([pixels, similarities, relief][i], data);
     }
 }
 
 /// Gradients of the images and sums, once the stages have run.
-struct Recorded {
-    upstream: Upstream,
+pub struct Recorded {
+    /// Gradients of the images.
+    pub upstream: Upstream,
     pixels: Loan,
     similarities: Loan,
     relief: Loan,
@@ -302,15 +87,53 @@ struct Recorded {
     _scratch: [Loan; 2],
 }
 
-/// Records the stages that score images which are drawn, but for what the room's pixels mean for alpha.
-fn record(
+impl Recorded {
+    /// Buffers to read back, with their bytes.
+    pub fn sources(&self) -> [(&wgpu::Buffer, u64); 3] {
+        let [pixels, similarities, relief] = self.counts.map(|count| 4 * count);
+        [(&self.pixels, pixels), (&self.similarities, similarities), (&self.relief, relief)]
+    }
+
+    /// Records the addition of a gradient of the colours, `[frames, 3, rows, columns]`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when the shader is missing.
+    pub fn add_color(
+        &self,
+        recorder: &mut Recorder<'_>,
+        inputs: &Inputs,
+        gradient: &wgpu::Buffer,
+    ) -> Result<()> {
+        let buffers: [(u32, &wgpu::Buffer); 3] =
+            [(0, &self.constants), (1, gradient), (2, &self.upstream.buffer)];
+        recorder.stage("add_color", Reduce::Threads, vec![], &buffers, (3 * inputs.pixels()).div_ceil(256))
+    }
+
+    /// Records what the gradient of the colours means for alpha where the background is known. Comes last.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when the shader is missing.
+    pub fn add_alpha(&self, recorder: &mut Recorder<'_>, goals: &Goals) -> Result<()> {
+        let buffers: [(u32, &wgpu::Buffer); 3] =
+            [(0, &self.constants), (1, &goals.wanted.rooms), (2, &self.upstream.buffer)];
+        let groups = u64::from(goals.wanted.room_count).div_ceil(256);
+        recorder.stage("composite_background_backward", Reduce::Threads, vec![], &buffers, groups)
+    }
+}
+
+/// Records the stages that compare `images`, which were drawn, with their targets. [`Recorded::add_alpha`] is still to come.
+///
+/// # Errors
+/// [`crate::Error::Internal`] when a shader is missing.
+pub fn record(
     recorder: &mut Recorder<'_>,
     gpu: &Gpu,
     inputs: &Inputs,
     outputs: &Outputs,
-    wanted: &Wanted,
+    goals: &Goals,
     images: &Loan,
 ) -> Result<Recorded> {
+    let wanted = &goals.wanted;
     let layout = Images::drawn(outputs);
     let params = Params { rooms: wanted.room_count, ..inputs.params };
     let constants = gpu.uniform(&params.words());

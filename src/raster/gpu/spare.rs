@@ -1,14 +1,13 @@
 //! Host memory that callers are done with, kept for the next batch: pages of fresh memory cost more than what is copied
 //! into them.
 
-use crate::raster::{Rendered, SurfelGradients};
+use crate::raster::Rendered;
 use std::sync::{Mutex, PoisonError};
 
-/// Images and gradients of one batch each, at most.
+/// Images of one batch, at most.
 #[derive(Debug, Default)]
 pub(super) struct Spare {
     images: Mutex<Option<Images>>,
-    gradients: Mutex<Option<SurfelGradients<f32>>>,
 }
 
 /// Those of [`Rendered`], and the radii.
@@ -47,20 +46,6 @@ impl Spare {
         let kept = Images { images, radii: r.radii };
         *self.images.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
     }
-
-    /// No gradients yet; their memory is what was kept.
-    pub(super) fn gradients(&self) -> SurfelGradients<f32> {
-        let kept = self.gradients.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let g = kept.unwrap_or_default();
-        let arrays = [g.positions, g.rotations, g.scales, g.opacities, g.colors, g.attention, g.screen];
-        let [positions, rotations, scales, opacities, colors, attention, screen] = arrays.map(cleared);
-        SurfelGradients { positions, rotations, scales, opacities, colors, attention, screen }
-    }
-
-    /// Keeps the memory of gradients that nobody needs any more.
-    pub(super) fn keep_gradients(&self, gradients: SurfelGradients<f32>) {
-        *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = Some(gradients);
-    }
 }
 
 fn cleared(mut values: Vec<f32>) -> Vec<f32> {
@@ -83,11 +68,6 @@ mod tests {
         let again = spare.rendered(1, [5, 2]);
         assert!(again.color.is_empty() && again.radii.is_empty() && again.color.as_ptr() == place);
         assert_eq!((again.frames, again.width, again.height), (1, 5, 2));
-        let gradients = SurfelGradients { scales: vec![1.0; 100], ..spare.gradients() };
-        let place = gradients.scales.as_ptr();
-        spare.keep_gradients(gradients);
-        let again = spare.gradients();
-        assert!(again.scales.is_empty() && again.scales.as_ptr() == place);
-        assert_ne!(spare.gradients().scales.as_ptr(), place, "it is lent once");
+        assert_ne!(spare.rendered(1, [5, 2]).color.as_ptr(), place, "it is lent once");
     }
 }

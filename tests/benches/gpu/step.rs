@@ -1,5 +1,6 @@
 //! The pictures of a training step: drawn, scored, gone back through.
 
+use super::common::device::score_scene;
 use super::common::goals::random_targets;
 use super::common::scene::Scene;
 use super::median;
@@ -12,7 +13,7 @@ use surfeltalk::raster::Rasterizer;
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
 use surfeltalk::raster::score::Weights;
-use surfeltalk::train::{Shown, Target, image_loss, score};
+use surfeltalk::train::{Shown, Target, image_loss};
 
 /// Those of the stage with the field.
 pub(super) const WEIGHTS: Weights = Weights {
@@ -39,15 +40,12 @@ pub(super) fn measure(gpu: &Gpu, scene: &Scene<f32>, runs: usize, warm_up: usize
 
     for timing in [Timing::Stages, Timing::Off] {
         let rasterizer = GpuRasterizer::timed(gpu.clone(), timing);
-        let Some(scorer) = rasterizer.scorer() else { continue };
         let mut walls = Vec::new();
         let mut parts: BTreeMap<&str, (usize, Vec<f64>)> = BTreeMap::new();
         for run in 0..runs {
             let start = Instant::now();
-            let (_, scored) =
-                score(scorer, &scene.batch(), &scene.cameras, &scene.settings, &targets, &WEIGHTS, None)?;
+            score_scene(&rasterizer, scene, &targets, &WEIGHTS, None)?;
             walls.push(start.elapsed().as_secs_f64() * 1e3);
-            rasterizer.recycle_gradients(scored.gradients);
             for (order, (part, time)) in rasterizer.take_times().into_iter().enumerate() {
                 parts.entry(part).or_insert((order, Vec::new())).1.push(time);
             }
@@ -62,14 +60,12 @@ pub(super) fn measure(gpu: &Gpu, scene: &Scene<f32>, runs: usize, warm_up: usize
             line("scored where they are drawn", median(walls.split_off(warm_up)));
         }
     }
-    let host = GpuRasterizer::new(gpu.clone());
-    one_after_another("GPU, images on the host", &host, scene, &targets, runs.div_ceil(3))?;
     one_after_another("CPU", &CpuRasterizer::new(), scene, &targets, CPU_RUNS.min(runs))
 }
 
 fn one_after_another(
     name: &str,
-    rasterizer: &dyn Rasterizer,
+    rasterizer: &CpuRasterizer,
     scene: &Scene<f32>,
     targets: &[Target],
     runs: usize,
@@ -88,8 +84,7 @@ fn one_after_another(
         let after_loss = Instant::now();
         let gradients = rasterizer.backward(&batch, cameras, &scene.settings, &drawn, upstream)?;
         let times = [after_drawing - start, after_loss - after_drawing, after_loss.elapsed()];
-        rasterizer.recycle(drawn);
-        rasterizer.recycle_gradients(gradients);
+        drop(gradients);
         parts.iter_mut().zip(times).for_each(|(p, t)| p.push(t.as_secs_f64() * 1e3));
     }
     let [forward, loss, backward] = parts.map(|p| median(p) / targets.len() as f64);

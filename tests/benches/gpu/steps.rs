@@ -1,5 +1,6 @@
 //! Many steps of a tiny batch: what memory they take.
 
+use super::common::device::score_scene;
 use super::common::goals::random_targets;
 use super::common::memory::resident;
 use super::common::scene::Scene;
@@ -7,9 +8,9 @@ use super::step::WEIGHTS;
 use super::with_copies;
 use std::time::Instant;
 use surfeltalk::gpu::{Choice, Gpu};
+use surfeltalk::raster::Outputs;
 use surfeltalk::raster::gpu::GpuRasterizer;
-use surfeltalk::raster::{Outputs, Rasterizer};
-use surfeltalk::train::score;
+use surfeltalk::raster::score::Score;
 use surfeltalk::{Error, Result};
 
 /// MiB that later steps may take more than those after a tenth of the run.
@@ -24,9 +25,6 @@ pub(super) fn steps(count: usize) -> Result<()> {
     let mut scene: Scene<f32> = with_copies(super::head(60, 32, 2));
     scene.settings.outputs = Outputs { attention: true, ..Outputs::default() };
     let rasterizer = GpuRasterizer::new(gpu.clone());
-    let Some(scorer) = rasterizer.scorer() else {
-        return Err(Error::Internal("the GPU does not score".into()));
-    };
     let targets = random_targets(&scene, 30);
     println!("{}, {count} steps of 2 frames of 32 × 32 pixels", gpu.name());
     let start = Instant::now();
@@ -34,13 +32,12 @@ pub(super) fn steps(count: usize) -> Result<()> {
     for step in 1..=count {
         // Every step is a little different, as in training.
         scene.opacities[0] = 0.5 + 0.4 * (step % 100) as f32 / 100.0;
-        let (loss, _) =
-            score(scorer, &scene.batch(), &scene.cameras, &scene.settings, &targets, &WEIGHTS, None)?;
+        let scored = score_scene(&rasterizer, &scene, &targets, &WEIGHTS, None)?;
         if step.is_multiple_of((count / 10).max(1)) {
             let (memory, made) = (resident(), gpu.buffers_made());
             println!(
                 "  step {step:6}: {memory:8.1} MiB resident, {made} buffers made, loss {:.6}, {:.2} ms a step",
-                loss.terms.total,
+                Score::mean(&scored.scores).total,
                 start.elapsed().as_secs_f64() * 1e3 / step as f64
             );
             seen.push((memory, made));

@@ -27,7 +27,7 @@ use super::{Conditions, Field, FieldBounds};
 use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append, size_class};
 use crate::gpu::kernels::{StageTime, Timing};
-use crate::gpu::shared::{SharedPlaces, SharedRows};
+use crate::raster::keep::{DeviceDeltas, DevicePositions};
 use crate::{Error, Result};
 use backward::Ways;
 use candle_core::{DType, Tensor};
@@ -83,7 +83,7 @@ pub struct DeviceField {
     plane_sums: Loan,
     /// Gradients of what the planes and the embedding say, `[surfels, features + embedding]`.
     of_inputs: Loan,
-    rows: Option<(SharedRows, [Loan; 2])>,
+    rows: Option<DeviceDeltas>,
     asked: Option<Asked>,
     went_back: bool,
     timing: Timing,
@@ -210,11 +210,11 @@ impl DeviceField {
         &mut self,
         field: &Field,
         conditions: &[Conditions],
-        positions: &SharedPlaces,
-    ) -> Result<&SharedRows> {
+        positions: &DevicePositions,
+    ) -> Result<&DeviceDeltas> {
         let (surfels, frames) = (self.surfels, conditions.len());
-        if frames == 0 || positions.places != surfels as u64 {
-            let found = positions.places;
+        if frames == 0 || positions.surfels != surfels as u64 {
+            let found = positions.surfels;
             return Err(Error::Internal(format!("{found} places for {surfels} surfels in {frames} frames")));
         }
         // What was asked before makes room first.
@@ -229,7 +229,7 @@ impl DeviceField {
                 format!("the memory of {}", self.gpu.name()),
                 format!("rows of at most {} MiB", limit >> 20),
                 format!("{surfels} surfels in {frames} frames, {} MiB", (4 * numbers) >> 20),
-                "use a smaller --batch_size, fewer surfels (--max_points), or --field cpu",
+                "use a smaller --batch_size, fewer surfels (--max_points), or --device cpu",
             ));
         }
         let together =
@@ -248,10 +248,8 @@ impl DeviceField {
             inputs: self.gpu.storage(4 * (surfels * (w.features() + w.embedding)) as u64),
             rows: self.gpu.storage(4 * (surfels * w.model) as u64),
         };
-        if self.rows.as_ref().is_none_or(|(rows, _)| rows.numbers != numbers) {
-            let lent = [self.gpu.storage(4 * numbers), self.gpu.storage(4 * numbers)];
-            let [values, gradients] = lent.each_ref().map(|loan| (**loan).clone());
-            self.rows = Some((SharedRows { values, gradients, numbers }, lent));
+        if self.rows.as_ref().is_none_or(|rows| rows.len != numbers) {
+            self.rows = Some(DeviceDeltas::new(&self.gpu, numbers));
         }
         let packed = self.packed()?.values.clone();
         let mut recording = Recording::new(&self.gpu, self.timing);
@@ -265,9 +263,8 @@ impl DeviceField {
         self.packed()
     }
 
-    fn packed(&self) -> Result<&SharedRows> {
-        let rows = self.rows.as_ref().map(|(rows, _)| rows);
-        rows.ok_or_else(|| Error::Internal("the field was asked nothing".into()))
+    fn packed(&self) -> Result<&DeviceDeltas> {
+        self.rows.as_ref().ok_or_else(|| Error::Internal("the field was asked nothing".into()))
     }
 
     /// Goes back from the gradient that was put beside the rows of the last [`DeviceField::ask`]. Those of planes and

@@ -3,8 +3,8 @@
 use super::*;
 use crate::gpu::buffers::append;
 use crate::gpu::context::Restrictions;
-use crate::gpu::shared::SharedPlaces;
 use crate::gpu::{Choice, Gpu};
+use crate::raster::keep::DevicePositions;
 
 fn gpu(restrictions: Restrictions) -> Gpu {
     let found = Gpu::restricted(Choice::Any, restrictions).expect("a device");
@@ -56,7 +56,7 @@ fn run(gpu: &Gpu, f: &Field, at: &[f32], e: &Tensor, c: &[Conditions], g: &Tenso
         embedding: [&embedding, &zeros[1], &zeros[1]].map(Vec::as_slice),
     };
     let mut there = DeviceField::new(gpu, f, &learned).unwrap();
-    let places = SharedPlaces::new(gpu, at).unwrap();
+    let places = DevicePositions::upload(gpu, at).unwrap();
     let rows = there.ask(f, c, &places).unwrap();
     let packed = read(gpu, &rows.values, g.elem_count());
     gpu.queue.write_buffer(&rows.gradients, 0, bytemuck::cast_slice(&flat(g)));
@@ -130,10 +130,10 @@ fn what_does_not_fit_is_known_before_anything_is_allocated() {
     let embedding = flat(&embedding(&config, rows, DType::F32));
     let learned = Learned { planes: [planes.as_slice(); 3], embedding: [embedding.as_slice(); 3] };
     let mut there = DeviceField::new(&gpu, &f, &learned).unwrap();
-    let at = SharedPlaces::new(&gpu, &places(rows)).unwrap();
+    let at = DevicePositions::upload(&gpu, &places(rows)).unwrap();
     let error = there.ask(&f, &conditions(&config, 100), &at).unwrap_err();
     assert!(error.exit_code() == 2 && error.to_string().contains("--batch_size"), "{error}");
-    let few = SharedPlaces::new(&gpu, &places(7)).unwrap();
+    let few = DevicePositions::upload(&gpu, &places(7)).unwrap();
     assert!(matches!(there.ask(&f, &conditions(&config, 1), &few), Err(Error::Internal(_))));
     assert!(matches!(there.backward(&f), Err(Error::Internal(_))), "nothing was asked");
     there.ask(&f, &conditions(&config, 2), &at).unwrap();

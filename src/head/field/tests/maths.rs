@@ -4,8 +4,10 @@ use super::*;
 
 #[test]
 fn the_rows_say_what_the_graph_says() {
-    for (layers, frames, rows) in [(1, 1, 1), (2, 3, 300), (1, 2, 5000)] {
-        let config = FieldConfig { layers, ..small() };
+    for (layers, frames, rows, driven_heads) in
+        [(1, 1, 1, true), (2, 3, 300, true), (1, 2, 5000, true), (2, 2, 300, false)]
+    {
+        let config = FieldConfig { layers, driven_heads, ..small() };
         let f = field(config.clone(), DType::F32);
         let prepared = f.prepare(&places(rows)).unwrap();
         let e = embedding(&config, rows, DType::F32);
@@ -18,8 +20,10 @@ fn the_rows_say_what_the_graph_says() {
 
 #[test]
 fn the_rows_go_back_as_the_graph_does() {
-    for (layers, frames, rows) in [(1, 1, 1), (2, 3, 300), (1, 2, 5000)] {
-        let config = FieldConfig { layers, ..small() };
+    for (layers, frames, rows, driven_heads) in
+        [(1, 1, 1, true), (2, 3, 300, true), (1, 2, 5000, true), (2, 2, 300, false)]
+    {
+        let config = FieldConfig { layers, driven_heads, ..small() };
         let f = field(config.clone(), DType::F32);
         let prepared = f.prepare(&places(rows)).unwrap();
         let e = embedding(&config, rows, DType::F32);
@@ -31,30 +35,6 @@ fn the_rows_go_back_as_the_graph_does() {
         for (((name, _), a), b) in f.parameters().iter().zip(&rows.parameters).zip(&graph.parameters) {
             let d = difference(a, b);
             assert!(d < 2e-4, "{name}: {d}");
-        }
-    }
-}
-
-#[test]
-fn tensors_say_and_go_back_as_the_graph_does() {
-    // In f64, where only a mistake makes a difference; frames that fill their last piece and those that do not.
-    for (layers, frames, rows) in [(1, 1, 1), (2, 3, 300), (1, 2, 64)] {
-        for driven_heads in [true, false] {
-            let config = FieldConfig { layers, driven_heads, ..small() };
-            let f = field(config.clone(), DType::F64);
-            let prepared = f.prepare(&places(rows)).unwrap();
-            let e = embedding(&config, rows, DType::F64);
-            let c = conditions(&config, frames);
-            let g = weights(&[frames, rows, f.layout().columns], DType::F64);
-            let said = f.infer(&prepared, &e, &c).unwrap().packed;
-            assert!(difference(&said, &f.forward(&prepared, &e, &c).unwrap().packed) < 1e-12);
-            let tensors = f.step(&prepared, &e, &c, |_| Ok(g.clone())).unwrap();
-            let graph = f.graph_step(&prepared, &e, &c, |_| Ok(g.clone())).unwrap();
-            assert!(difference(&tensors.embedding, &graph.embedding) < 1e-10);
-            for (((name, _), a), b) in f.parameters().iter().zip(&tensors.parameters).zip(&graph.parameters) {
-                let d = difference(a, b);
-                assert!(d < 1e-10, "{name}: {d}, {layers} layers, {frames} frames of {rows}");
-            }
         }
     }
 }
@@ -116,7 +96,7 @@ fn gradients_agree_with_central_differences() {
         };
         let packed = f.forward(&prepared, &e, &c).unwrap().packed;
         let through = (packed * &w).unwrap().sum_all().unwrap().backward().unwrap();
-        let step = f.step(&prepared, &e, &c, |_| Ok(w.clone())).unwrap();
+        let step = f.graph_step(&prepared, &e, &c, |_| Ok(w.clone())).unwrap();
         let mut all: Vec<_> = f.parameters().to_vec();
         all.push(("embedding".into(), e.clone()));
         // Only the audio nets differ between the variants.
@@ -183,27 +163,6 @@ fn folding_the_projections_changes_nothing() {
     let ours = ours.broadcast_add(layer.answer_bias().unwrap()).unwrap();
     assert!(difference(&ours, &answer) < 1e-12);
     assert!(difference(&b.mean(2).unwrap(), &a.mean(1).unwrap()) < 1e-12);
-}
-
-#[test]
-fn planes_are_sampled_alike_with_and_without_our_operation() {
-    let config = small();
-    let mut p = params::Parameters::new(3, DType::F64, &Device::Cpu);
-    let planes = triplane::TriPlane::new(&mut p, &config).unwrap();
-    let prepared = planes.prepare(&places(40), &BOX).unwrap();
-    let ours = planes.forward(&prepared).unwrap();
-    let laid = planes.lay(&prepared).unwrap();
-    let samples = planes.samples(&laid).unwrap();
-    let portable = planes.features(&samples).unwrap();
-    assert!(difference(&ours, &portable) < 1e-12);
-    let g = weights(&[40, 8], DType::F64);
-    let back = |features: &Tensor| (features * &g).unwrap().sum_all().unwrap().backward().unwrap();
-    let (a, b, c) = (back(&ours), back(&portable), planes.backward_laid(&laid, &samples, &g).unwrap());
-    for (i, (_, var)) in p.list.iter().enumerate() {
-        let ours = a.get(var).unwrap();
-        assert!(difference(ours, b.get(var).unwrap()) < 1e-12);
-        assert!(difference(ours, &c[i]) < 1e-12);
-    }
 }
 
 #[test]

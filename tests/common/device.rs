@@ -1,0 +1,267 @@
+//! The stages of the GPU rasterizer over surfels that the host has, as a training step records them over its own.
+
+use super::scene::Scene;
+use surfeltalk::raster::cpu::CpuRasterizer;
+use surfeltalk::raster::gpu::backward::{self, GradientBuffers, Upstream};
+use surfeltalk::raster::gpu::forward::{self, WORK_BYTES, Work};
+use surfeltalk::raster::gpu::score::{self, Goals, LossSums};
+use surfeltalk::raster::gpu::{GpuRasterizer, Inputs};
+use surfeltalk::raster::score::{Goal, OnHost, Score, Weights};
+use surfeltalk::raster::{
+    ImageGradients, RasterSettings, Rasterizer, Rendered, SurfelBatch, SurfelGradients,
+};
+use surfeltalk::train::Target;
+use surfeltalk::{Camera, Result};
+
+/// A backend with its backward pass.
+pub trait Differentiable: Rasterizer {
+    /// Gradients of `Σ image · gradient` for what was drawn.
+    fn backward(
+        &self,
+        batch: &SurfelBatch<'_>,
+        cameras: &[Camera],
+        settings: &RasterSettings,
+        rendered: &Rendered,
+        gradients: &ImageGradients,
+    ) -> Result<SurfelGradients>;
+}
+
+impl Differentiable for CpuRasterizer<f32> {
+    fn backward(
+        &self,
+        batch: &SurfelBatch<'_>,
+        cameras: &[Camera],
+        settings: &RasterSettings,
+        rendered: &Rendered,
+        gradients: &ImageGradients,
+    ) -> Result<SurfelGradients> {
+        CpuRasterizer::backward(self, batch, cameras, settings, rendered, gradients)
+    }
+}
+
+impl Differentiable for GpuRasterizer {
+    fn backward(
+        &self,
+        batch: &SurfelBatch<'_>,
+        cameras: &[Camera],
+        settings: &RasterSettings,
+        _: &Rendered,
+        gradients: &ImageGradients,
+    ) -> Result<SurfelGradients> {
+        let size = cameras.first().map_or([0, 0], |c| [c.width as usize, c.height as usize]);
+        let mut read = ReadGradients::new(batch, settings);
+        if batch.surfels == 0 {
+            return Ok(read.finish());
+        }
+        let (outputs, frames) = (&settings.outputs, cameras.len());
+        let together = forward::frames_together(self, batch, frames, size, outputs, false)?;
+        for first in (0..frames).step_by(together) {
+            let range = first..(first + together).min(frames);
+            let inputs = Inputs::upload(self, batch, cameras, settings, size, range)?;
+            let upstream = Upstream::upload(self.gpu(), &inputs, gradients)?;
+            let mut capacity = forward::first_room(self, &inputs);
+            loop {
+                let mut recorder = self.recorder();
+                let drawn = forward::record(&mut recorder, self, &inputs, outputs, capacity)?;
+                let found = backward::record(
+                    &mut recorder,
+                    self,
+                    &inputs,
+                    &drawn.state,
+                    outputs,
+                    &upstream,
+                    capacity as u32,
+                )?;
+                let mut sources = vec![(&*drawn.work, WORK_BYTES)];
+                sources.extend(read.sources(&inputs, &found));
+                let mut work = Work::default();
+                let times = recorder.submit(&sources, |i, data| match i {
+                    0 => work = Work::of(data),
+                    _ if !work.fits(capacity) => {}
+                    _ => read.take(i - 1, data),
+                })?;
+                self.note_times(times);
+                match forward::more_room(self, &inputs, capacity, &work)? {
+                    None => break,
+                    Some(more) => capacity = more,
+                }
+            }
+        }
+        Ok(read.finish())
+    }
+}
+
+/// What a scored batch gives.
+pub struct Scored {
+    pub scores: Vec<Score>,
+    pub gradients: SurfelGradients,
+    pub radii: Vec<u32>,
+}
+
+/// Draws a scene, computes its loss and runs the backward pass on the device. With `on_host` the pictures come to the
+/// host in between, and its gradient is added.
+pub fn score_scene(
+    rasterizer: &GpuRasterizer,
+    scene: &Scene<f32>,
+    targets: &[Target],
+    weights: &Weights,
+    mut on_host: Option<OnHost<'_>>,
+) -> Result<Scored> {
+    let (batch, cameras, outputs) = (scene.batch(), &scene.cameras, weights.outputs());
+    let settings = RasterSettings { outputs, ..scene.settings };
+    let size = [cameras[0].width as usize, cameras[0].height as usize];
+    let frames = cameras.len();
+    let goals: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
+    let mut read = ReadGradients::new(&batch, &settings);
+    let (mut scores, mut radii) = (Vec::new(), Vec::new());
+    let together = forward::frames_together(rasterizer, &batch, frames, size, &outputs, true)?;
+    for first in (0..frames).step_by(together) {
+        let range = first..(first + together).min(frames);
+        let inputs = Inputs::upload(rasterizer, &batch, cameras, &settings, size, range.clone())?;
+        let goals = Goals::of_part(rasterizer.gpu(), &goals[range.clone()], frames, weights, size)?;
+        let mut capacity = forward::first_room(rasterizer, &inputs);
+        loop {
+            let mut recorder = rasterizer.recorder();
+            let drawn = forward::record(&mut recorder, rasterizer, &inputs, &outputs, capacity)?;
+            let gpu = rasterizer.gpu();
+            let loss = score::record(&mut recorder, gpu, &inputs, &outputs, &goals, &drawn.images)?;
+            let mut work = Work::default();
+            let mut added = None;
+            if let Some(on_host) = &mut on_host {
+                let (mut pictures, bytes) = (Vec::new(), 12 * inputs.pixels());
+                recorder.submit(
+                    &[(&*drawn.work, WORK_BYTES), (&*drawn.images, bytes)],
+                    |i, data| match i {
+                        0 => work = Work::of(data),
+                        _ => pictures = floats(data),
+                    },
+                )?;
+                let mut gradient = vec![0.0; pictures.len()];
+                if work.fits(capacity) {
+                    on_host(range.clone(), &pictures, &mut gradient)?;
+                }
+                recorder = rasterizer.recorder();
+                loss.add_color(&mut recorder, &inputs, added.insert(gpu.upload(&[&gradient])?))?;
+            }
+            loss.add_alpha(&mut recorder, &goals)?;
+            let (state, upstream) = (&drawn.state, &loss.upstream);
+            let found = backward::record(
+                &mut recorder,
+                rasterizer,
+                &inputs,
+                state,
+                &outputs,
+                upstream,
+                capacity as u32,
+            )?;
+            let mut sources = vec![(&*drawn.work, WORK_BYTES), (&*drawn.radii, 4 * inputs.instances())];
+            sources.extend(loss.sources());
+            sources.extend(read.sources(&inputs, &found));
+            let mut sums = LossSums::default();
+            let times = recorder.submit(&sources, |i, data| match i {
+                0 => work = Work::of(data),
+                _ if !work.fits(capacity) => {}
+                1 => radii.extend(words(data)),
+                2..5 => sums.take(i - 2, data),
+                _ => read.take(i - 5, data),
+            })?;
+            rasterizer.note_times(times);
+            match forward::more_room(rasterizer, &inputs, capacity, &work)? {
+                None => {
+                    scores.extend(goals.scores(weights, &sums));
+                    break;
+                }
+                Some(more) => capacity = more,
+            }
+        }
+    }
+    Ok(Scored { scores, gradients: read.finish(), radii })
+}
+
+fn words(data: &[u8]) -> impl Iterator<Item = u32> {
+    data.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b))
+}
+
+fn floats(data: &[u8]) -> Vec<f32> {
+    words(data).map(f32::from_bits).collect()
+}
+
+/// Gradients as they are read back, group of frames after group.
+struct ReadGradients {
+    out: SurfelGradients,
+    /// Floats of a surfel in every array of `out` but the last: positions, rotations, scales, opacities, attention, colours.
+    widths: [usize; 6],
+    /// Surfels of one copy, and copies.
+    surfels: usize,
+    copies: usize,
+}
+
+impl ReadGradients {
+    fn new(batch: &SurfelBatch<'_>, settings: &RasterSettings) -> Self {
+        let attention = if settings.outputs.attention { 4 } else { 0 };
+        ReadGradients {
+            out: SurfelGradients::default(),
+            widths: [3, 4, 2, 1, attention, batch.colors.width()],
+            surfels: batch.surfels,
+            copies: batch.copies,
+        }
+    }
+
+    /// What to read back of a group.
+    fn sources<'b>(&self, inputs: &Inputs, found: &'b GradientBuffers) -> [(&'b wgpu::Buffer, u64); 3] {
+        let copies = if self.copies > 1 { inputs.frames.len() } else { 1 };
+        let count = (copies * self.surfels) as u64;
+        let [colors, surfels] = [self.widths[5], self.widths[..5].iter().sum()].map(|w| w as u64);
+        [
+            (&found.surfels, 4 * surfels * count),
+            (&found.colors, 4 * colors * count),
+            (&found.screen, 8 * inputs.instances()),
+        ]
+    }
+
+    /// Takes the bytes of source `i` of a group. Groups come in order.
+    fn take(&mut self, i: usize, data: &[u8]) {
+        let SurfelGradients { positions, rotations, scales, opacities, colors, attention, screen } =
+            &mut self.out;
+        // Copies of their own follow each other; a shared one is added up.
+        let put = |to: &mut Vec<f32>, values: &[f32]| {
+            if self.copies > 1 || to.is_empty() {
+                to.extend_from_slice(values);
+            } else {
+                to.iter_mut().zip(values).for_each(|(t, v)| *t += v);
+            }
+        };
+        let values = floats(data);
+        match i {
+            0 => {
+                let one = values.len() / self.widths[..5].iter().sum::<usize>();
+                let mut rest = values.as_slice();
+                let targets = [positions, rotations, scales, opacities, attention];
+                for (to, width) in targets.into_iter().zip(self.widths) {
+                    let (here, after) = rest.split_at(width * one);
+                    put(to, here);
+                    rest = after;
+                }
+            }
+            1 => put(colors, &values),
+            _ => screen.extend(values),
+        }
+    }
+
+    /// All of them; zeros where nothing was drawn.
+    fn finish(mut self) -> SurfelGradients {
+        let o = &mut self.out;
+        let arrays = [
+            &mut o.positions,
+            &mut o.rotations,
+            &mut o.scales,
+            &mut o.opacities,
+            &mut o.attention,
+            &mut o.colors,
+        ];
+        for (array, width) in arrays.into_iter().zip(self.widths) {
+            array.resize(self.surfels * self.copies * width, 0.0);
+        }
+        self.out
+    }
+}
