@@ -8,7 +8,6 @@
 //!
 //! * [`gpu`] the device: context, buffers, kernels (wgpu)
 //! * [`raster`] surfels and cameras to images, and gradients back; one trait, a backend per device
-//! * [`composite`] the head over its background: one finished picture
 //! * [`head`] a talking head: the canonical [`head::cloud`] of surfels and the [`head::field`] that deforms it
 //! * [`metrics`] PSNR, SSIM, LPIPS, landmark distance
 //! * [`train`] the trainer
@@ -16,8 +15,8 @@
 //! * [`sample`] the made-up sample talker
 //! * [`cli`] flags, progress, exit codes
 
+#[cfg(feature = "cli")]
 pub mod cli;
-pub mod composite;
 pub mod gpu;
 pub mod head;
 pub mod live;

@@ -6,6 +6,7 @@
 
 pub mod audio;
 pub mod camera;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod dataset;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod files;
 pub mod formats;
 mod network;
 pub mod parse;
+#[cfg(feature = "cli")]
 pub mod process;
 pub mod track;
 pub mod video;

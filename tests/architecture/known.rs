@@ -62,7 +62,6 @@ pub const KNOWN_CIRCLES: &[&[&str]] = &[
         "data_utils/src/track/surface/smooth.rs",
     ],
     &["src/gpu/buffers.rs", "src/gpu/context.rs", "src/gpu/kernels.rs", "src/gpu/upload.rs"],
-    &["src/head/field/deform.rs", "src/head/field/frame_weights.rs", "src/head/field/tensor_rows.rs"],
     &["src/head/field/gpu/backward.rs", "src/head/field/gpu/mod.rs"],
     &["src/live/video/avi.rs", "src/live/video/ffmpeg.rs", "src/live/video/mod.rs"],
     &["src/metrics/lpips.rs", "src/metrics/lpips/weights.rs"],
@@ -70,7 +69,6 @@ pub const KNOWN_CIRCLES: &[&[&str]] = &[
     &[
         "src/raster/gpu/backward.rs",
         "src/raster/gpu/forward.rs",
-        "src/raster/gpu/gather.rs",
         "src/raster/gpu/inputs.rs",
         "src/raster/gpu/keep.rs",
         "src/raster/gpu/mod.rs",
@@ -78,7 +76,6 @@ pub const KNOWN_CIRCLES: &[&[&str]] = &[
         "src/raster/gpu/score.rs",
     ],
     &["src/raster/keep.rs", "src/raster/mod.rs", "src/raster/score.rs"],
-    &["src/train/bridge.rs", "src/train/bridge/cuda.rs"],
     &["src/train/draw.rs", "src/train/own.rs", "src/train/trainer.rs", "src/train/view.rs"],
     &["src/train/loss.rs", "src/train/shown.rs"],
 ];

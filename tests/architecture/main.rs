@@ -46,10 +46,8 @@ fn workspace() -> Workspace {
     let mut workspace = Workspace::default();
     workspace.add("data_utils", "data_utils/src/lib.rs", &read);
     workspace.add("surfeltalk", "src/lib.rs", &read);
-    for folder in ["src/bin", "data_utils/src/bin"] {
-        for file in files_below(folder) {
-            workspace.add(&format!("program {file}"), &file, &read);
-        }
+    for file in files_below("src/bin") {
+        workspace.add(&format!("program {file}"), &file, &read);
     }
     workspace
 }

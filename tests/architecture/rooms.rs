@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 const SURFELTALK: &[&[&str]] = &[
     &["gpu"],
     &["raster"],
-    &["composite"],
     &["loss", "metrics", "head"],
     &["train", "live", "sample"],
     &["cli", "serve", "web"],
