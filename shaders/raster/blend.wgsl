@@ -19,7 +19,6 @@ override DISTORTION: bool = true;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> ranges: array<Range>;
-// Instance and pair.
 // Instance of each pair.
 @group(0) @binding(2) var<storage, read> lists: array<u32>;
 @group(0) @binding(3) var<storage, read> splats: array<vec4<u32>>;
@@ -109,9 +108,11 @@ fn blend(
 ) {
     let turn = flat_workgroup(workgroup, workgroups);
     if turn >= params.tiles_x * params.tiles_y * params.frames { return; }
-    let place = place_of(ranges[turn].turn, thread);
+    // Kept outside the struct: Chromium takes every member of a struct for as non-uniform as its least uniform one.
+    let number = ranges[turn].turn;
+    let place = place_of(number, thread);
     let at_pixel = vec2<f32>(place.pixel);
-    let range = ranges[place.number];
+    let range = ranges[number];
     let count = range.end - range.start;
     var ended_at = 0u;
     if thread < 32u { atomicStore(&drawn_masks[thread], 0u); }
@@ -128,7 +129,7 @@ fn blend(
         clear_masks(thread);
         if thread == 0u { all_ended = select(0u, 1u, atomicLoad(&ended) == 256u); }
         if workgroupUniformLoad(&all_ended) != 0u { break; }
-        if thread < 32u { write_drawn(range, place.number, base, thread); }
+        if thread < 32u { write_drawn(range, number, base, thread); }
         let own = thread / 2u;
         if own < count - base { stage_splat(own, thread & 1u, lists[range.start + base + own], place.tile); }
         workgroupBarrier();
@@ -157,7 +158,7 @@ fn blend(
         ended_at = base + STAGED;
     }
     workgroupBarrier();
-    if thread < 32u { write_drawn(range, place.number, ended_at, thread); }
+    if thread < 32u { write_drawn(range, number, ended_at, thread); }
 
     if !place.inside { return; }
     let plane = params.width * params.height;

@@ -1,7 +1,7 @@
 //! Pipelines, made when first used, and the recording of the stages that run them.
 
 use super::context::Gpu;
-use super::shaders::{Reduce, source};
+use super::shaders::{Reduce, browser_source, source};
 use crate::Result;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,7 +36,11 @@ impl Kernels {
         if let Some(pipeline) = made.get(&key) {
             return Ok(pipeline.clone());
         }
-        let text = source(stage, reduce)?;
+        let text = if cfg!(target_arch = "wasm32") {
+            browser_source(stage, reduce)?
+        } else {
+            source(stage, reduce)?
+        };
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(stage),
             source: wgpu::ShaderSource::Wgsl(text.into()),

@@ -50,6 +50,20 @@ pub fn source(stage: &str, reduce: Reduce) -> Result<String> {
     Ok(out)
 }
 
+/// What Chromium's compiler (Tint) wants before a source with subgroup operations, and naga 30 does not read: the
+/// extension's name, and that reductions inside loops whose bounds it cannot prove to be uniform are ours to answer for.
+const BROWSER_SUBGROUPS: &str = "enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n";
+
+/// The whole source of a stage as a browser takes it.
+///
+/// # Errors
+/// As [`source`].
+pub fn browser_source(stage: &str, reduce: Reduce) -> Result<String> {
+    let text = source(stage, reduce)?;
+    // A directive that nothing needs would ask the device for a feature that it may lack.
+    Ok(if text.contains("subgroup_") { format!("{BROWSER_SUBGROUPS}{text}") } else { text })
+}
+
 fn text_of(files: &'static [(&str, &str)], name: &str) -> Result<&'static str> {
     let found = files.iter().find(|(n, _)| *n == name);
     found.map(|(_, text)| *text).ok_or_else(|| Error::Internal(format!("there is no shader file {name}")))

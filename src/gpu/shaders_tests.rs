@@ -89,3 +89,17 @@ fn a_part_is_taken_in_once() {
     assert_eq!(text.matches("const TILE: u32").count(), 1);
     assert!(!text.contains("//#import"));
 }
+
+#[test]
+fn only_a_stage_that_uses_subgroups_asks_a_browser_for_them() {
+    for (stage, _) in STAGES {
+        let threads = browser_source(stage, Reduce::Threads).expect("a source");
+        assert!(!threads.contains("enable"), "{stage}");
+    }
+    let blend = browser_source("blend_backward", Reduce::Subgroups).expect("a source");
+    assert!(blend.starts_with("enable subgroups;\n"));
+    assert_eq!(
+        &blend[BROWSER_SUBGROUPS.len()..],
+        source("blend_backward", Reduce::Subgroups).expect("a source")
+    );
+}
