@@ -8,6 +8,7 @@
 //!
 //! * [`gpu`] the device: context, buffers, kernels (wgpu)
 //! * [`raster`] surfels and cameras to images, and gradients back; one trait, a backend per device
+//! * [`composite`] the head over its background: one finished picture
 //! * [`head`] a talking head: the canonical [`head::cloud`] of surfels and the [`head::field`] that deforms it
 //! * [`metrics`] PSNR, SSIM, LPIPS, landmark distance
 //! * [`train`] the trainer
@@ -17,6 +18,7 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod composite;
 pub mod gpu;
 pub mod head;
 pub mod live;

@@ -5,10 +5,10 @@ use super::interrupt::Interrupt;
 use super::model_source::{ModelSource, dataset_of};
 use super::progress::Progress;
 use super::record::{Recording, RenderSummary};
+use crate::composite::Seam;
 use crate::head::cloud::model_dir::ModelDir;
 use crate::head::{Branch, Clip, ClipFrame, Head, VoiceStatistics};
 use crate::live::background::BackgroundType;
-use crate::live::feather::Seam;
 use crate::live::frame_renderer::{FrameOptions, FrameRenderer};
 use crate::live::performance::{Performance, PerformanceOptions};
 use crate::live::plate_source::{ClipPlates, DatasetPlates, PlateSource};
@@ -124,7 +124,7 @@ pub fn run(flags: &RenderFlags) -> Result<()> {
     let options = FrameOptions {
         batch: flags.batch.into(),
         background: flags.background_type,
-        feather: Seam::new(flags.erode_size)?,
+        seam: Seam::new(flags.erode_size)?,
         use_gt_mask: flags.use_gt_mask,
         attention: flags.visualize_attention,
         seed: settings.seed,

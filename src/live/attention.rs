@@ -1,7 +1,7 @@
 //! The four attention channels as pictures: who listens to what. White is a weight of one.
 
-use super::compose::to_bytes;
 use super::video::{Encoder, VideoWriter};
+use crate::composite::picture::to_byte;
 use crate::{Error, Result};
 use data_utils::audio::Sound;
 use std::path::{Path, PathBuf};
@@ -21,8 +21,8 @@ pub fn pictures(attention: &[f32], size: [usize; 2]) -> Result<[Vec<u8>; 4]> {
             attention.len()
         )));
     }
-    let plane = |k: usize| to_bytes(&attention[k * pixels..(k + 1) * pixels]);
-    Ok(std::array::from_fn(|k| plane(k).into_iter().flat_map(|v| [v; 3]).collect()))
+    let plane = |k: usize| attention[k * pixels..(k + 1) * pixels].iter();
+    Ok(std::array::from_fn(|k| plane(k).flat_map(|v| [to_byte(*v); 3]).collect()))
 }
 
 /// Four videos in one folder, one per channel, each with the sound.

@@ -1,7 +1,6 @@
-//! What stands behind the head: the background types of `--background_type`.
-//!
-//! Pictures are `[rows, columns, 3]` row-major; out come f32 in 0..1.
+//! What stands behind the head: the background types of `--background_type`, and the layers that each is made of.
 
+use crate::composite::{Background, BackgroundPlate, Layers, Patch};
 use crate::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -59,10 +58,10 @@ impl FromStr for BackgroundType {
 /// Which pictures of the source frame a background is made of. Those it does not need may be absent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Plates<'a> {
-    /// The static plate as RGB.
-    pub scene: Option<&'a [u8]>,
+    /// The static plate.
+    pub scene: Option<&'a BackgroundPlate>,
     /// The torso as RGBA, straight alpha.
-    pub torso: Option<&'a [u8]>,
+    pub torso: Option<Patch<'a>>,
     /// The frame as it was filmed, RGB.
     pub original: Option<&'a [u8]>,
 }
@@ -94,43 +93,26 @@ impl BackgroundType {
         !self.needs_scene()
     }
 
-    /// Paints the background of output frame `frame`, `size` = [width, height].
+    /// The layers behind the head in output frame `frame`.
     ///
     /// # Errors
-    /// [`Error::Internal`] when a plate it needs is absent or of another size.
-    pub fn paint(self, size: [usize; 2], plates: &Plates<'_>, frame: u64, seed: u64) -> Result<Vec<f32>> {
-        let pixels = size[0] * size[1];
-        let plate = |name: &str, plate: Option<&'_ [u8]>, channels: usize| match plate {
-            Some(bytes) if bytes.len() == pixels * channels => Ok(()),
-            Some(bytes) => Err(Error::Internal(format!("{name}: {} bytes for {size:?}", bytes.len()))),
-            None => Err(Error::Internal(format!("background {self} without its {name}"))),
-        };
-        let flat = |color: [f32; 3]| std::iter::repeat_n(color, pixels).flatten().collect();
-        let unit = |bytes: &[u8]| bytes.iter().map(|b| f32::from(*b) / 255.0).collect();
-        let mut image: Vec<f32> = match self {
-            BackgroundType::White => flat([1.0; 3]),
-            BackgroundType::Black | BackgroundType::Torso => flat([0.0; 3]),
-            BackgroundType::Random => flat(color_of(seed, frame)),
+    /// [`Error::Internal`] when a plate it needs is absent.
+    pub fn layers<'a>(self, plates: &Plates<'a>, frame: u64, seed: u64) -> Result<Layers<'a>> {
+        let absent = |name: &str| Error::Internal(format!("background {self} without its {name}"));
+        let background = match self {
+            BackgroundType::White => Background::Color([1.0; 3]),
+            BackgroundType::Black | BackgroundType::Torso => Background::Color([0.0; 3]),
+            BackgroundType::Random => Background::Color(color_of(seed, frame)),
             BackgroundType::Scene | BackgroundType::BgWithTorso => {
-                plate("scene", plates.scene, 3)?;
-                unit(plates.scene.unwrap_or_default())
+                Background::Plate(plates.scene.ok_or_else(|| absent("scene"))?)
             }
-            BackgroundType::Gt => {
-                plate("original frame", plates.original, 3)?;
-                unit(plates.original.unwrap_or_default())
-            }
+            BackgroundType::Gt => Background::Frame(plates.original.ok_or_else(|| absent("original frame"))?),
         };
-        if self.needs_torso() {
-            plate("torso", plates.torso, 4)?;
-            let torso = plates.torso.unwrap_or_default().chunks_exact(4);
-            for (to, rgba) in image.chunks_exact_mut(3).zip(torso) {
-                let alpha = f32::from(rgba[3]) / 255.0;
-                for (to, value) in to.iter_mut().zip(rgba) {
-                    *to += (f32::from(*value) / 255.0 - *to) * alpha;
-                }
-            }
-        }
-        Ok(image)
+        let torso = match self.needs_torso() {
+            true => Some(plates.torso.ok_or_else(|| absent("torso"))?),
+            false => None,
+        };
+        Ok(Layers { torso, ..Layers::on(background) })
     }
 }
 
@@ -149,11 +131,14 @@ fn color_of(seed: u64, frame: u64) -> [f32; 3] {
 mod tests {
     use super::*;
 
-    const SIZE: [usize; 2] = [2, 1];
+    use crate::composite::cpu::{HeadImages, compose};
+    use crate::composite::{PixelFormat, Seam};
 
+    /// The background alone, behind a head of which nothing shows.
     fn painted(kind: BackgroundType, plates: &Plates<'_>) -> Vec<u8> {
-        let image = kind.paint(SIZE, plates, 0, 0).unwrap();
-        image.iter().map(|v| (v * 255.0 + 0.5) as u8).collect()
+        let head = HeadImages { size: [2, 1], color: &[0.0; 6], alpha: &[0.0; 2] };
+        let layers = kind.layers(plates, 0, 0).unwrap();
+        compose(&head, &layers, Seam::default(), PixelFormat::Rgb8).unwrap().bytes
     }
 
     #[test]
@@ -174,9 +159,10 @@ mod tests {
 
     #[test]
     fn each_type_shows_its_own_plates() {
+        let scene = BackgroundPlate::new([10, 20, 30, 40, 50, 60]);
         let plates = Plates {
-            scene: Some(&[10, 20, 30, 40, 50, 60]),
-            torso: Some(&[200, 100, 50, 255, 9, 9, 9, 0]),
+            scene: Some(&scene),
+            torso: Some(Patch::whole([2, 1], &[200, 100, 50, 255, 9, 9, 9, 0])),
             original: Some(&[1, 2, 3, 4, 5, 6]),
         };
         assert_eq!(painted(BackgroundType::White, &plates), [255; 6]);
@@ -188,34 +174,24 @@ mod tests {
     }
 
     #[test]
-    fn a_half_transparent_torso_is_blended_once() {
-        let plates = Plates {
-            scene: Some(&[100; 6]),
-            torso: Some(&[200, 200, 200, 128, 200, 200, 200, 128]),
-            ..Plates::default()
-        };
-        assert_eq!(painted(BackgroundType::BgWithTorso, &plates), [150; 6]);
-        assert_eq!(painted(BackgroundType::Torso, &plates), [100; 6]);
-    }
-
-    #[test]
     fn random_is_one_colour_a_frame_and_the_same_for_the_same_seed() {
-        let paint =
-            |frame, seed| BackgroundType::Random.paint(SIZE, &Plates::default(), frame, seed).unwrap();
-        assert_eq!(paint(3, 1)[..3], paint(3, 1)[3..]);
-        assert_eq!(paint(3, 1), paint(3, 1));
-        assert_ne!(paint(3, 1), paint(4, 1));
-        assert_ne!(paint(3, 1), paint(3, 2));
-        assert!(paint(3, 1).iter().all(|v| (0.0..=1.0).contains(v)));
+        let color = |frame, seed| {
+            let layers = BackgroundType::Random.layers(&Plates::default(), frame, seed).unwrap();
+            let Background::Color(color) = layers.background else { panic!("{layers:?}") };
+            color
+        };
+        assert_eq!(color(3, 1), color(3, 1));
+        assert_ne!(color(3, 1), color(4, 1));
+        assert_ne!(color(3, 1), color(3, 2));
+        assert!(color(3, 1).iter().all(|v| (0.0..=1.0).contains(v)));
     }
 
     #[test]
-    fn a_missing_or_wrong_plate_is_an_error_not_a_black_picture() {
-        let small = Plates { scene: Some(&[0; 3]), ..Plates::default() };
+    fn a_missing_plate_is_an_error_not_a_black_picture() {
         for kind in
             [BackgroundType::Scene, BackgroundType::Torso, BackgroundType::BgWithTorso, BackgroundType::Gt]
         {
-            assert!(kind.paint(SIZE, &small, 0, 0).is_err(), "{kind}");
+            assert!(kind.layers(&Plates::default(), 0, 0).is_err(), "{kind}");
         }
     }
 

@@ -2,16 +2,15 @@
 //! put together. The frames of a new voice and the dataset's own go through here alike.
 
 use super::background::{BackgroundType, Plates};
-use super::compose::{Layers, compose};
 use super::driver::FrameInputs;
-use super::feather::Seam;
 use super::plate_source::{FramePlate, PlateRequest, PlateSource};
 use super::stopwatch::{FrameTimes, timed};
+use crate::composite::cpu::{HeadImages, compose};
+use crate::composite::{BackgroundPlate, Layers, PixelFormat, Seam};
 use crate::head::field::Conditions;
 use crate::head::{Branch, Laid};
 use crate::raster::{Outputs, RasterSettings, Rasterizer, Rendered};
 use crate::{Camera, Error, Result};
-use image::RgbImage;
 use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,7 +27,7 @@ pub struct FrameOptions {
     /// What is behind the head.
     pub background: BackgroundType,
     /// How the edge of the head is softened.
-    pub feather: Seam,
+    pub seam: Seam,
     /// Cut the head by the filmed mask of its part; needs filmed frames.
     pub use_gt_mask: bool,
     /// Also draw the attention images.
@@ -42,7 +41,7 @@ impl Default for FrameOptions {
         FrameOptions {
             batch: 16,
             background: BackgroundType::default(),
-            feather: Seam::default(),
+            seam: Seam::default(),
             use_gt_mask: false,
             attention: false,
             seed: 0,
@@ -71,7 +70,7 @@ pub struct RenderedFrame {
 pub struct FrameRenderer<'a> {
     drawing: Laid<'a>,
     plates: Arc<dyn PlateSource>,
-    background: Option<RgbImage>,
+    background: Option<BackgroundPlate>,
     options: FrameOptions,
     request: PlateRequest,
     batches: VecDeque<Batch>,
@@ -108,6 +107,7 @@ impl<'a> FrameRenderer<'a> {
         }
         let request = PlateRequest { torso: background.shows_clothes(), filmed };
         let scene = background.needs_scene().then(|| plates.background()).transpose()?;
+        let scene = scene.map(|picture| BackgroundPlate::new(picture.into_raw()));
         Ok(FrameRenderer {
             drawing: Laid::new(head, rasterizer, options.batch.max(1))?,
             plates,
@@ -213,7 +213,7 @@ impl<'a> FrameRenderer<'a> {
 /// Image `k` of a batch over its background, as frame `number`.
 fn put_together(
     options: &FrameOptions,
-    scene: Option<&RgbImage>,
+    scene: Option<&BackgroundPlate>,
     images: &Rendered,
     k: usize,
     number: usize,
@@ -222,26 +222,23 @@ fn put_together(
 ) -> Result<RenderedFrame> {
     let size = [images.width, images.height];
     let pixels = size[0] * size[1];
-    let torso = options.background.needs_torso().then(|| plate.torso.full_torso(size));
     let filmed = plate.filmed.as_ref();
-    let layers = Plates {
-        scene: scene.map(|image| image.as_raw().as_slice()),
-        torso: torso.as_deref(),
+    let behind = Plates {
+        scene,
+        torso: Some(plate.torso.torso_patch()),
         original: filmed.map(|frame| frame.rgb.as_slice()),
     };
-    let background = options.background.paint(size, &layers, number as u64, options.seed)?;
-    let occlusion = options.background.shows_clothes().then(|| plate.torso.full_occlusion(size));
-    let picture = compose(
-        &Layers {
-            size,
-            color: &images.color[k * 3 * pixels..][..3 * pixels],
-            alpha: &images.alpha[k * pixels..][..pixels],
-            mask: filmed.filter(|_| options.use_gt_mask).map(|frame| frame.mask.as_slice()),
-            before: occlusion.as_deref(),
-            background: &background,
-        },
-        options.feather,
-    )?;
+    let layers = Layers {
+        occlusion: options.background.shows_clothes().then(|| plate.torso.occlusion_patch()),
+        mask: filmed.filter(|_| options.use_gt_mask).map(|frame| frame.mask.as_slice()),
+        ..options.background.layers(&behind, number as u64, options.seed)?
+    };
+    let head = HeadImages {
+        size,
+        color: &images.color[k * 3 * pixels..][..3 * pixels],
+        alpha: &images.alpha[k * pixels..][..pixels],
+    };
+    let picture = compose(&head, &layers, options.seam, PixelFormat::Rgb8)?.bytes;
     let attention = match options.attention {
         true => {
             let each = images.attention.len() / (images.alpha.len() / pixels.max(1)).max(1);

@@ -11,17 +11,15 @@
 //! * [`pose_source`] where the motion of the head comes from; [`smooth`] a steadier camera path; [`start_time`] `--ss`
 //! * [`voice_match`] a new voice brought to the levels of the one a head was trained with
 //! * [`frame_renderer`] field, rasterizer and composition, with plates decoded ahead; [`plate_source`] where plates come from
-//! * [`background`] what is behind the head; [`compose`] the head over it; [`feather`] a soft edge
+//! * [`background`] what is behind the head; [`crate::composite`] puts the head over it
 //! * [`video`] a playable file with sound; [`attention`] the attention channels as pictures and videos
 
 pub mod attention;
 pub mod audio_rows;
 pub mod background;
-pub mod compose;
 pub mod driver;
 #[cfg(test)]
 mod driver_tests;
-pub mod feather;
 pub mod frame_renderer;
 pub mod performance;
 pub mod plate_source;

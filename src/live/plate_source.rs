@@ -29,8 +29,8 @@ pub struct FramePlate {
 pub struct FilmedFrame {
     /// RGB, `[rows, columns, 3]`.
     pub rgb: Vec<u8>,
-    /// Where the head's part was filmed, 1 inside, `[rows, columns]`.
-    pub mask: Vec<f32>,
+    /// Where the head's part was filmed, 255 inside, `[rows, columns]`.
+    pub mask: Vec<u8>,
 }
 
 /// Gives the plates of a clip's frames, in any order and on any thread.
@@ -133,7 +133,7 @@ impl PlateSource for DatasetPlates {
             return Ok(FramePlate { torso, filmed: None });
         }
         let pixels = self.dataset.pixels(index)?;
-        let mask = pixels.part_mask(self.part).into_iter().map(|inside| f32::from(u8::from(inside)));
+        let mask = pixels.part_mask(self.part).into_iter().map(|inside| 255 * u8::from(inside));
         let filmed = FilmedFrame { mask: mask.collect(), rgb: pixels.rgb.clone() };
         Ok(FramePlate { torso, filmed: Some(filmed) })
     }

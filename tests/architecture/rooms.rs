@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const SURFELTALK: &[&[&str]] = &[
     &["gpu"],
     &["raster"],
+    &["composite"],
     &["loss", "metrics", "head"],
     &["train", "live", "sample"],
     &["cli", "serve", "web"],

@@ -4,12 +4,12 @@
 //! that the edge has no ringing) and a PNG of two channels, the torso's alpha and how much of the head the clothes hide.
 //! Every plate can be decoded by itself, in any order and on any thread.
 
+use crate::composite::Patch;
 use crate::{Error, Result};
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageReader, Limits, RgbaImage};
 use std::io::Cursor;
-use std::ops::Range;
 
 /// JPEG quality of the colours: 20 KiB and 41 dB or more for a torso of 512×250 pixels.
 const QUALITY: u8 = 92;
@@ -52,33 +52,14 @@ impl Plate {
             occlusion: places().map(|(x, y)| hidden(x, y)).collect(),
         }
     }
-
-    /// Rows of the plate with the row of the picture each lies in and the columns it covers.
-    pub fn rows(&self) -> impl Iterator<Item = (usize, Range<usize>, &[u8], &[u8])> {
-        let (width, left) = (self.size[0] as usize, self.corner[0] as usize);
-        let torso = self.torso.chunks_exact((4 * width).max(1));
-        let rows = torso.zip(self.occlusion.chunks_exact(width.max(1))).enumerate();
-        let top = self.corner[1] as usize;
-        rows.map(move |(y, (torso, occlusion))| (top + y, left..left + width, torso, occlusion))
+    /// The torso where it lies in the picture.
+    pub fn torso_patch(&self) -> Patch<'_> {
+        Patch { corner: self.corner, size: self.size, bytes: &self.torso }
     }
 
-    /// The torso in a picture of `size` = [width, height], RGBA, transparent outside.
-    pub fn full_torso(&self, size: [usize; 2]) -> Vec<u8> {
-        let mut full = vec![0; 4 * size[0] * size[1]];
-        for (row, columns, torso, _) in self.rows() {
-            full[4 * (row * size[0] + columns.start)..][..torso.len()].copy_from_slice(torso);
-        }
-        full
-    }
-
-    /// The clothes' mask in a picture of `size` = [width, height], 0..1.
-    pub fn full_occlusion(&self, size: [usize; 2]) -> Vec<f32> {
-        let mut full = vec![0.0; size[0] * size[1]];
-        for (row, columns, _, occlusion) in self.rows() {
-            let to = &mut full[row * size[0] + columns.start..][..occlusion.len()];
-            to.iter_mut().zip(occlusion).for_each(|(to, v)| *to = f32::from(*v) / 255.0);
-        }
-        full
+    /// The clothes' mask where it lies in the picture.
+    pub fn occlusion_patch(&self) -> Patch<'_> {
+        Patch { corner: self.corner, size: self.size, bytes: &self.occlusion }
     }
 }
 
@@ -259,13 +240,20 @@ mod tests {
         let (torso, clothes) = picture(64, 48);
         let plate = Plate::crop(&torso, Some(&clothes));
         assert_eq!((plate.corner, plate.size), ([0, 24], [64, 24]));
-        assert_eq!(plate.full_occlusion([64, 48]), clothes);
+        // The plate begins with row 24 of the picture.
+        assert!(
+            plate
+                .occlusion
+                .iter()
+                .zip(&clothes[24 * 64..])
+                .all(|(found, own)| f32::from(*found) == 255.0 * own)
+        );
         let plates = Plates::compress(&[Plate::default(), plate.clone()]).expect("compressed");
         assert_eq!(plates.decode(0).expect("decoded"), Plate::default());
         let found = plates.decode(1).expect("decoded");
         assert_eq!((found.corner, found.size), (plate.corner, plate.size));
         assert_eq!(found.occlusion, plate.occlusion);
-        for (found, own) in found.full_torso([64, 48]).chunks(4).zip(torso.as_raw().chunks(4)) {
+        for (found, own) in found.torso.chunks(4).zip(torso.as_raw()[24 * 64 * 4..].chunks(4)) {
             assert_eq!(found[3], own[3]);
             if own[3] > 0 {
                 assert!(found.iter().zip(own).all(|(a, b)| a.abs_diff(*b) <= 4), "{found:?} {own:?}");

@@ -2,11 +2,13 @@
 //! original frame: along the edge of the mask the finished picture is blurred a little.
 //!
 //! edge = dilate_k(m) − erode_k(m); result = image·(1 − edge) + gauss₁₅,σ₅(image)·edge (SyncGaussianTalker).
-//! Pictures are `[rows, columns, 3]`, masks `[rows, columns]`, both row-major and 0..1.
+//! Pictures are `[rows, columns, 3]`, masks `[rows, columns]`, both row-major and 0..1. Twin of
+//! `shaders/composite/seam_rows.wgsl` and `seam_columns.wgsl`.
 
 use crate::{Error, Result};
 use rayon::prelude::*;
 
+/// Pixels on either side that the blur reads.
 const BLUR_RADIUS: usize = 7;
 const BLUR_SIGMA_PX: f32 = 5.0;
 /// The widest seam; wider ones than any face are typing errors.
@@ -33,18 +35,31 @@ impl Seam {
         Ok(Seam(width))
     }
 
+    /// Pixels on either side of the edge; 0 where nothing is softened.
+    pub fn radius(self) -> usize {
+        self.0 / 2
+    }
+
     /// Blurs `image` along the edge of `mask`, in place. A width of 0 or 1 changes nothing.
-    pub fn apply(self, image: &mut [f32], mask: &[f32], width: usize) {
-        let radius = self.0 / 2;
+    pub(super) fn apply(self, image: &mut [[f32; 3]], mask: &[f32], width: usize) {
+        let radius = self.radius();
         if radius == 0 || width == 0 {
             return;
         }
         let edge = edge_band(mask, width, radius);
-        let blurred = blur(image, width);
-        let pixels = image.par_chunks_exact_mut(3).zip(blurred.par_chunks_exact(3)).zip(&edge);
-        pixels.for_each(|((pixel, soft), edge)| {
-            for (value, soft) in pixel.iter_mut().zip(soft) {
-                *value += (soft - *value) * edge;
+        let rows = blur_rows(image, &edge, width);
+        let height = image.len() / width;
+        let taps = kernel();
+        image.par_chunks_exact_mut(width).enumerate().for_each(|(y, row)| {
+            for (x, pixel) in row.iter_mut().enumerate().filter(|(x, _)| edge[y * width + x] > 0.0) {
+                let mut soft = [0.0; 3];
+                for (k, tap) in taps.iter().enumerate() {
+                    let from = &rows[reflect(y, k, height) * width + x];
+                    soft.iter_mut().zip(from).for_each(|(to, value)| *to += tap * value);
+                }
+                for (value, soft) in pixel.iter_mut().zip(soft) {
+                    *value += (soft - *value) * edge[y * width + x];
+                }
             }
         });
     }
@@ -57,15 +72,20 @@ fn edge_band(mask: &[f32], width: usize, radius: usize) -> Vec<f32> {
     high.iter().zip(&low).map(|(high, low)| (high - low).clamp(0.0, 1.0)).collect()
 }
 
-fn square_extreme(mask: &[f32], width: usize, radius: usize, pick: fn(f32, f32) -> f32) -> Vec<f32> {
-    let height = mask.len() / width;
-    let mut along_rows = vec![0.0; width * height];
+fn square_extreme(
+    mask: &[f32],
+    width: usize,
+    radius: usize,
+    pick: impl Fn(f32, f32) -> f32 + Sync,
+) -> Vec<f32> {
+    let mut along_rows = mask.to_vec();
     along_rows.par_chunks_exact_mut(width).zip(mask.par_chunks_exact(width)).for_each(|(to, row)| {
-        for (x, to) in to.iter_mut().enumerate() {
-            let window = &row[x.saturating_sub(radius)..(x + radius + 1).min(width)];
-            *to = window.iter().copied().fold(row[x], pick);
+        for shift in 1..=radius.min(width - 1) {
+            to.iter_mut().zip(&row[shift..]).for_each(|(to, value)| *to = pick(*to, *value));
+            to[shift..].iter_mut().zip(row).for_each(|(to, value)| *to = pick(*to, *value));
         }
     });
+    let height = mask.len() / width;
     let mut both = vec![0.0; width * height];
     both.par_chunks_exact_mut(width).enumerate().for_each(|(y, to)| {
         let rows = y.saturating_sub(radius)..(y + radius + 1).min(height);
@@ -79,31 +99,33 @@ fn square_extreme(mask: &[f32], width: usize, radius: usize, pick: fn(f32, f32) 
     both
 }
 
-/// A separable Gaussian of 15 taps; the picture is mirrored at its border (without repeating the border itself).
-fn blur(image: &[f32], width: usize) -> Vec<f32> {
-    let height = image.len() / (3 * width);
-    let stride = 3 * width;
+/// The first half of a separable Gaussian of 15 taps: along rows, mirrored at the border (without repeating the border
+/// itself), only where a pixel of the edge will read it; elsewhere 0.
+fn blur_rows(image: &[[f32; 3]], edge: &[f32], width: usize) -> Vec<[f32; 3]> {
     let taps = kernel();
-    let mut along_rows = vec![0.0; stride * height];
-    along_rows.par_chunks_exact_mut(stride).zip(image.par_chunks_exact(stride)).for_each(|(to, row)| {
-        for (x, to) in to.chunks_exact_mut(3).enumerate() {
+    let height = image.len() / width;
+    let mut blurred = vec![[0.0; 3]; image.len()];
+    blurred.par_chunks_exact_mut(width).enumerate().for_each(|(y, to)| {
+        let row = &image[y * width..][..width];
+        // The mirror brings no row nearer than it is.
+        let readers = y.saturating_sub(BLUR_RADIUS)..(y + BLUR_RADIUS + 1).min(height);
+        let mut is_read = vec![false; width];
+        for reader in readers {
+            let edge = &edge[reader * width..][..width];
+            is_read.iter_mut().zip(edge).for_each(|(is_read, edge)| *is_read |= *edge > 0.0);
+        }
+        for (x, to) in to.iter_mut().enumerate().filter(|(x, _)| is_read[*x]) {
             for (k, tap) in taps.iter().enumerate() {
-                let from = reflect(x, k, width) * 3;
-                to.iter_mut().zip(&row[from..from + 3]).for_each(|(to, value)| *to += tap * value);
+                let from = &row[reflect(x, k, width)];
+                to.iter_mut().zip(from).for_each(|(to, value)| *to += tap * value);
             }
         }
     });
-    let mut both = vec![0.0; stride * height];
-    both.par_chunks_exact_mut(stride).enumerate().for_each(|(y, to)| {
-        for (k, tap) in taps.iter().enumerate() {
-            let from = reflect(y, k, height) * stride;
-            to.iter_mut().zip(&along_rows[from..from + stride]).for_each(|(to, value)| *to += tap * value);
-        }
-    });
-    both
+    blurred
 }
 
-fn kernel() -> [f32; 2 * BLUR_RADIUS + 1] {
+/// Weights of the blur's taps; they add up to 1.
+pub(super) fn kernel() -> [f32; 2 * BLUR_RADIUS + 1] {
     let weight = |k: usize| (-0.5 * ((k as f32 - BLUR_RADIUS as f32) / BLUR_SIGMA_PX).powi(2)).exp();
     let sum: f32 = (0..=2 * BLUR_RADIUS).map(weight).sum();
     std::array::from_fn(|k| weight(k) / sum)
@@ -146,9 +168,9 @@ mod tests {
     fn a_flat_picture_stays_flat() {
         let (width, height) = (21, 5);
         let mask: Vec<f32> = (0..width * height).map(|i| f32::from(u8::from(i % width < 10))).collect();
-        let mut image = vec![0.25; width * height * 3];
+        let mut image = vec![[0.25; 3]; width * height];
         Seam(5).apply(&mut image, &mask, width);
-        assert!(image.iter().all(|v| (v - 0.25).abs() < 1e-6));
+        assert!(image.as_flattened().iter().all(|v| (v - 0.25).abs() < 1e-6));
     }
 
     #[test]
@@ -156,9 +178,9 @@ mod tests {
         let (width, height) = (40, 40);
         let step = |i: usize| f32::from(u8::from(i % width >= 20));
         let mask: Vec<f32> = (0..width * height).map(step).collect();
-        let mut image: Vec<f32> = mask.iter().flat_map(|m| [*m; 3]).collect();
+        let mut image: Vec<[f32; 3]> = mask.iter().map(|m| [*m; 3]).collect();
         Seam(9).apply(&mut image, &mask, width);
-        let row: Vec<f32> = (0..width).map(|x| image[(20 * width + x) * 3]).collect();
+        let row: Vec<f32> = (0..width).map(|x| image[20 * width + x][0]).collect();
         assert!(row[..16].iter().all(|v| *v == 0.0) && row[24..].iter().all(|v| *v == 1.0));
         assert!(row[16..24].windows(2).all(|pair| pair[0] < pair[1]), "{row:?}");
         assert!((row[19] + row[20] - 1.0).abs() < 1e-5, "the step stays where it was");
@@ -168,9 +190,9 @@ mod tests {
     fn pictures_smaller_than_the_blur_are_blurred_too() {
         for (width, height) in [(1, 1), (2, 3), (5, 1)] {
             let mask: Vec<f32> = (0..width * height).map(|i| (i % 2) as f32).collect();
-            let mut image = vec![0.5; width * height * 3];
+            let mut image = vec![[0.5; 3]; width * height];
             Seam(3).apply(&mut image, &mask, width);
-            assert!(image.iter().all(|v| (v - 0.5).abs() < 1e-6));
+            assert!(image.as_flattened().iter().all(|v| (v - 0.5).abs() < 1e-6));
         }
     }
 
