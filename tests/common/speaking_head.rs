@@ -22,12 +22,14 @@ pub fn speaking_head(surfels: usize, size: u32) -> Arc<Head> {
     };
     let log_scale = (0.5 / (surfels as f32).sqrt()).ln();
     let cloud = Cloud {
-        sh_degree: 0,
+        sh_degree: 1,
         positions: (0..surfels).flat_map(position).collect(),
         rotations: [1.0, 0.0, 0.0, 0.0].repeat(surfels),
         log_scales: vec![log_scale; 2 * surfels],
         opacity_logits: vec![2.0; surfels],
-        harmonics: (0..3 * surfels).map(|i| (i as f32 * 0.37).sin()).collect(),
+        harmonics: (0..12 * surfels)
+            .map(|i| (i as f32 * 0.37).sin() * if i % 12 < 3 { 1.0 } else { 0.1 })
+            .collect(),
         embedding: (0..32 * surfels).map(|i| (i as f32 * 0.11).cos()).collect(),
     };
     let config = FieldConfig { plane_resolutions: vec![16], plane_channels: 4, ..FieldConfig::default() };
