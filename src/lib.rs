@@ -83,7 +83,10 @@ pub mod head;
 pub mod live;
 pub mod metrics;
 pub mod raster;
+// A page draws heads; it makes none.
+#[cfg(not(target_arch = "wasm32"))]
 pub mod sample;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod train;
 
 pub use data_utils::camera::Camera;
