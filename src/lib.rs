@@ -36,6 +36,7 @@
 //! | [`gpu`] | a device, its buffers and pipelines; the shaders are in `shaders/` |
 //! | [`raster`] | surfels and cameras to images, and gradients back; on the CPU and on the GPU |
 //! | [`composite`] | the head over its background: one finished picture |
+//! | [`loss`] | how far drawn frames are from their targets, and the gradients: one file a term, on CPU and GPU |
 //! | [`metrics`] | PSNR, SSIM, LPIPS, landmark distance, reports |
 //! | [`head`] | a talking head: [`head::cloud`], [`head::field`], the head file |
 //! | [`train`] | training from a dataset: batches, schedules, density control, checkpoints |
@@ -81,6 +82,7 @@ pub mod composite;
 pub mod gpu;
 pub mod head;
 pub mod live;
+pub mod loss;
 pub mod metrics;
 pub mod raster;
 // A page draws heads; it makes none.

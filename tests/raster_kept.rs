@@ -10,12 +10,11 @@ use common::kept::{
 use common::twins::{gpu, open};
 use surfeltalk::gpu::context::Restrictions;
 use surfeltalk::head::cloud::Cloud;
+use surfeltalk::loss::{Target, Weights};
 use surfeltalk::raster::Rasterizer;
 use surfeltalk::raster::delta_layout::DeltaLayout;
 use surfeltalk::raster::gpu::GpuRasterizer;
 use surfeltalk::raster::keep::{DeviceDeltas, Look};
-use surfeltalk::raster::score::{Goal, Weights};
-use surfeltalk::train::Target;
 
 fn assert_kept(rasterizer: &GpuRasterizer, case: &Case) {
     for (rows, weights) in [(Some(case.rows.as_slice()), WEIGHTS), (None, STATIC)] {
@@ -154,21 +153,21 @@ fn what_is_not_finite_is_said_and_the_rest_is_untouched() {
 #[test]
 fn staged_goals_are_the_same_goals() {
     let case = case(11, 150, 3, [64, 48]);
-    let goals: Vec<Goal<'_>> = case.targets.iter().map(Target::goal).collect();
+    let goals = case.targets.clone();
     // Together, and where only two frames go together and the goals are brought again.
     let binding_bytes = Some(36 * 64 * 48 * 5 / 2);
     let lesser = GpuRasterizer::new(open(Restrictions { binding_bytes, ..Restrictions::default() }));
     for (rasterizer, again) in [(gpu(), false), (lesser, true)] {
         let mut keeper = rasterizer.keeper().expect("the GPU keeps");
         put(&mut *keeper, &kept(&case.cloud));
-        let stage = |goals: &[Goal<'_>]| rasterizer.stage(goals, &WEIGHTS, [64, 48]);
+        let stage = |goals: &[Target]| rasterizer.stage(goals, &WEIGHTS, [64, 48]);
         let plain = look(&mut *keeper, &case, Some(&case.rows), &WEIGHTS);
         let staged = stage(&goals).expect("staged");
         assert!(staged.is_some());
         let found = look_at(&mut *keeper, &case, staged, Some(&case.rows), &WEIGHTS);
         assert!(found.0.scores == plain.0.scores && found.1 == plain.1);
         // What was staged is what counts, where it is not brought again; so the comparison can fail.
-        let other = [goals[1], goals[2], goals[0]];
+        let other = [1, 2, 0].map(|k: usize| goals[k].clone());
         let found = look_at(&mut *keeper, &case, stage(&other).expect("staged"), Some(&case.rows), &WEIGHTS);
         assert_eq!(found.0.scores == plain.0.scores, again);
         assert!(rasterizer.stage(&goals, &WEIGHTS, [64, 47]).is_err());
@@ -183,7 +182,7 @@ fn what_does_not_belong_together_is_refused() {
     assert!(keeper.get().is_err() && keeper.step(&RATES).is_err(), "nothing is kept");
     put(&mut *keeper, &kept(&case.cloud));
     assert_eq!(keeper.step(&RATES).expect_err("no gradients").exit_code(), 1);
-    let goals: Vec<Goal<'_>> = case.targets.iter().map(Target::goal).collect();
+    let goals = case.targets.clone();
     let whole = Look {
         cameras: &case.scene.cameras,
         background: [0.0; 7],

@@ -1,4 +1,4 @@
-// Stage `add_color`: adds what the host found to the gradient of the colour. One thread per number.
+// Stage `add_color`: adds a gradient from the host to that of the colour. One thread per element.
 //#import params
 
 @group(0) @binding(0) var<uniform> params: Params;

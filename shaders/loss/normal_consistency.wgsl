@@ -1,11 +1,16 @@
-// Stage `relief`: how far the drawn normals are from those of the surface that the expected depth describes (2DGS, Huang et
-// al. 2024, eq. 14), and what each pixel's surface gives to its neighbours' points; twin of train/surface.rs. One thread per
-// pixel, a workgroup's pixels all of one frame; each workgroup leaves its sum.
+// Stage `normal_consistency`: how far the drawn normals are from those of the surface that the expected depth describes
+// (2DGS, Huang et al. 2024, eq. 14), and the gradient of each pixel's surface with respect to its neighbours' points; twin of
+// src/loss/terms/normal_consistency.rs. One thread per pixel, a workgroup's pixels all of one frame; each workgroup leaves
+// its sum.
 //#import params
-//#import goal
+
+// Terms that have a weight, and the number of this one among them.
+override TERMS: u32 = 1u;
+override TERM: u32 = 0u;
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> goals: array<Goal>;
+// Weight of a pixel of each term: [frames, TERMS]
+@group(0) @binding(1) var<storage, read> weights: array<f32>;
 @group(0) @binding(2) var<storage, read> cameras: array<Camera>;
 @group(0) @binding(3) var<storage, read> images: array<f32>;
 // Gradients, laid out as the images.
@@ -36,7 +41,7 @@ fn slopes_at(frame: u32, at: u32) -> Slopes {
         min(alpha_at(frame, at - w), alpha_at(frame, at + w)),
     );
     let alpha = alpha_at(frame, at);
-    if !(min(least, alpha) > RELIEF_ALPHA_MIN) { return out; }
+    if !(min(least, alpha) > ALPHA_MIN) { return out; }
     let across = depth_at(frame, at + 1u) * ray_of(frame, at + 1u) - depth_at(frame, at - 1u) * ray_of(frame, at - 1u);
     let down = depth_at(frame, at + w) * ray_of(frame, at + w) - depth_at(frame, at - w) * ray_of(frame, at - w);
     // Looks at the camera: x right, y down, z away from it.
@@ -48,7 +53,7 @@ fn slopes_at(frame: u32, at: u32) -> Slopes {
     let from_x = params.at_normal + 3u * frame * plane + at;
     let drawn = vec3(images[from_x], images[from_x + plane], images[from_x + 2u * plane]);
     let along = dot(drawn, surface);
-    let each = goals[frame].normal;
+    let each = weights[frame * TERMS + TERM];
     // d(−N·v/|v|)/dv = −(N − (N·u)u)/|v|
     let slope = -each * (drawn - along * surface) / size;
     out.across = cross(slope, down);

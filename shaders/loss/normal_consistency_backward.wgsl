@@ -1,11 +1,11 @@
-// Stage `relief_backward`: what the surfaces around a pixel give to its depth, and through the expected depth to its alpha;
-// twin of train/surface.rs. One thread per pixel and frame.
+// Stage `normal_consistency_backward`: what the surfaces around a pixel give to its depth, and through the expected depth to its alpha;
+// twin of src/loss/terms/normal_consistency.rs. One thread per pixel and frame.
 //#import params
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> cameras: array<Camera>;
 @group(0) @binding(2) var<storage, read> images: array<f32>;
-// See stage `relief`.
+// See stage `normal_consistency`.
 @group(0) @binding(3) var<storage, read> slopes: array<f32>;
 @group(0) @binding(4) var<storage, read_write> upstream: array<f32>;
 

@@ -1,7 +1,8 @@
-// Stage `ssim`: the similarity of every window of drawing and target (Wang et al. 2004), and its derivatives with respect
-// to the window's mean of x, of x² and of xy; twin of metrics/ssim.rs. One workgroup per tile and channel, which leaves its sum.
+// Stage `ssim`: the similarity of every window of composite and target (Wang et al. 2004), and its derivatives with respect
+// to the window's mean of x, of x² and of xy; twin of metrics/ssim.rs. One workgroup per tile and channel, which leaves its
+// sum of 1 − similarity.
 //#import params
-//#import goal
+//#import targets
 //#import window
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -82,7 +83,7 @@ fn ssim(
         partials[to + plane] = -similarity / b2;
         partials[to + 2u * plane] = 2.0 * a1 / (b1 * b2);
     }
-    shares[thread] = select(0.0, similarity, inside);
+    shares[thread] = select(0.0, 1.0 - similarity, inside);
     for (var step = 128u; step > 0u; step = step >> 1u) {
         workgroupBarrier();
         if thread < step { shares[thread] += shares[thread + step]; }

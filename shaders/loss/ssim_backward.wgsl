@@ -1,17 +1,22 @@
-// Stage `ssim_backward`: adds the gradient of the similarity to that of the colour; twin of metrics/ssim.rs. One
+// Stage `ssim_backward`: adds the weighted gradient of 1 − similarity to that of the colour; twin of metrics/ssim.rs. One
 // workgroup per tile and channel.
 //#import params
-//#import goal
+//#import targets
 //#import window
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> window: Window;
-@group(0) @binding(2) var<storage, read> goals: array<Goal>;
+// Weight of a window of each term: [frames, TERMS]
+@group(0) @binding(2) var<storage, read> weights: array<f32>;
 @group(0) @binding(3) var<storage, read> targets: array<f32>;
 @group(0) @binding(4) var<storage, read> images: array<f32>;
 // [frames, 3 channels, 3 moments, rows, columns]
 @group(0) @binding(5) var<storage, read> partials: array<f32>;
 @group(0) @binding(6) var<storage, read_write> upstream: array<f32>;
+
+// Terms that have a weight, and the number of this one among them.
+override TERMS: u32 = 1u;
+override TERM: u32 = 0u;
 
 // Derivatives of a tile's windows and of those that reach it.
 var<workgroup> derivatives: array<array<f32, 676>, 3>;
@@ -61,5 +66,5 @@ fn ssim_backward(
     let to = params.at_color + own.picture * plane + at;
     let x = images[to];
     let y = targets[(TARGET_PLANES * own.frame + own.channel) * plane + at];
-    upstream[to] += goals[own.frame].similarity * (sum.x + 2.0 * x * sum.y + y * sum.z);
+    upstream[to] -= weights[own.frame * TERMS + TERM] * (sum.x + 2.0 * x * sum.y + y * sum.z);
 }

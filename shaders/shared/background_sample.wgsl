@@ -1,21 +1,21 @@
 //#import params
-// A pixel behind which the room is known. Needs `params`.
-struct Behind {
+// A pixel behind which the background is known. Needs `params`.
+struct BackgroundSample {
     // Frame × pixels + pixel.
-    at: u32,
+    pixel: u32,
     r: f32,
     g: f32,
     b: f32,
 }
 
-// By how much the room's colour differs from the background that was drawn over.
-fn beyond_background(behind: Behind) -> vec3<f32> {
-    return vec3(behind.r, behind.g, behind.b)
+// The background's colour minus the colour that was drawn over.
+fn difference_to_background(sample: BackgroundSample) -> vec3<f32> {
+    return vec3(sample.r, sample.g, sample.b)
         - vec3(params.background_0, params.background_1, params.background_2);
 }
 
-// Where red of that pixel lies in [frames, 3, rows, columns]; the other two are a plane further each.
-fn at_red(behind: Behind) -> u32 {
+// Where red of that pixel lies in [frames, 3, rows, columns]; green and blue follow a plane further each.
+fn at_red(sample: BackgroundSample) -> u32 {
     let plane = params.width * params.height;
-    return 3u * (behind.at / plane) * plane + behind.at % plane;
+    return 3u * (sample.pixel / plane) * plane + sample.pixel % plane;
 }

@@ -1,8 +1,8 @@
 //#import params
 // The surface that the drawn depth describes. Needs `params`, `cameras` and `images`.
 
-// Below this alpha a pixel's depth says nothing.
-const RELIEF_ALPHA_MIN: f32 = 0.05;
+// Below this alpha a pixel's depth means nothing.
+const ALPHA_MIN: f32 = 0.05;
 
 fn alpha_at(frame: u32, at: u32) -> f32 {
     return images[params.at_alpha + frame * params.width * params.height + at];

@@ -30,8 +30,8 @@ struct Params {
     slot_first: u32,
     slot_count: u32,
     slot_width: u32,
-    // Pixels behind which the room is known.
-    rooms: u32,
+    // Pixels behind which the background is known.
+    background_samples: u32,
     // Behind everything, colour then attention.
     background_0: f32,
     background_1: f32,

@@ -1,7 +1,7 @@
 //! Pipelines, made when first used, and the recording of the stages that run them.
 
 use super::context::Gpu;
-use super::shaders::{Reduce, browser_source, source};
+use super::shaders::{Reduce, Shader, for_browser, source_with};
 use crate::Result;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,8 +10,8 @@ use std::time::Instant;
 /// Constants of a permutation, by the name they are declared with.
 pub(crate) type Constants = Vec<(&'static str, u32)>;
 
-/// A stage, how it sums, and its constants.
-type Permutation = (&'static str, Reduce, Constants);
+/// A stage with its parts, how it sums, and its constants.
+type Permutation = (Shader, Reduce, Constants);
 
 /// A pipeline of every permutation that was asked for.
 #[derive(Debug, Clone)]
@@ -25,22 +25,15 @@ impl Kernels {
         Kernels { device, made: Arc::default() }
     }
 
-    fn get(
-        &self,
-        stage: &'static str,
-        reduce: Reduce,
-        constants: Constants,
-    ) -> Result<wgpu::ComputePipeline> {
-        let key = (stage, reduce, constants);
+    fn get(&self, shader: Shader, reduce: Reduce, constants: Constants) -> Result<wgpu::ComputePipeline> {
+        let stage = shader.stage;
+        let key = (shader, reduce, constants);
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pipeline) = made.get(&key) {
             return Ok(pipeline.clone());
         }
-        let text = if cfg!(target_arch = "wasm32") {
-            browser_source(stage, reduce)?
-        } else {
-            source(stage, reduce)?
-        };
+        let text = source_with(stage, &key.0.parts, reduce)?;
+        let text = if cfg!(target_arch = "wasm32") { for_browser(text) } else { text };
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(stage),
             source: wgpu::ShaderSource::Wgsl(text.into()),
@@ -115,7 +108,7 @@ impl<'g> Recorder<'g> {
     /// Records one stage with its buffers, by binding.
     pub(crate) fn stage(
         &mut self,
-        stage: &'static str,
+        shader: impl Into<Shader>,
         reduce: Reduce,
         constants: Constants,
         buffers: &[(u32, &wgpu::Buffer)],
@@ -125,13 +118,13 @@ impl<'g> Recorder<'g> {
             .iter()
             .map(|&(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
             .collect();
-        self.bound_stage(stage, reduce, constants, &entries, groups)
+        self.bound_stage(shader, reduce, constants, &entries, groups)
     }
 
     /// The same with parts of buffers.
     pub(crate) fn bound_stage(
         &mut self,
-        stage: &'static str,
+        shader: impl Into<Shader>,
         reduce: Reduce,
         constants: Constants,
         entries: &[wgpu::BindGroupEntry<'_>],
@@ -144,7 +137,9 @@ impl<'g> Recorder<'g> {
         if groups == 0 {
             return Ok(());
         }
-        let pipeline = self.gpu.kernels.get(stage, reduce, constants)?;
+        let shader = shader.into();
+        let stage = shader.stage;
+        let pipeline = self.gpu.kernels.get(shader, reduce, constants)?;
         let group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(stage),
             layout: &pipeline.get_bind_group_layout(0),

@@ -93,10 +93,10 @@ fn a_part_is_taken_in_once() {
 #[test]
 fn only_a_stage_that_uses_subgroups_asks_a_browser_for_them() {
     for (stage, _) in STAGES {
-        let threads = browser_source(stage, Reduce::Threads).expect("a source");
+        let threads = for_browser(source(stage, Reduce::Threads).expect("a source"));
         assert!(!threads.contains("enable"), "{stage}");
     }
-    let blend = browser_source("blend_backward", Reduce::Subgroups).expect("a source");
+    let blend = for_browser(source("blend_backward", Reduce::Subgroups).expect("a source"));
     assert!(blend.starts_with("enable subgroups;\n"));
     assert_eq!(
         &blend[BROWSER_SUBGROUPS.len()..],

@@ -9,15 +9,15 @@ macro_rules! words {
     ($(#[$about:meta])* $name:ident { $($field:ident: $kind:ty,)* }) => {
         $(#[$about])*
         #[derive(Debug, Clone, Copy, Default)]
-        pub(super) struct $name { $(pub(super) $field: $kind,)* }
+        pub(crate) struct $name { $(pub(crate) $field: $kind,)* }
 
         impl $name {
             /// Names of the members, in order.
             #[cfg(test)]
-            pub(super) const MEMBERS: &[&str] = &[$(stringify!($field)),*];
+            pub(crate) const MEMBERS: &[&str] = &[$(stringify!($field)),*];
 
             /// The members as the device reads them.
-            pub(super) fn words(&self) -> Vec<u32> {
+            pub(crate) fn words(&self) -> Vec<u32> {
                 vec![$($crate::gpu::uniforms::Word::bits(self.$field)),*]
             }
         }

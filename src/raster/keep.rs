@@ -4,12 +4,14 @@
 //! What a field adds to each surfel in each frame, its deltas, is made on the same device, and so is the use of their
 //! gradient. Parameters and moments come to the host when they are asked for.
 
-use super::score::{Goal, OnHost, Score, Staged, Weights};
 use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append};
+use crate::loss::{LossTerms, Target, Weights};
 use crate::raster::delta_layout::DeltaLayout;
 use crate::raster::{RasterSettings, Rendered};
 use crate::{Camera, Result};
+use std::any::Any;
+use std::ops::Range;
 
 /// Canonical positions of surfels on a device, `[surfels, 3]` at the start of a buffer.
 #[derive(Debug)]
@@ -76,6 +78,13 @@ impl DeviceDeltas {
     }
 }
 
+/// The part of the loss that runs on the host: given the numbers of some frames and their composites
+/// (`[frames, 3, rows, columns]`), adds the gradient of the whole loss to the last slice, of the same shape.
+pub type OnHost<'a> = &'a mut dyn FnMut(Range<usize>, &[f32], &mut [f32]) -> Result<()>;
+
+/// Targets that are on their way to the device, made by [`super::Rasterizer::stage`].
+pub struct Staged(pub(super) Box<dyn Any + Send>);
+
 /// Arrays of a surfel's own parameters: positions, rotations, log-scales, opacity logits, harmonics.
 pub const ARRAYS: usize = 5;
 
@@ -120,7 +129,7 @@ pub struct Look<'a> {
     /// Colour, then attention.
     pub background: [f32; 7],
     /// One for each frame.
-    pub goals: &'a [Goal<'a>],
+    pub goals: &'a [Target],
     /// What counts how much.
     pub weights: &'a Weights,
     /// Degree of the harmonics drawn, at most the surfels' own.
@@ -138,7 +147,7 @@ pub type Deltas<'a> = Option<(&'a DeltaLayout, &'a DeviceDeltas)>;
 #[derive(Debug, Clone, Default)]
 pub struct Looked {
     /// Terms of each frame.
-    pub scores: Vec<Score>,
+    pub scores: Vec<LossTerms>,
     /// Whether every gradient is a finite number.
     pub finite: bool,
     /// Screen radius of each surfel in pixels, `[frames, surfels]`; empty where it was not wanted.

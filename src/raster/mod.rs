@@ -10,7 +10,6 @@ pub mod delta_layout;
 pub mod gpu;
 pub mod keep;
 mod real;
-pub mod score;
 
 pub use real::Real;
 
@@ -76,6 +75,23 @@ pub struct Outputs {
     pub normal: bool,
     /// The distortion of 2DGS, §4.1.
     pub distortion: bool,
+}
+
+impl Outputs {
+    /// Colour and alpha alone.
+    pub const NONE: Self =
+        Outputs { attention: false, depth: false, median: false, normal: false, distortion: false };
+
+    /// The images of either.
+    pub fn or(self, other: Self) -> Self {
+        Outputs {
+            attention: self.attention || other.attention,
+            depth: self.depth || other.depth,
+            median: self.median || other.median,
+            normal: self.normal || other.normal,
+            distortion: self.distortion || other.distortion,
+        }
+    }
 }
 
 /// How a batch is drawn.
@@ -182,10 +198,10 @@ pub trait Rasterizer<R: Real = f32>: Send + Sync {
     /// [`crate::Error::Internal`] when sizes disagree, [`crate::Error::DeviceLost`] when the GPU goes away.
     fn stage(
         &self,
-        _: &[score::Goal<'_>],
-        _: &score::Weights,
+        _: &[crate::loss::Target],
+        _: &crate::loss::Weights,
         _size: [usize; 2],
-    ) -> Result<Option<score::Staged>> {
+    ) -> Result<Option<keep::Staged>> {
         Ok(None)
     }
 

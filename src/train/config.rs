@@ -1,6 +1,7 @@
 //! What a training run is told: defaults, then a preset (`arguments/*.toml`), then the command line.
 
 use crate::head::field::{FieldConfig, TokenInputs};
+use crate::loss::Weights;
 use crate::{Error, Result};
 use data_utils::dataset::Part;
 use serde::{Deserialize, Serialize};
@@ -54,24 +55,11 @@ pub struct TrainConfig {
     /// Factor on the cloud's own rates in the fine stage; 0 freezes the cloud as the reference does.
     pub fine_cloud_lr: f64,
 
-    /// Weight of 1 − SSIM; L1 gets the rest.
-    pub lambda_dssim: f32,
-    /// Weight of L1 over the lips' crop, fine stage.
-    pub lambda_lips: f32,
-    /// Weight of L1 over the crop of eyes and brows, fine stage.
-    pub lambda_eyes: f32,
-    /// Weight of the cross-entropy between alpha and mask.
-    pub lambda_mask: f32,
-    /// Weight of normal consistency.
-    pub lambda_normal: f32,
-    /// Weight of the distortion, divided by the squared extent so that units do not matter.
-    pub lambda_distortion: f32,
-    /// Coarse step from which the last two count.
+    /// Weights of the terms of the loss, `lambda_…`; L1 gets what 1 − SSIM leaves.
+    #[serde(flatten)]
+    pub weights: Weights,
+    /// Coarse step from which normal consistency and distortion count.
     pub surface_from: u64,
-    /// Weight that keeps audio attention inside face and neck.
-    pub lambda_attention_audio: f32,
-    /// Weight that keeps expression attention inside the face.
-    pub lambda_attention_expression: f32,
     /// Fine step from which the attention weights count.
     pub attention_from: u64,
     /// Weight of small displacements: keeps the field at rest where nothing speaks.
@@ -99,8 +87,8 @@ pub struct TrainConfig {
     pub voice_shift: f64,
     /// Channels of it that are muted at most, in every other frame.
     pub voice_mask: f64,
-    /// Share of the frames that borrow blendshapes and pose of another and of which only the lips count, 0..1.
-    pub lips_alone: f64,
+    /// Share of the frames that are drawn with another frame's blendshapes and pose, and of which only the lips count, 0..1.
+    pub lip_only_share: f64,
 
     /// Share of the frames drawn by how badly their mouth and eyes were drawn, 0..1.
     pub hard_frames: f64,
@@ -170,15 +158,8 @@ impl Default for TrainConfig {
             grid_lr: [1e-2, 1e-3],
             deformation_lr: [2e-3, 2e-4],
             fine_cloud_lr: 0.5,
-            lambda_dssim: 0.2,
-            lambda_lips: 1.0,
-            lambda_eyes: 0.5,
-            lambda_mask: 0.1,
-            lambda_normal: 0.02,
-            lambda_distortion: 0.0,
+            weights: Weights::default(),
             surface_from: 1000,
-            lambda_attention_audio: 0.01,
-            lambda_attention_expression: 0.01,
             attention_from: 2000,
             lambda_motion: 1e-3,
             lambda_perceptual: 0.0,
@@ -191,7 +172,7 @@ impl Default for TrainConfig {
             expression_noise: 0.2,
             voice_shift: 6.0,
             voice_mask: 30.0,
-            lips_alone: 0.25,
+            lip_only_share: 0.25,
             hard_frames: 0.5,
             frame_code_dropout: 1.0,
             densify_from: 500,
@@ -220,7 +201,8 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Input`] naming `at` when a key is unknown, has another type, or a value is out of range.
     pub fn from_tables(at: &str, preset: toml::Table, overrides: toml::Table) -> Result<Self> {
-        let mut table = preset;
+        let mut table = toml::Table::new();
+        merge(&mut table, preset);
         merge(&mut table, overrides);
         let config: TrainConfig = toml::Value::Table(table).try_into().map_err(|e: toml::de::Error| {
             let reason = e.message().to_owned();
@@ -279,7 +261,7 @@ impl TrainConfig {
         for (key, share) in [
             ("initial_share", self.initial_share),
             ("hard_frames", self.hard_frames),
-            ("lips_alone", self.lips_alone),
+            ("lip_only_share", self.lip_only_share),
             ("frame_code_dropout", self.frame_code_dropout),
         ] {
             if !(0.0..=1.0).contains(&share) {
@@ -325,9 +307,14 @@ impl TrainConfig {
     }
 }
 
-/// Puts `from` on top of `into`, table by table.
+/// Keys of earlier versions, and what they are called now.
+const RENAMED: [(&str, &str); 1] = [("lips_alone", "lip_only_share")];
+
+/// Puts `from` on top of `into`, table by table. Keys of earlier versions get their new names.
 pub fn merge(into: &mut toml::Table, from: toml::Table) {
     for (key, value) in from {
+        let renamed = RENAMED.iter().find(|(old, _)| *old == key);
+        let key = renamed.map_or(key, |(_, new)| (*new).to_owned());
         match (into.get_mut(&key), value) {
             (Some(toml::Value::Table(old)), toml::Value::Table(new)) => merge(old, new),
             (_, value) => {

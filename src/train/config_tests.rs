@@ -57,7 +57,7 @@ fn values_out_of_range_are_refused_by_name() {
         ("expression_noise", "nan"),
         ("voice_shift", "-1.0"),
         ("voice_mask", "81.0"),
-        ("lips_alone", "2.0"),
+        ("lip_only_share", "2.0"),
         ("mask_margin", "1000"),
         ("perceptual_every", "0"),
         ("max_points", "0"),
@@ -66,4 +66,34 @@ fn values_out_of_range_are_refused_by_name() {
         let refused = TrainConfig::from_tables("here", table, toml::Table::new()).expect_err("refused");
         assert!(refused.to_string().contains(key), "{refused}");
     }
+}
+
+#[test]
+fn an_unknown_key_is_refused_by_name() {
+    for key in ["lambda_none", "no_such_key"] {
+        let table = format!("{key} = 1.0").parse().expect("TOML");
+        let refused = TrainConfig::from_tables("here", table, toml::Table::new()).expect_err("refused");
+        assert!(refused.to_string().contains(key), "{refused}");
+    }
+}
+
+#[test]
+fn weights_of_the_loss_are_keys_of_their_own() {
+    let table = |text: &str| text.parse().expect("TOML");
+    let config = |preset, over| TrainConfig::from_tables("here", table(preset), table(over)).expect("read");
+    let found = config("lambda_lips = 2\nlambda_mask = 0.3", "lambda_mask = 0.4").weights;
+    assert_eq!(found, Weights { lips: 2.0, mask: 0.4, ..Weights::default() });
+    let refused = TrainConfig::from_tables("here", table("lambda_lips = \"much\""), toml::Table::new());
+    assert!(refused.is_err());
+    let text = TrainConfig::default().to_toml().expect("text");
+    assert_eq!(config(&text, ""), TrainConfig::default());
+}
+
+#[test]
+fn keys_of_earlier_versions_still_work() {
+    let table = |text: &str| text.parse().expect("TOML");
+    let config = |preset, over| TrainConfig::from_tables("here", table(preset), table(over)).expect("read");
+    assert_eq!(config("lips_alone = 0.5", "").lip_only_share, 0.5);
+    assert_eq!(config("lip_only_share = 0.5", "lips_alone = 0.75").lip_only_share, 0.75);
+    assert_eq!(config("lips_alone = 0.5", "lip_only_share = 0.75").lip_only_share, 0.75);
 }

@@ -1,11 +1,10 @@
 //! The pictures of a step, drawn, scored and gone back through on the host.
 
-use super::loss::{Score, image_loss};
 use super::own::Looking;
-use super::shown::Shown;
 use super::step::Clock;
 use crate::Result;
 use crate::head::cloud::activate::{RawGradients, activate, activate_vjp};
+use crate::loss::{Composite, LossTerms, image_loss};
 use crate::raster::cpu::CpuRasterizer;
 use crate::raster::{ImageGradients, RasterSettings, Rasterizer};
 use rayon::prelude::*;
@@ -14,7 +13,7 @@ use std::ops::Range;
 /// What a step's pictures gave.
 pub(super) struct Drawn {
     pub(super) finite: bool,
-    pub(super) terms: Score,
+    pub(super) terms: LossTerms,
     pub(super) perceptual: f32,
     pub(super) errors: Vec<f32>,
     /// Empty where nobody wanted them.
@@ -38,13 +37,13 @@ pub(super) fn on_the_host(
     let batch = activated.batch();
     let mut rendered = rasterizer.forward(&batch, &view.cameras, &settings)?;
     clock.lap(|t| &mut t.raster_forward);
-    let shown = Shown::of(&rendered, view.background, targets);
-    let mut loss = image_loss(&rendered, &shown, &view.cameras, targets, &view.weights)?;
+    let composite = Composite::new(&rendered, view.background, targets);
+    let mut loss = image_loss(&rendered, &composite, &view.cameras, targets, &view.weights)?;
     let everything = 0..targets.len();
-    let perceptual = patches(looking, everything, &shown.color, &mut loss.gradients.color)?;
+    let perceptual = patches(looking, everything, &composite.color, &mut loss.gradients.color)?;
     let ImageGradients { color, alpha, .. } = &mut loss.gradients;
     alpha.resize(rendered.alpha.len(), 0.0);
-    shown.add_alpha_gradient(targets, color, alpha);
+    composite.add_alpha_gradient(targets, color, alpha);
     clock.lap(|t| &mut t.loss);
     let mut gradients = rasterizer.backward(&batch, &view.cameras, &settings, &rendered, &loss.gradients)?;
     let radii = std::mem::take(&mut rendered.radii);
@@ -53,7 +52,7 @@ pub(super) fn on_the_host(
     let screen = std::mem::take(&mut gradients.screen);
     clock.lap(|t| &mut t.activate);
     let finite = loss.terms.total.is_finite() && finite(&raw);
-    Ok((Drawn { finite, terms: loss.terms, perceptual, errors: loss.errors, radii, screen }, raw))
+    Ok((Drawn { finite, terms: loss.terms, perceptual, errors: loss.hardness, radii, screen }, raw))
 }
 
 /// The patches' share of the step's LPIPS in the frames `range`, whose pictures are `color`, 0 where they are not looked

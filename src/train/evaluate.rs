@@ -1,10 +1,10 @@
 //! How well held-out frames are drawn while training goes on.
 
-use super::shown::Shown;
 use super::step::Stage;
 use super::targets;
 use super::trainer::Trainer;
 use crate::Result;
+use crate::loss::Composite;
 use crate::metrics::psnr::psnr_masked;
 use crate::metrics::ssim::ssim;
 use crate::raster::RasterSettings;
@@ -59,11 +59,11 @@ pub fn evaluate(trainer: &mut Trainer<'_>, count: usize) -> Result<Evaluation> {
                 trainer.head.draw(trainer.rasterizer, &conditions, &[camera], &settings)?
             }
         };
-        let target = [targets::target(dataset, index, part, [0.0; 3], &trainer.room)?];
-        let shown = Shown::of(&rendered, [0.0; 3], &target);
+        let target = [targets::target(dataset, index, part, [0.0; 3], &trainer.edge)?];
+        let composite = Composite::new(&rendered, [0.0; 3], &target);
         let [target] = target;
         let truth: Vec<f32> = cut(&target.color, &target.mask);
-        let drawn = cut(&shown.color, &target.mask);
+        let drawn = cut(&composite.color, &target.mask);
         let size = [rendered.height, rendered.width];
         sums[0] += psnr_masked(&drawn, &truth, &target.mask)?.unwrap_or(0.0);
         sums[1] += ssim(&drawn, &truth, size, None)?.unwrap_or(0.0);

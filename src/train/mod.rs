@@ -1,7 +1,7 @@
 //! Training: frames in, a head out.
 //!
 //! [`Session`] is a whole run (folder, checkpoints, logs); [`Trainer`] one step after another (numbers in, numbers
-//! out). Losses on images and Adam live here; the head itself is [`crate::head`]'s. `own` is the seam between those who
+//! out). Adam lives here; losses are [`crate::loss`]'s, the head itself is [`crate::head`]'s. `own` is the seam between those who
 //! learn the cloud's parameters, on the host or where the rasterizer keeps them, and the rest; `mover` is the same for the
 //! field's.
 
@@ -13,27 +13,21 @@ mod draw;
 mod evaluate;
 mod events;
 mod field_moments;
-mod loss;
 mod moments;
 mod mover;
 mod own;
-mod perceptual;
 mod sampler;
 mod schedule;
-mod scored;
 mod session;
-mod shown;
 mod step;
-mod surface;
 mod targets;
 mod trainer;
 mod view;
+mod weights;
 
 pub use checkpoint::has_any as has_checkpoint;
 pub use config::{TrainBackground, TrainConfig, merge};
 pub use evaluate::{Evaluation, evaluate};
-pub use loss::{Loss, Target, image_loss};
 pub use session::{CONFIG_FILE, COPY_EVERY, Session, SessionOptions, Summary, Watcher};
-pub use shown::Shown;
 pub use step::{Stage, StepReport, StepTimes};
 pub use trainer::Trainer;

@@ -5,18 +5,18 @@
 
 use super::config::TrainConfig;
 use super::draw::{self, Drawn};
-use super::loss::{Loss, Target};
 use super::moments::{CloudMoments, CloudRates};
 use super::mover::Moved;
-use super::perceptual::Perceptual;
 use super::step::Clock;
 use super::view::View;
 use crate::head::Branch;
 use crate::head::cloud::Cloud;
 use crate::head::cloud::activate::RawGradients;
+use crate::loss::perceptual::Perceptual;
+use crate::loss::{Loss, Target};
 use crate::raster::cpu::CpuRasterizer;
 use crate::raster::keep::{DevicePositions, Keeper, Look, Looked};
-use crate::raster::score::{Goal, OnHost, Staged};
+use crate::raster::keep::{OnHost, Staged};
 use crate::{Error, Result};
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -185,11 +185,10 @@ impl Own for OnTheDevice<'_> {
         let Looking { config, head, view, targets, .. } = *looking;
         let mut background = [0.0; 7];
         background[..3].copy_from_slice(&view.background);
-        let goals: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
         let look = Look {
             cameras: &view.cameras,
             background,
-            goals: &goals,
+            goals: targets,
             weights: &view.weights,
             degree: looking.degree,
             rest: head.rest(config.lambda_motion, view.cameras.len()),
@@ -215,7 +214,7 @@ impl Own for OnTheDevice<'_> {
         let Looked { scores, finite, radii, screen } = looked;
         let loss = Loss::without_gradients(&scores);
         let finite = finite && loss.terms.total.is_finite();
-        let drawn = Drawn { finite, terms: loss.terms, perceptual, errors: loss.errors, radii, screen };
+        let drawn = Drawn { finite, terms: loss.terms, perceptual, errors: loss.hardness, radii, screen };
         Ok((drawn, None))
     }
 

@@ -280,20 +280,11 @@ fn message(report: &StepReport, evaluation: Option<&Evaluation>) -> String {
 }
 
 fn log(events: &mut Events, step: u64, report: &StepReport) -> Result<()> {
-    let t = &report.terms;
     let ms = |d: Duration| d.as_secs_f64() * 1e3;
     let times = &report.times;
-    let values = [
-        ("total", f64::from(t.total)),
-        ("l1", t.l1.into()),
-        ("dssim", t.dssim.into()),
-        ("lips", t.lips.into()),
-        ("eyes", t.eyes.into()),
-        ("mask", t.mask.into()),
-        ("normal", t.normal.into()),
-        ("distortion", t.distortion.into()),
-        ("attention_audio", t.attention_audio.into()),
-        ("attention_expression", t.attention_expression.into()),
+    let mut values: Vec<(&str, f64)> =
+        report.terms.named().map(|(name, value)| (name, f64::from(value))).collect();
+    values.extend([
         ("perceptual", report.perceptual.into()),
         ("surfels", report.surfels as f64),
         ("skipped_steps", report.skipped as f64),
@@ -307,7 +298,7 @@ fn log(events: &mut Events, step: u64, report: &StepReport) -> Result<()> {
         ("ms_raster_backward", ms(times.raster_backward)),
         ("ms_field_backward", ms(times.field_backward)),
         ("ms_optimiser", ms(times.optimiser)),
-    ];
+    ]);
     events.scalars(&format!("train_{}", report.stage), step, &values)
 }
 

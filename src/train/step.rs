@@ -1,6 +1,6 @@
 //! What a training step was and did: its stage, its losses and where its time went.
 
-use super::loss::Score;
+use crate::loss::LossTerms;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -56,7 +56,7 @@ pub struct StepReport {
     /// True for the last step of the stage.
     pub stage_ends: bool,
     /// Loss terms.
-    pub terms: Score,
+    pub terms: LossTerms,
     /// LPIPS of the step's patches, 0 where it was not taken.
     pub perceptual: f32,
     /// Surfels after the step.

@@ -1,14 +1,14 @@
 //! From a frame of the dataset to what a step compares its drawing with.
 
 use super::config::{TrainBackground, TrainConfig};
-use super::loss::{Room, Target};
 use super::sampler::Sampler;
 use crate::Result;
+use crate::loss::{BackgroundSample, Target};
 use crate::metrics::planes::{masked_planes, part_mask};
 use data_utils::dataset::{Dataset, FramePixels, Label, Part};
 
-/// How much a mask is trusted in the band along its edge.
-const EDGE_TRUST: f32 = 0.1;
+/// How much a mask counts in the band along its edge.
+const EDGE_CONFIDENCE: f32 = 0.1;
 
 /// The colour behind head and target in this step.
 pub fn background(config: &TrainConfig, sampler: &mut Sampler) -> [f32; 3] {
@@ -19,7 +19,8 @@ pub fn background(config: &TrainConfig, sampler: &mut Sampler) -> [f32; 3] {
     }
 }
 
-/// What frame `index` should look like in front of `background`, and along its edge in front of the room it was filmed in.
+/// What frame `index` should look like in front of the colour `background`, and along the mask's edge in front of the filmed
+/// background.
 ///
 /// # Errors
 /// Those of reading the frame's files.
@@ -28,13 +29,13 @@ pub fn target(
     index: usize,
     part: Part,
     background: [f32; 3],
-    edge: &RoomEdge,
+    edge: &EdgeBand,
 ) -> Result<Target> {
     let pixels = dataset.pixels(index)?;
     let mask = part_mask(&pixels, part);
     let labelled = |bits: u8| pixels.labels.iter().map(|label| label & bits != 0).collect::<Vec<bool>>();
-    let (room, (mut color, (face_or_neck, face))) = rayon::join(
-        || edge.room(&pixels, &mask),
+    let (samples, (mut color, (audio_mask, expression_mask))) = rayon::join(
+        || edge.background(&pixels, &mask),
         || {
             rayon::join(
                 || masked_planes(&pixels.rgb, &mask, background),
@@ -42,38 +43,38 @@ pub fn target(
             )
         },
     );
-    let mut trust = vec![1.0; mask.len()];
-    for Room { at, .. } in &room {
-        trust[*at] = EDGE_TRUST;
+    let mut mask_confidence = vec![1.0; mask.len()];
+    for BackgroundSample { pixel, .. } in &samples {
+        mask_confidence[*pixel] = EDGE_CONFIDENCE;
         for channel in 0..3 {
-            color[channel * mask.len() + at] = f32::from(pixels.rgb[3 * at + channel]) / 255.0;
+            color[channel * mask.len() + pixel] = f32::from(pixels.rgb[3 * pixel + channel]) / 255.0;
         }
     }
     Ok(Target {
         color,
-        face_or_neck,
-        face,
         mask,
-        trust,
-        room,
+        mask_confidence,
+        audio_mask,
+        expression_mask,
+        background: samples,
         lips: dataset.frames[index].lips_rect(),
         eyes: dataset.frames[index].eyes_rect(),
-        lips_alone: false,
+        lip_only: false,
     })
 }
 
 /// The band along a mask's edge in which labels flicker and hair is half transparent. There a step compares the head over
-/// the filmed room with the filmed frame, and leaves it to the picture what is head and what is room. A band that is cut out
-/// by its label and laid over any colour instead learns a seam: dark where the label lay further in, of the
-/// room's colour where it lay further out.
+/// the filmed background with the filmed frame, so that the image decides what is head and what is background. If the band
+/// were cut out by its labels and composited over any colour, a seam would be learned: dark where the labels lay further in,
+/// of the background's colour where they lay further out.
 #[derive(Debug, Clone, Default)]
-pub struct RoomEdge {
+pub struct EdgeBand {
     margin: usize,
     /// `[rows, columns, 3]`; empty without a plate.
     plate: Vec<u8>,
 }
 
-impl RoomEdge {
+impl EdgeBand {
     /// A band of `margin` pixels on either side of the edge. Without a background plate there is none.
     ///
     /// # Errors
@@ -83,12 +84,12 @@ impl RoomEdge {
             true => dataset.background()?.into_raw(),
             false => Vec::new(),
         };
-        Ok(RoomEdge { margin, plate })
+        Ok(EdgeBand { margin, plate })
     }
 
-    /// What stands behind the head in the band: the plate towards the background, the filmed clothes on the clothes' side. The
+    /// What is behind the head in the band: the plate towards the background, the filmed clothes on the clothes' side. The
     /// head's own side of the edge to the clothes belongs to the head, which hides what is behind.
-    fn room(&self, pixels: &FramePixels, mask: &[f32]) -> Vec<Room> {
+    fn background(&self, pixels: &FramePixels, mask: &[f32]) -> Vec<BackgroundSample> {
         let width = pixels.width as usize;
         if self.plate.len() != 3 * mask.len() {
             return Vec::new();
@@ -112,7 +113,7 @@ impl RoomEdge {
                 _ => None,
             }
         };
-        (0..mask.len()).filter_map(|at| Some(Room { at, color: behind(at)? })).collect()
+        (0..mask.len()).filter_map(|at| Some(BackgroundSample { pixel: at, color: behind(at)? })).collect()
     }
 }
 
@@ -165,15 +166,15 @@ mod tests {
     }
 
     #[test]
-    fn along_the_edge_the_room_is_the_plate_or_the_clothes() {
+    fn along_the_edge_the_background_is_the_plate_or_the_clothes() {
         // A row: background, background, head, head, head, clothes, clothes.
         let labels = vec![0, 0, Label::HEAD, Label::HEAD, Label::HEAD, Label::TORSO, Label::TORSO];
         let pixels = FramePixels { width: 7, height: 1, rgb: vec![51; 21], labels };
         let mask = part_mask(&pixels, Part::Head);
-        let edge = RoomEdge { margin: 1, plate: vec![255; 21] };
+        let edge = EdgeBand { margin: 1, plate: vec![255; 21] };
         let found: Vec<(usize, f32)> =
-            edge.room(&pixels, &mask).iter().map(|room| (room.at, room.color[0])).collect();
+            edge.background(&pixels, &mask).iter().map(|sample| (sample.pixel, sample.color[0])).collect();
         assert_eq!(found, [(1, 1.0), (2, 1.0), (5, 0.2)]);
-        assert!(RoomEdge::default().room(&pixels, &mask).is_empty());
+        assert!(EdgeBand::default().background(&pixels, &mask).is_empty());
     }
 }

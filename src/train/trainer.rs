@@ -9,18 +9,17 @@ use super::field_moments::FieldRates;
 use super::moments::CloudRates;
 use super::mover::{self, Mover};
 use super::own::{Looking, OnTheDevice, OnTheHost, Own};
-use super::perceptual::Perceptual;
 use super::sampler::Sampler;
 use super::schedule::{active_degree, log_linear};
-use super::scored;
 use super::step::{Clock, Stage, StepReport};
-use super::targets::RoomEdge;
+use super::targets::EdgeBand;
 use crate::gpu::Gpu;
 use crate::head::cloud::density::{self, DensityOptions, DensityStats};
 use crate::head::cloud::init;
 use crate::head::cloud::surfels::EMBEDDING;
 use crate::head::field::{Conditions, DeviceField};
 use crate::head::{Branch, BranchSettings};
+use crate::loss::perceptual::Perceptual;
 use crate::raster::Rasterizer;
 use crate::{Error, Result};
 use candle_core::Device;
@@ -51,7 +50,7 @@ pub struct Trainer<'a> {
     pub(super) skipped: u64,
     pub(super) perceptual: Option<Perceptual>,
     pub(super) noise: ConditionNoise,
-    pub(super) room: RoomEdge,
+    pub(super) edge: EdgeBand,
     bad_in_a_row: u32,
 }
 
@@ -132,7 +131,7 @@ impl<'a> Trainer<'a> {
             bad_in_a_row: 0,
             perceptual,
             noise: ConditionNoise::of(dataset),
-            room: RoomEdge::of(dataset, config.mask_margin)?,
+            edge: EdgeBand::of(dataset, config.mask_margin)?,
             frames,
             config,
             head,
@@ -220,19 +219,23 @@ impl<'a> Trainer<'a> {
         let (perceptual, view) = (self.perceptual.as_ref(), &view);
         match stage {
             Stage::Coarse => {
-                let targets = view.targets(self.dataset, config.part, &self.room)?;
+                let targets = view.targets(self.dataset, config.part, &self.edge)?;
                 clock.lap(|t| &mut t.load);
                 let targets = &targets;
                 let looking = Looking { config, head, perceptual, view, targets, degree, statistics };
                 drawn = Some(own.draw(&looking, None, None, &mut clock)?.0);
             }
             Stage::Fine => {
-                let (dataset, room, rasterizer) = (self.dataset, &self.room, self.rasterizer);
+                let (dataset, edge, rasterizer) = (self.dataset, &self.edge, self.rasterizer);
                 std::thread::scope(|scope| {
                     // Frames are read, and brought to who draws, while the field runs.
                     let mut targets = Some(scope.spawn(move || {
-                        let targets = view.targets(dataset, config.part, room)?;
-                        let staged = scored::stage(rasterizer, &targets, &view.weights, dataset.size)?;
+                        let targets = view.targets(dataset, config.part, edge)?;
+                        let staged = rasterizer.stage(
+                            &targets,
+                            &view.weights,
+                            dataset.size.map(|side| side as usize),
+                        )?;
                         Ok::<_, Error>((targets, staged))
                     }));
                     let places = own.device_positions(&head.cloud)?;

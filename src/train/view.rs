@@ -1,10 +1,11 @@
 //! What a step looks at: frames, what drives them, and everything random in it.
 
-use super::loss::{Target, Weights, coarse_weights, fine_weights};
 use super::step::Stage;
-use super::targets::{self, RoomEdge};
+use super::targets::{self, EdgeBand};
 use super::trainer::Trainer;
+use super::weights::weights;
 use crate::head::field::Conditions;
+use crate::loss::{Target, Weights};
 use crate::{Camera, Result};
 use data_utils::dataset::{Dataset, Part};
 use rayon::prelude::*;
@@ -29,10 +30,10 @@ impl View {
     ///
     /// # Errors
     /// Those of reading a frame.
-    pub(super) fn targets(&self, dataset: &Dataset, part: Part, room: &RoomEdge) -> Result<Vec<Target>> {
+    pub(super) fn targets(&self, dataset: &Dataset, part: Part, edge: &EdgeBand) -> Result<Vec<Target>> {
         let target = |(index, borrowed): (&usize, &bool)| {
-            let target = targets::target(dataset, *index, part, self.background, room)?;
-            Ok(Target { lips_alone: *borrowed, ..target })
+            let target = targets::target(dataset, *index, part, self.background, edge)?;
+            Ok(Target { lip_only: *borrowed, ..target })
         };
         self.indices.par_iter().zip(&self.borrowed).map(target).collect()
     }
@@ -57,10 +58,7 @@ impl Trainer<'_> {
         };
         let borrowed = self.borrow(&indices, &mut conditions)?;
         conditions.iter_mut().for_each(|c| self.noise.disturb(c, &self.config, &mut self.sampler));
-        let weights = match stage {
-            Stage::Coarse => coarse_weights(&self.config, step, self.head.settings.extent),
-            Stage::Fine => fine_weights(&self.config, step),
-        };
+        let weights = weights(&self.config, stage, step, self.head.settings.extent);
         let from = step.checked_sub(self.config.perceptual_from);
         let perceptual =
             stage == Stage::Fine && from.is_some_and(|k| k.is_multiple_of(self.config.perceptual_every));
@@ -72,11 +70,11 @@ impl Trainer<'_> {
     /// what the sound alone can tell.
     fn borrow(&mut self, indices: &[usize], conditions: &mut [Conditions]) -> Result<Vec<bool>> {
         let mut borrowed = vec![false; indices.len()];
-        if self.config.lips_alone <= 0.0 {
+        if self.config.lip_only_share <= 0.0 {
             return Ok(borrowed);
         }
         for ((index, conditions), borrowed) in indices.iter().zip(conditions).zip(&mut borrowed) {
-            let (chosen, other) = (self.sampler.unit() < self.config.lips_alone, self.sampler.unit());
+            let (chosen, other) = (self.sampler.unit() < self.config.lip_only_share, self.sampler.unit());
             if !chosen || self.dataset.frames[*index].lips_rect().is_none() {
                 continue;
             }

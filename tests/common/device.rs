@@ -1,16 +1,16 @@
 //! The stages of the GPU rasterizer over surfels that the host has, as a training step records them over its own.
 
 use super::scene::Scene;
+use surfeltalk::loss::gpu::{self as loss_gpu, DeviceTargets, LossSums};
+use surfeltalk::loss::{LossTerms, Target, Weights};
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::backward::{self, GradientBuffers, Upstream};
 use surfeltalk::raster::gpu::forward::{self, WORK_BYTES, Work};
-use surfeltalk::raster::gpu::score::{self, Goals, LossSums};
 use surfeltalk::raster::gpu::{GpuRasterizer, Inputs};
-use surfeltalk::raster::score::{Goal, OnHost, Score, Weights};
+use surfeltalk::raster::keep::OnHost;
 use surfeltalk::raster::{
     ImageGradients, RasterSettings, Rasterizer, Rendered, SurfelBatch, SurfelGradients,
 };
-use surfeltalk::train::Target;
 use surfeltalk::{Camera, Result};
 
 /// A backend with its backward pass.
@@ -93,7 +93,7 @@ impl Differentiable for GpuRasterizer {
 
 /// What a scored batch gives.
 pub struct Scored {
-    pub scores: Vec<Score>,
+    pub scores: Vec<LossTerms>,
     pub gradients: SurfelGradients,
     pub radii: Vec<u32>,
 }
@@ -111,20 +111,20 @@ pub fn score_scene(
     let settings = RasterSettings { outputs, ..scene.settings };
     let size = [cameras[0].width as usize, cameras[0].height as usize];
     let frames = cameras.len();
-    let goals: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
     let mut read = ReadGradients::new(&batch, &settings);
     let (mut scores, mut radii) = (Vec::new(), Vec::new());
     let together = forward::frames_together(rasterizer, &batch, frames, size, &outputs, true)?;
     for first in (0..frames).step_by(together) {
         let range = first..(first + together).min(frames);
         let inputs = Inputs::upload(rasterizer, &batch, cameras, &settings, size, range.clone())?;
-        let goals = Goals::of_part(rasterizer.gpu(), &goals[range.clone()], frames, weights, size)?;
+        let targets =
+            DeviceTargets::of_part(rasterizer.gpu(), &targets[range.clone()], frames, weights, size)?;
         let mut capacity = forward::first_room(rasterizer, &inputs);
         loop {
             let mut recorder = rasterizer.recorder();
             let drawn = forward::record(&mut recorder, rasterizer, &inputs, &outputs, capacity)?;
             let gpu = rasterizer.gpu();
-            let loss = score::record(&mut recorder, gpu, &inputs, &outputs, &goals, &drawn.images)?;
+            let loss = loss_gpu::record(&mut recorder, gpu, &inputs, &outputs, &targets, &drawn.images)?;
             let mut work = Work::default();
             let mut added = None;
             if let Some(on_host) = &mut on_host {
@@ -143,7 +143,7 @@ pub fn score_scene(
                 recorder = rasterizer.recorder();
                 loss.add_color(&mut recorder, &inputs, added.insert(gpu.upload(&[&gradient])?))?;
             }
-            loss.add_alpha(&mut recorder, &goals)?;
+            loss.add_alpha(&mut recorder, &targets)?;
             let (state, upstream) = (&drawn.state, &loss.upstream);
             let found = backward::record(
                 &mut recorder,
@@ -168,7 +168,7 @@ pub fn score_scene(
             rasterizer.note_times(times);
             match forward::more_room(rasterizer, &inputs, capacity, &work)? {
                 None => {
-                    scores.extend(goals.scores(weights, &sums));
+                    scores.extend(targets.loss_terms(&sums));
                     break;
                 }
                 Some(more) => capacity = more,

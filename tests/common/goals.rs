@@ -2,11 +2,11 @@
 
 use super::scene::{Random, Scene};
 use data_utils::dataset::Rect;
-use surfeltalk::raster::score::{Room, Weights};
-use surfeltalk::train::Target;
+use surfeltalk::loss::{BackgroundSample, Target, Weights};
 
-/// Every term counts.
+/// Every term over images counts.
 pub const WEIGHTS: Weights = Weights {
+    l1: 0.8,
     dssim: 0.2,
     lips: 0.4,
     eyes: 0.3,
@@ -17,9 +17,9 @@ pub const WEIGHTS: Weights = Weights {
     attention_expression: 0.7,
 };
 
-/// One target for each camera; in every `room_every`-th pixel, and a little more seldom from frame to frame, the room is
-/// known.
-pub fn random_targets(scene: &Scene<f32>, room_every: usize) -> Vec<Target> {
+/// One target for each camera; in every `background_every`-th pixel, and a little more seldom from frame to frame, the
+/// background is known.
+pub fn random_targets(scene: &Scene<f32>, background_every: usize) -> Vec<Target> {
     let mut random = Random(99);
     let camera = scene.cameras[0];
     let (w, h) = (camera.width as usize, camera.height as usize);
@@ -27,20 +27,20 @@ pub fn random_targets(scene: &Scene<f32>, room_every: usize) -> Vec<Target> {
     let frame = |index: usize| {
         let mut numbers =
             |count: usize| -> Vec<f32> { (0..count).map(|_| random.uniform(0.0, 1.0) as f32).collect() };
-        let (color, trust, place) = (numbers(3 * n), numbers(n), numbers(n));
-        let room = |at: usize| Room { at, color: [0.3, 0.9, at as f32 / n as f32] };
+        let (color, mask_confidence, place) = (numbers(3 * n), numbers(n), numbers(n));
+        let sample = |pixel: usize| BackgroundSample { pixel, color: [0.3, 0.9, pixel as f32 / n as f32] };
         Target {
             color,
             mask: place.iter().map(|v| f32::from(u8::from(*v > 0.3))).collect(),
-            trust,
-            room: (0..n).step_by(room_every + index).map(room).collect(),
-            face_or_neck: place.iter().map(|v| *v > 0.5).collect(),
-            face: place.iter().map(|v| *v > 0.7).collect(),
+            mask_confidence,
+            background: (0..n).step_by(background_every + index).map(sample).collect(),
+            audio_mask: place.iter().map(|v| *v > 0.5).collect(),
+            expression_mask: place.iter().map(|v| *v > 0.7).collect(),
             lips: Some(Rect { row0: h / 3, row1: h, col0: 2, col1: w / 2 }),
             // Some frames have no eyes, and some eyes reach over the edge.
             eyes: (index != 1).then_some(Rect { row0: 0, row1: h / 3, col0: w / 2, col1: w + 9 }),
             // Of one frame only the lips count.
-            lips_alone: index == 2,
+            lip_only: index == 2,
         }
     };
     (0..scene.cameras.len()).map(frame).collect()

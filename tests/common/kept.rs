@@ -6,13 +6,13 @@ use super::scene::{Random, Scene};
 use super::twins::{scene, seen_from};
 use surfeltalk::head::cloud::Cloud;
 use surfeltalk::head::cloud::activate::{Deltas, activate, activate_vjp};
+use surfeltalk::loss::{Composite, LossTerms, Target, Weights, image_loss};
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::delta_layout::DeltaLayout;
 use surfeltalk::raster::gpu::GpuRasterizer;
+use surfeltalk::raster::keep::Staged;
 use surfeltalk::raster::keep::{DeviceDeltas, Keeper, Kept, Look, Looked, Rates};
-use surfeltalk::raster::score::{Goal, Score, Staged, Weights};
 use surfeltalk::raster::{RasterSettings, Rasterizer};
-use surfeltalk::train::{Shown, Target, image_loss};
 
 /// Nobody attends, as in the static stage.
 pub const STATIC: Weights = Weights { attention_audio: 0.0, attention_expression: 0.0, ..WEIGHTS };
@@ -109,7 +109,7 @@ pub fn look_at(
 ) -> (Looked, Vec<f32>) {
     let gpu = keeper.device().clone();
     let deltas = rows.map(|rows| DeviceDeltas::upload(&gpu, rows).expect("uploaded"));
-    let goals: Vec<Goal<'_>> = case.targets.iter().map(Target::goal).collect();
+    let goals = case.targets.clone();
     let look = Look {
         cameras: &case.scene.cameras,
         background: case.scene.settings.background,
@@ -136,8 +136,8 @@ pub struct Outcome {
 
 pub const NAMES: [&str; 5] = ["positions", "rotations", "log-scales", "opacity logits", "harmonics"];
 
-pub fn terms(scores: &[Score]) -> [f32; 9] {
-    let mean = |part: fn(&Score) -> f32| scores.iter().map(part).sum::<f32>() / scores.len() as f32;
+pub fn terms(scores: &[LossTerms]) -> [f32; 9] {
+    let mean = |part: fn(&LossTerms) -> f32| scores.iter().map(part).sum::<f32>() / scores.len() as f32;
     [
         mean(|s| s.l1),
         mean(|s| s.dssim),
@@ -184,11 +184,11 @@ pub fn on_the_host(case: &Case, rows: Option<&[f32]>, weights: &Weights) -> Outc
     let cameras = &case.scene.cameras;
     let drawn = cpu.forward(&activated.batch(), cameras, &settings).expect("drawn");
     let over: [f32; 3] = std::array::from_fn(|k| settings.background[k]);
-    let shown = Shown::of(&drawn, over, &case.targets);
-    let mut loss = image_loss(&drawn, &shown, cameras, &case.targets, weights).expect("a loss");
+    let composite = Composite::new(&drawn, over, &case.targets);
+    let mut loss = image_loss(&drawn, &composite, cameras, &case.targets, weights).expect("a loss");
     let upstream = &mut loss.gradients;
     upstream.alpha.resize(drawn.alpha.len(), 0.0);
-    shown.add_alpha_gradient(&case.targets, &upstream.color, &mut upstream.alpha);
+    composite.add_alpha_gradient(&case.targets, &upstream.color, &mut upstream.alpha);
     let back = cpu.backward(&activated.batch(), cameras, &settings, &drawn, upstream).expect("a way back");
     let mut raw = activate_vjp(&case.cloud, deltas.as_ref(), &activated, &back).expect("gradients");
     for (g, row) in

@@ -27,8 +27,8 @@ const SLOT_MAX: u32 = 25;
 
 /// Gradients of the images, on the device.
 pub struct Upstream {
-    pub(super) buffer: Loan,
-    pub(super) images: Images,
+    pub(crate) buffer: Loan,
+    pub(crate) images: Images,
 }
 
 impl Upstream {

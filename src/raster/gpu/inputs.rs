@@ -13,8 +13,8 @@ pub struct Inputs {
     /// Which frames of the batch.
     pub frames: Range<usize>,
     /// What holds for them; room for pairs is not yet set.
-    pub(super) params: Params,
-    pub(super) cameras: Loan,
+    pub(crate) params: Params,
+    pub(crate) cameras: Loan,
     /// Parameters, as `shaders/shared/surfels.wgsl` lays them out.
     pub(super) surfels: Loan,
     pub(super) colors: Loan,

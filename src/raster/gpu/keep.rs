@@ -4,14 +4,15 @@ use super::forward::{self, WORK_BYTES, Work};
 use super::inputs::Inputs;
 use super::layout::AdamWords;
 use super::rows::Activation;
-use super::score::{self, Goals, LossSums};
 use super::{GpuRasterizer, backward, checks};
 use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append, size_class};
 use crate::gpu::kernels::{Recorder, Timing};
 use crate::gpu::shaders::Reduce;
+use crate::loss::gpu::{self as loss_gpu, DeviceTargets, LossSums};
+use crate::loss::{Weights, check_targets};
 use crate::raster::keep::{Deltas, DevicePositions, Keeper, Kept, Look, Looked, Rates};
-use crate::raster::score::{OnHost, Staged, Weights, check_goals};
+use crate::raster::keep::{OnHost, Staged};
 use crate::raster::{Colors, RasterSettings, Rendered, SurfelBatch};
 use crate::{Camera, Error, Result};
 use std::time::Instant;
@@ -187,9 +188,9 @@ impl Keeper for GpuKeeper<'_> {
         let (shape, size) = self.shape(look.cameras, &settings, look.degree, deltas)?;
         let activation = Activation::new(self, &shape, look, &settings, deltas)?;
         let frames = look.cameras.len();
-        check_goals(look.goals, frames, size)?;
+        check_targets(look.goals, frames, size)?;
         let together = forward::frames_together(rasterizer, &shape, frames, size, &settings.outputs, true)?;
-        let staged = staged.and_then(|Staged(goals)| goals.downcast::<Goals>().ok());
+        let staged = staged.and_then(|Staged(goals)| goals.downcast::<DeviceTargets>().ok());
         // Targets that were uploaded before are of all frames; where fewer go together they are uploaded again.
         let mut staged = staged.filter(|goals| together >= frames && goals.frames() == frames);
         let mut looked = Looked { finite: true, ..Looked::default() };
@@ -200,7 +201,9 @@ impl Keeper for GpuKeeper<'_> {
                 Inputs::to_be_made(rasterizer, &shape, look.cameras, &settings, size, range.clone())?;
             let goals = match staged.take() {
                 Some(goals) => *goals,
-                None => Goals::of_part(&rasterizer.gpu, &look.goals[range], frames, look.weights, size)?,
+                None => {
+                    DeviceTargets::of_part(&rasterizer.gpu, &look.goals[range], frames, look.weights, size)?
+                }
             };
             if rasterizer.timing != Timing::Off {
                 rasterizer.note_times(vec![("host: uploads", start.elapsed().as_secs_f64() * 1e3)]);
@@ -228,7 +231,7 @@ impl Keeper for GpuKeeper<'_> {
         deltas: Deltas<'_>,
     ) -> Result<Rendered> {
         let (shape, size) = self.shape(cameras, settings, degree, deltas)?;
-        let weights = Weights::default();
+        let weights = Weights::ZERO;
         let look = Look {
             cameras,
             background: settings.background,
@@ -291,7 +294,7 @@ impl Keeper for GpuKeeper<'_> {
 struct Pass<'a> {
     activation: &'a Activation<'a>,
     inputs: &'a Inputs,
-    goals: &'a Goals,
+    goals: &'a DeviceTargets,
     look: &'a Look<'a>,
     capacity: u64,
 }
@@ -306,7 +309,7 @@ impl Pass<'_> {
         let mut recorder = rasterizer.recorder();
         activation.forward(&mut recorder, inputs, &group)?;
         let drawn = forward::record(&mut recorder, rasterizer, inputs, &outputs, capacity)?;
-        let loss = score::record(&mut recorder, gpu, inputs, &outputs, goals, &drawn.images)?;
+        let loss = loss_gpu::record(&mut recorder, gpu, inputs, &outputs, goals, &drawn.images)?;
         let mut added = None;
         if let Some(on_host) = on_host {
             // Colour comes first in the buffer of images.
@@ -351,7 +354,7 @@ impl Pass<'_> {
         })?;
         rasterizer.note_times(times);
         if work.fits(capacity) {
-            looked.scores.extend(goals.scores(look.weights, &sums));
+            looked.scores.extend(goals.loss_terms(&sums));
         }
         Ok(work)
     }

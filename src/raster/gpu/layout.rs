@@ -30,7 +30,7 @@ words! {
         slot_first: u32,
         slot_count: u32,
         slot_width: u32,
-        rooms: u32,
+        background_samples: u32,
         background_0: f32,
         background_1: f32,
         background_2: f32,
@@ -64,29 +64,6 @@ words! {
         cx: f32,
         cy: f32,
         padding: f32,
-    }
-}
-
-words! {
-    /// See `shaders/shared/goal.wgsl`.
-    GoalWords {
-        l1: f32,
-        similarity: f32,
-        mask: f32,
-        audio: f32,
-        expression: f32,
-        normal: f32,
-        distortion: f32,
-        lips: f32,
-        lips_row0: u32,
-        lips_row1: u32,
-        lips_col0: u32,
-        lips_col1: u32,
-        eyes: f32,
-        eyes_row0: u32,
-        eyes_row1: u32,
-        eyes_col0: u32,
-        eyes_col1: u32,
     }
 }
 
@@ -162,14 +139,14 @@ impl CameraWords {
 
 /// Images of a batch, one after another in one buffer: color, attention, alpha, depth, median, normal, distortion.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Images {
+pub(crate) struct Images {
     /// Channels of each, 0 where it is missing.
     pub(super) channels: [u32; 7],
 }
 
 impl Images {
     /// Those that are drawn.
-    pub(super) fn drawn(outputs: &Outputs) -> Self {
+    pub(crate) fn drawn(outputs: &Outputs) -> Self {
         let Outputs { attention, depth, median, normal, distortion } = *outputs;
         let one = |wanted: bool, channels: u32| if wanted { channels } else { 0 };
         Images {
@@ -202,7 +179,7 @@ impl Images {
     }
 
     /// Channels in all.
-    pub(super) fn total(&self) -> u32 {
+    pub(crate) fn total(&self) -> u32 {
         self.channels.iter().sum()
     }
 

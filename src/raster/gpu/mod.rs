@@ -4,7 +4,6 @@
 //!
 //! ```text
 //! forward:  project → prefix_sum → emit_pairs → sort_tiles → blend
-//! scored:   show_room → score → ssim → ssim_backward → relief → relief_backward (→ add_color) → room_backward
 //! backward: blend_backward → sum_pairs → project_backward
 //! kept:     activate → (the above) → activate_backward; adam
 //! ```
@@ -22,21 +21,21 @@ pub mod backward;
 pub mod forward;
 mod inputs;
 mod keep;
-mod layout;
+pub(crate) mod layout;
 mod plan;
 mod rows;
-pub mod score;
 mod spare;
 #[cfg(test)]
 mod tests;
-mod wanted;
 
 use super::cpu::input as checks;
-use super::score::{Goal, Staged, Weights};
+use super::keep::Staged;
 use super::{RasterSettings, Rasterizer, Rendered, SurfelBatch};
 use crate::gpu::Gpu;
 use crate::gpu::kernels::{Recorder, StageTime, Timing};
 use crate::gpu::shaders::Reduce;
+use crate::loss::gpu::DeviceTargets;
+use crate::loss::{Target, Weights};
 use crate::{Camera, Result};
 pub use inputs::Inputs;
 use spare::Spare;
@@ -124,8 +123,8 @@ impl Rasterizer<f32> for GpuRasterizer {
         self.spare.keep_rendered(rendered);
     }
 
-    fn stage(&self, goals: &[Goal<'_>], weights: &Weights, size: [usize; 2]) -> Result<Option<Staged>> {
-        Ok(Some(Staged(Box::new(score::Goals::upload(&self.gpu, goals, weights, size)?))))
+    fn stage(&self, goals: &[Target], weights: &Weights, size: [usize; 2]) -> Result<Option<Staged>> {
+        Ok(Some(Staged(Box::new(DeviceTargets::upload(&self.gpu, goals, weights, size)?))))
     }
 
     fn keeper(&self) -> Option<Box<dyn super::keep::Keeper + '_>> {

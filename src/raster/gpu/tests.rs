@@ -1,6 +1,6 @@
 //! What host and device share agrees: constants and layouts.
 
-use super::layout::{AdamWords, CameraWords, GoalWords, Params, RowWords};
+use super::layout::{AdamWords, CameraWords, Params, RowWords};
 use crate::gpu::shaders::{Reduce, source};
 use crate::gpu::uniforms::assert_layout;
 use crate::head::cloud::quaternion::SHORTEST;
@@ -68,7 +68,6 @@ fn the_window_is_as_wide_on_the_host() {
 fn structs_are_laid_out_the_same_on_the_host() {
     assert_layout("project", "Params", Params::MEMBERS);
     assert_layout("project", "Camera", CameraWords::MEMBERS);
-    assert_layout("score", "Goal", GoalWords::MEMBERS);
     for stage in ["activate", "activate_backward"] {
         assert_layout(stage, "RowParams", RowWords::MEMBERS);
     }

@@ -9,31 +9,30 @@ use std::time::Instant;
 use surfeltalk::Result;
 use surfeltalk::gpu::Gpu;
 use surfeltalk::gpu::kernels::Timing;
+use surfeltalk::loss::{Composite, Target, Weights, image_loss};
 use surfeltalk::raster::Rasterizer;
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
-use surfeltalk::raster::score::Weights;
-use surfeltalk::train::{Shown, Target, image_loss};
 
 /// Those of the stage with the field.
 pub(super) const WEIGHTS: Weights = Weights {
+    l1: 0.8,
     dssim: 0.2,
     lips: 1.0,
     eyes: 0.5,
     mask: 0.1,
-    normal: 0.0,
-    distortion: 0.0,
     attention_audio: 0.01,
     attention_expression: 0.01,
+    ..Weights::ZERO
 };
 /// Of 30 pixels, one lies in the band along the head's edge.
-const ROOM_EVERY: usize = 30;
+const BACKGROUND_EVERY: usize = 30;
 /// Runs of the CPU.
 const CPU_RUNS: usize = 3;
 
 /// Prints milliseconds a frame, medians of `runs` after `warm_up`.
 pub(super) fn measure(gpu: &Gpu, scene: &Scene<f32>, runs: usize, warm_up: usize) -> Result<()> {
-    let targets = random_targets(scene, ROOM_EVERY);
+    let targets = random_targets(scene, BACKGROUND_EVERY);
     let frames = targets.len() as f64;
     let line = |name: &str, value: f64| println!("  {name:34} {:9.4}", value / frames);
     println!("  -- a step's pictures, wall");
@@ -77,10 +76,10 @@ fn one_after_another(
         let start = Instant::now();
         let drawn = rasterizer.forward(&batch, cameras, &scene.settings)?;
         let after_drawing = Instant::now();
-        let shown = Shown::of(&drawn, over, targets);
-        let mut loss = image_loss(&drawn, &shown, cameras, targets, &WEIGHTS)?;
+        let composite = Composite::new(&drawn, over, targets);
+        let mut loss = image_loss(&drawn, &composite, cameras, targets, &WEIGHTS)?;
         let upstream = &mut loss.gradients;
-        shown.add_alpha_gradient(targets, &upstream.color, &mut upstream.alpha);
+        composite.add_alpha_gradient(targets, &upstream.color, &mut upstream.alpha);
         let after_loss = Instant::now();
         let gradients = rasterizer.backward(&batch, cameras, &scene.settings, &drawn, upstream)?;
         let times = [after_drawing - start, after_loss - after_drawing, after_loss.elapsed()];

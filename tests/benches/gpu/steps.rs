@@ -8,9 +8,9 @@ use super::step::WEIGHTS;
 use super::with_copies;
 use std::time::Instant;
 use surfeltalk::gpu::{Choice, Gpu};
+use surfeltalk::loss::LossTerms;
 use surfeltalk::raster::Outputs;
 use surfeltalk::raster::gpu::GpuRasterizer;
-use surfeltalk::raster::score::Score;
 use surfeltalk::{Error, Result};
 
 /// MiB that later steps may take more than those after a tenth of the run.
@@ -37,7 +37,7 @@ pub(super) fn steps(count: usize) -> Result<()> {
             let (memory, made) = (resident(), gpu.buffers_made());
             println!(
                 "  step {step:6}: {memory:8.1} MiB resident, {made} buffers made, loss {:.6}, {:.2} ms a step",
-                Score::mean(&scored.scores).total,
+                LossTerms::mean(&scored.scores).total,
                 start.elapsed().as_secs_f64() * 1e3 / step as f64
             );
             seen.push((memory, made));

@@ -120,7 +120,7 @@ impl<'g> Recording<'g> {
                 .enumerate()
                 .map(|(i, resource)| wgpu::BindGroupEntry { binding: i as u32, resource })
                 .collect();
-            recorder.bound_stage(name, Reduce::Threads, vec![], &entries, *groups as u64)?;
+            recorder.bound_stage(*name, Reduce::Threads, vec![], &entries, *groups as u64)?;
         }
         Ok((recorder, lent))
     }

@@ -1,6 +1,6 @@
 //! The perceptual term: LPIPS on patches, one for each frame of a step, the lips as often as the rest.
 
-use super::loss::Target;
+use super::target::Target;
 use crate::Result;
 use crate::metrics::lpips::Lpips;
 use candle_core::Device;
@@ -44,7 +44,7 @@ impl Perceptual {
         let n = w * h;
         // Convolutions of a patch are too small for many threads, so each patch takes one of its own.
         let patches = targets.par_iter().zip(dice).enumerate().map(|(frame, (target, dice))| {
-            if target.lips_alone {
+            if target.lip_only {
                 return Ok(None);
             }
             let [row, col] = corner(target, *dice, [h, w], side);
@@ -95,14 +95,14 @@ mod tests {
         let mask = (0..64 * 48).map(|i| f32::from(u8::from(i % 64 > 20 && i / 64 > 10))).collect();
         Target {
             color: Vec::new(),
-            trust: Vec::new(),
-            room: Vec::new(),
             mask,
-            face_or_neck: Vec::new(),
-            face: Vec::new(),
+            mask_confidence: Vec::new(),
+            audio_mask: Vec::new(),
+            expression_mask: Vec::new(),
+            background: Vec::new(),
             lips,
             eyes: None,
-            lips_alone: false,
+            lip_only: false,
         }
     }
 

@@ -1,5 +1,5 @@
-//! What the GPU scores where it draws against the CPU, which draws, scores and goes back one after another. On whatever
-//! adapter there is; a machine without any fails.
+//! The loss on the GPU, from the drawing to the gradients of the surfels, against the CPU. On whatever adapter there is; a
+//! machine without any fails.
 
 mod common;
 
@@ -11,19 +11,18 @@ use common::scene::{ALL, Scene, random_gradients};
 use common::twins::{gpu, gradients, open, scene, seen_from, with_copies};
 use std::ops::Range;
 use surfeltalk::gpu::context::Restrictions;
+use surfeltalk::loss::gpu::DeviceTargets;
+use surfeltalk::loss::{BackgroundSample, Composite, LossTerms, Target, Weights, image_loss};
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
-use surfeltalk::raster::gpu::score::Goals;
-use surfeltalk::raster::score::{Goal, Room, Score, Weights};
 use surfeltalk::raster::{Outputs, Rasterizer};
-use surfeltalk::train::{Shown, Target, image_loss};
 
 fn targets(scene: &Scene<f32>) -> Vec<Target> {
     random_targets(scene, 3)
 }
 
 /// The terms, each frame's error, what came back.
-type Outcome = (Score, Vec<f32>, Scored);
+type Outcome = (LossTerms, Vec<f32>, Scored);
 
 fn on_the_device(
     rasterizer: &GpuRasterizer,
@@ -32,8 +31,8 @@ fn on_the_device(
     weights: &Weights,
 ) -> Outcome {
     let scored = score_scene(rasterizer, scene, targets, weights, None).expect("a scored batch");
-    let errors = scored.scores.iter().map(Score::hardness).collect();
-    (Score::mean(&scored.scores), errors, scored)
+    let errors = scored.scores.iter().map(LossTerms::hardness).collect();
+    (LossTerms::mean(&scored.scores), errors, scored)
 }
 
 fn one_after_another(scene: &Scene<f32>, targets: &[Target], weights: &Weights) -> Outcome {
@@ -42,35 +41,20 @@ fn one_after_another(scene: &Scene<f32>, targets: &[Target], weights: &Weights) 
     settings.outputs = weights.outputs();
     let drawn = cpu.forward(&batch, cameras, &settings).expect("the CPU draws");
     let over: [f32; 3] = std::array::from_fn(|k| settings.background[k]);
-    let shown = Shown::of(&drawn, over, targets);
-    let mut loss = image_loss(&drawn, &shown, cameras, targets, weights).expect("a loss");
+    let composite = Composite::new(&drawn, over, targets);
+    let mut loss = image_loss(&drawn, &composite, cameras, targets, weights).expect("a loss");
     let upstream = &mut loss.gradients;
     upstream.alpha.resize(drawn.alpha.len(), 0.0);
-    shown.add_alpha_gradient(targets, &upstream.color, &mut upstream.alpha);
+    composite.add_alpha_gradient(targets, &upstream.color, &mut upstream.alpha);
     let gradients = cpu.backward(&batch, cameras, &settings, &drawn, upstream).expect("a way back");
-    (loss.terms, loss.errors, Scored { scores: Vec::new(), gradients, radii: drawn.radii })
-}
-
-fn terms(t: &Score) -> [(&'static str, f32); 10] {
-    [
-        ("total", t.total),
-        ("l1", t.l1),
-        ("dssim", t.dssim),
-        ("lips", t.lips),
-        ("eyes", t.eyes),
-        ("mask", t.mask),
-        ("audio", t.attention_audio),
-        ("expression", t.attention_expression),
-        ("normal", t.normal),
-        ("distortion", t.distortion),
-    ]
+    (loss.terms, loss.hardness, Scored { scores: Vec::new(), gradients, radii: drawn.radii })
 }
 
 /// What differs by more than rounding, in words.
 fn differences(found: &Outcome, expected: &Outcome) -> Vec<String> {
     let mut faults = Vec::new();
     let near = |a: f32, b: f32| (a - b).abs() <= 2e-4 * b.abs().max(0.05);
-    for ((name, a), (_, b)) in terms(&found.0).into_iter().zip(terms(&expected.0)) {
+    for ((name, a), (_, b)) in found.0.named().zip(expected.0.named()) {
         if !near(a, b) {
             faults.push(format!("{name}: {a} where {b} belongs"));
         }
@@ -122,17 +106,9 @@ fn odd_sizes_are_scored_to_the_last_pixel() {
 #[test]
 fn what_has_no_weight_does_not_count() {
     let scene = scene(4, 100, 50, 40);
-    let none = Weights {
-        dssim: 0.0,
-        lips: 0.0,
-        eyes: 0.0,
-        mask: 0.0,
-        normal: 0.0,
-        distortion: 0.0,
-        attention_audio: 0.0,
-        attention_expression: 0.0,
-    };
+    let none = Weights::ZERO;
     assert_scored(&gpu(), &scene, &none);
+    assert_scored(&gpu(), &scene, &Weights { l1: 1.0, ..none });
     assert_scored(&gpu(), &scene, &Weights { dssim: 1.0, ..none });
     assert_scored(&gpu(), &scene, &Weights { lips: 2.0, ..none });
     assert_scored(&gpu(), &scene, &Weights { eyes: 2.0, ..none });
@@ -173,20 +149,20 @@ fn what_the_host_adds_is_gone_back_through_too() {
         let drawn = cpu.forward(&batch, cameras, &settings).expect("the CPU draws");
         let added = random_gradients(4, &drawn).color;
         let over: [f32; 3] = std::array::from_fn(|k| settings.background[k]);
-        let shown = Shown::of(&drawn, over, &targets);
-        let mut loss = image_loss(&drawn, &shown, cameras, &targets, &WEIGHTS).expect("a loss");
+        let composite = Composite::new(&drawn, over, &targets);
+        let mut loss = image_loss(&drawn, &composite, cameras, &targets, &WEIGHTS).expect("a loss");
         let upstream = &mut loss.gradients;
         upstream.color.iter_mut().zip(&added).for_each(|(u, a)| *u += a);
-        shown.add_alpha_gradient(&targets, &upstream.color, &mut upstream.alpha);
+        composite.add_alpha_gradient(&targets, &upstream.color, &mut upstream.alpha);
         let gradients = cpu.backward(&batch, cameras, &settings, &drawn, upstream).expect("a way back");
         let expected =
-            (loss.terms, loss.errors, Scored { scores: Vec::new(), gradients, radii: drawn.radii });
+            (loss.terms, loss.hardness, Scored { scores: Vec::new(), gradients, radii: drawn.radii });
 
         let each = added.len() / cameras.len();
         let mut asked = Vec::new();
         let mut on_host = |frames: Range<usize>, pictures: &[f32], gradient: &mut [f32]| {
             let here = frames.start * each..frames.end * each;
-            let apart = pictures.iter().zip(&shown.color[here.clone()]).map(|(a, b)| (a - b).abs());
+            let apart = pictures.iter().zip(&composite.color[here.clone()]).map(|(a, b)| (a - b).abs());
             assert!(pictures.len() == here.len() && apart.fold(0.0, f32::max) < 1e-3);
             gradient.iter_mut().zip(&added[here]).for_each(|(g, a)| *g += a);
             asked.push(frames);
@@ -194,8 +170,8 @@ fn what_the_host_adds_is_gone_back_through_too() {
         };
         let scored =
             score_scene(&rasterizer, &scene, &targets, &WEIGHTS, Some(&mut on_host)).expect("scored");
-        let errors = scored.scores.iter().map(Score::hardness).collect();
-        let faults = differences(&(Score::mean(&scored.scores), errors, scored), &expected);
+        let errors = scored.scores.iter().map(LossTerms::hardness).collect();
+        let faults = differences(&(LossTerms::mean(&scored.scores), errors, scored), &expected);
         assert!(faults.is_empty(), "{}", faults.join("\n"));
         assert_eq!(asked.iter().flat_map(Clone::clone).collect::<Vec<_>>(), Vec::from_iter(0..cameras.len()));
     }
@@ -265,6 +241,7 @@ fn the_comparison_can_fail() {
     let with = |weights: Weights| differences(&on_the_device(&gpu(), &scene, &targets, &weights), &expected);
     assert!(with(WEIGHTS).is_empty());
     for other in [
+        Weights { l1: 0.84, ..WEIGHTS },
         Weights { dssim: 0.22, ..WEIGHTS },
         Weights { lips: 0.45, ..WEIGHTS },
         Weights { eyes: 0.35, ..WEIGHTS },
@@ -283,14 +260,20 @@ fn goals_that_do_not_fit_the_frames_are_refused() {
     let scene = seen_from(scene(10, 20, 32, 32), 2);
     let targets = targets(&scene);
     let rasterizer = gpu();
-    let refused = |goals: &[Goal<'_>]| {
-        let outcome = Goals::upload(rasterizer.gpu(), goals, &WEIGHTS, [32, 32]);
+    let refused = |goals: &[Target]| {
+        let outcome = DeviceTargets::upload(rasterizer.gpu(), goals, &WEIGHTS, [32, 32]);
         assert_eq!(outcome.err().expect("a refusal").exit_code(), 1);
     };
-    let good: Vec<Goal<'_>> = targets.iter().map(Target::goal).collect();
-    refused(&[good[0], Goal { color: &good[0].color[1..], ..good[0] }]);
-    refused(&[good[0], Goal { trust: &[], ..good[0] }]);
-    refused(&[Goal { room: &[Room { at: 32 * 32, color: [0.0; 3] }], ..good[0] }, good[1]]);
+    let good = targets.clone();
+    let with = |change: fn(&mut Target)| {
+        let mut targets = good.clone();
+        change(&mut targets[1]);
+        targets
+    };
+    refused(&with(|target| target.color.truncate(3)));
+    refused(&with(|target| target.mask_confidence.clear()));
+    refused(&with(|target| target.audio_mask.clear()));
+    refused(&with(|target| target.background = vec![BackgroundSample { pixel: 32 * 32, color: [0.0; 3] }]));
     let outputs = Outputs { median: false, ..ALL };
     assert_eq!(WEIGHTS.outputs(), outputs, "what is scored is what is drawn");
 }

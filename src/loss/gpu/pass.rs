@@ -1,0 +1,255 @@
+//! The stages of the loss, recorded between the rasterizer's forward and backward passes.
+
+use super::targets::{DeviceTargets, InUse};
+use crate::Result;
+use crate::gpu::Gpu;
+use crate::gpu::buffers::{Loan, append};
+use crate::gpu::kernels::Recorder;
+use crate::gpu::shaders::{Part, Reduce, Shader};
+use crate::loss::term::{ImageShader, Stages};
+use crate::raster::Outputs;
+use crate::raster::gpu::Inputs;
+use crate::raster::gpu::backward::Upstream;
+use crate::raster::gpu::layout::{Images, Params};
+
+/// Threads of a workgroup, each with one pixel.
+const PIXELS: u64 = 256;
+
+/// Gradients of the images, and sums, once the stages have run.
+pub struct LossPass {
+    /// Gradients of the images.
+    pub upstream: Upstream,
+    /// Sums by workgroup: of the terms of one pixel, of `ssim`, of `normal_consistency`. And how many.
+    sums: [(Loan, u64); 3],
+    params: Loan,
+    /// Needed until the stages have run.
+    _scratch: [Loan; 2],
+}
+
+impl LossPass {
+    /// Buffers to read back, with their bytes.
+    pub fn sources(&self) -> [(&wgpu::Buffer, u64); 3] {
+        let [(pixels, a), (windows, b), (normals, c)] = &self.sums;
+        [(pixels, 4 * a), (windows, 4 * b), (normals, 4 * c)]
+    }
+
+    /// Records the addition of a gradient to that of the colours, `[frames, 3, rows, columns]`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when the shader is missing.
+    pub fn add_color(
+        &self,
+        recorder: &mut Recorder<'_>,
+        inputs: &Inputs,
+        gradient: &wgpu::Buffer,
+    ) -> Result<()> {
+        let buffers: [(u32, &wgpu::Buffer); 3] =
+            [(0, &self.params), (1, gradient), (2, &self.upstream.buffer)];
+        recorder.stage("add_color", Reduce::Threads, vec![], &buffers, (3 * inputs.pixels()).div_ceil(PIXELS))
+    }
+
+    /// Records what the gradient of the composites implies for alpha. Comes last.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when the shader is missing.
+    pub fn add_alpha(&self, recorder: &mut Recorder<'_>, targets: &DeviceTargets) -> Result<()> {
+        let buffers: [(u32, &wgpu::Buffer); 3] =
+            [(0, &self.params), (1, &targets.background), (2, &self.upstream.buffer)];
+        let groups = u64::from(targets.background_samples).div_ceil(PIXELS);
+        recorder.stage("composite_background_backward", Reduce::Threads, vec![], &buffers, groups)
+    }
+}
+
+/// Records the stages that composite `images`, which were drawn, over their backgrounds, in place, and compare them with
+/// their targets. [`LossPass::add_alpha`] is still to come.
+///
+/// # Errors
+/// [`crate::Error::Internal`] when a shader is missing.
+pub fn record(
+    recorder: &mut Recorder<'_>,
+    gpu: &Gpu,
+    inputs: &Inputs,
+    outputs: &Outputs,
+    targets: &DeviceTargets,
+    images: &Loan,
+) -> Result<LossPass> {
+    let layout = Images::drawn(outputs);
+    let params = Params { background_samples: targets.background_samples, ..inputs.params };
+    let params = gpu.uniform(&params.words());
+    let (pixels, frames) = (inputs.pixels(), inputs.frames.len() as u64);
+    let upstream = gpu.storage(4 * u64::from(layout.total()) * pixels);
+
+    let buffers: [(u32, &wgpu::Buffer); 3] = [(0, &params), (1, &targets.background), (2, images)];
+    let groups = u64::from(targets.background_samples).div_ceil(PIXELS);
+    recorder.stage("composite_background", Reduce::Threads, vec![], &buffers, groups)?;
+
+    let stages = PassStages {
+        gpu,
+        inputs,
+        targets,
+        params: &params,
+        images,
+        upstream: &upstream,
+        groups: frames * (pixels / frames.max(1)).div_ceil(PIXELS),
+    };
+    let pixel_sums = stages.pixel_terms(recorder, outputs)?;
+    let (windows, partials) = stages.ssim(recorder)?;
+    let (normals, slopes) = stages.normal_consistency(recorder)?;
+    Ok(LossPass {
+        upstream: Upstream { buffer: upstream, images: layout },
+        sums: [pixel_sums, windows, normals],
+        params,
+        _scratch: [partials, slopes],
+    })
+}
+
+/// What the stages have in common.
+struct PassStages<'a> {
+    gpu: &'a Gpu,
+    inputs: &'a Inputs,
+    targets: &'a DeviceTargets,
+    params: &'a wgpu::Buffer,
+    images: &'a wgpu::Buffer,
+    upstream: &'a wgpu::Buffer,
+    /// Workgroups of 256 pixels of one frame each.
+    groups: u64,
+}
+
+/// A buffer of sums, and how many.
+type SumBuffer = (Loan, u64);
+
+impl PassStages<'_> {
+    fn terms(&self) -> u32 {
+        self.targets.in_use.len() as u32
+    }
+
+    /// The terms that look at one pixel; writes the gradients of colour, alpha, attention and distortion.
+    fn pixel_terms(&self, recorder: &mut Recorder<'_>, outputs: &Outputs) -> Result<SumBuffer> {
+        let shader = Shader { stage: "pixel_terms", parts: pixel_parts(&self.targets.in_use) };
+        let count = shader.parts.len().max(1) as u64 * self.groups;
+        let sums = self.gpu.storage(4 * count);
+        let constants = vec![
+            ("ATTENTION", outputs.attention.into()),
+            ("DISTORTION", outputs.distortion.into()),
+            ("TERMS", self.terms()),
+        ];
+        let buffers: [(u32, &wgpu::Buffer); 8] = [
+            (0, self.params),
+            (1, &self.targets.crops),
+            (2, &self.targets.planes),
+            (3, &self.targets.attention_masks),
+            (4, self.images),
+            (5, self.upstream),
+            (6, &sums),
+            (7, &self.targets.element_weights),
+        ];
+        recorder.stage(shader, Reduce::Threads, constants, &buffers, self.groups)?;
+        Ok((sums, count))
+    }
+
+    /// 1 − SSIM; adds to the gradient of the colour. Also the derivatives of the windows, needed until the stages have run.
+    fn ssim(&self, recorder: &mut Recorder<'_>) -> Result<(SumBuffer, Loan)> {
+        let term = self.targets.number_of(Stages::Ssim);
+        let count = if term.is_some() { 3 * self.inputs.tiles() } else { 0 };
+        let sums = self.gpu.storage(4 * count);
+        let partials = self.gpu.storage(if term.is_some() { 4 * 9 * self.inputs.pixels() } else { 0 });
+        if let Some(term) = term {
+            let buffers: [(u32, &wgpu::Buffer); 6] = [
+                (0, self.params),
+                (1, &self.targets.window),
+                (2, &self.targets.planes),
+                (3, self.images),
+                (4, &partials),
+                (5, &sums),
+            ];
+            recorder.stage("ssim", Reduce::Threads, vec![], &buffers, count)?;
+            let buffers: [(u32, &wgpu::Buffer); 7] = [
+                (0, self.params),
+                (1, &self.targets.window),
+                (2, &self.targets.element_weights),
+                (3, &self.targets.planes),
+                (4, self.images),
+                (5, &partials),
+                (6, self.upstream),
+            ];
+            let constants = vec![("TERMS", self.terms()), ("TERM", term)];
+            recorder.stage("ssim_backward", Reduce::Threads, constants, &buffers, count)?;
+        }
+        Ok(((sums, count), partials))
+    }
+
+    /// Normal consistency; writes the gradients of normal and depth and adds to that of alpha. Also the gradients of
+    /// neighbouring points, needed until the stages have run.
+    fn normal_consistency(&self, recorder: &mut Recorder<'_>) -> Result<(SumBuffer, Loan)> {
+        let term = self.targets.number_of(Stages::NormalConsistency);
+        let count = if term.is_some() { self.groups } else { 0 };
+        let sums = self.gpu.storage(4 * count);
+        let pixels = self.inputs.pixels();
+        let slopes = self.gpu.storage(if term.is_some() { 4 * 6 * pixels } else { 0 });
+        if let Some(term) = term {
+            let buffers: [(u32, &wgpu::Buffer); 7] = [
+                (0, self.params),
+                (1, &self.targets.element_weights),
+                (2, &self.inputs.cameras),
+                (3, self.images),
+                (4, self.upstream),
+                (5, &slopes),
+                (6, &sums),
+            ];
+            let constants = vec![("TERMS", self.terms()), ("TERM", term)];
+            recorder.stage("normal_consistency", Reduce::Threads, constants, &buffers, count)?;
+            let buffers: [(u32, &wgpu::Buffer); 5] = [
+                (0, self.params),
+                (1, &self.inputs.cameras),
+                (2, self.images),
+                (3, &slopes),
+                (4, self.upstream),
+            ];
+            let groups = pixels.div_ceil(PIXELS);
+            recorder.stage("normal_consistency_backward", Reduce::Threads, vec![], &buffers, groups)?;
+        }
+        Ok(((sums, count), slopes))
+    }
+}
+
+/// The WGSL functions of the terms that look at one pixel.
+pub(super) fn pixel_parts(in_use: &[InUse]) -> Vec<Part> {
+    let part = |used: &InUse| match used.term.gpu {
+        ImageShader::Pixel(text) => Some(Part { name: used.name, text }),
+        ImageShader::Stages(_) => None,
+    };
+    in_use.iter().filter_map(part).collect()
+}
+
+/// What the stages summed up, workgroup by workgroup, as it is read back.
+#[derive(Default)]
+pub struct LossSums([Vec<f32>; 3]);
+
+impl LossSums {
+    /// Takes the bytes of source `i` of [`LossPass::sources`].
+    pub fn take(&mut self, i: usize, data: &[u8]) {
+        append(&mut self.0[i], data);
+    }
+
+    /// The sums of frame `frame` of `frames`, term by term, added in the order of their workgroups.
+    pub(super) fn of_frame(&self, frame: usize, frames: usize, in_use: &[InUse]) -> Vec<f64> {
+        let part = |values: &[f32]| {
+            let each = values.len() / frames.max(1);
+            values[frame * each..(frame + 1) * each].iter().map(|v| f64::from(*v)).collect::<Vec<f64>>()
+        };
+        let [pixels, windows, normals] = &self.0;
+        let parts = in_use.iter().filter(|used| matches!(used.term.gpu, ImageShader::Pixel(_))).count();
+        let mut sums = vec![0.0; parts];
+        for group in part(pixels).chunks_exact(parts.max(1)) {
+            sums.iter_mut().zip(group).for_each(|(sum, value)| *sum += value);
+        }
+        for used in &in_use[parts..] {
+            let own = match used.term.gpu {
+                ImageShader::Stages(Stages::NormalConsistency) => normals,
+                _ => windows,
+            };
+            sums.push(part(own).iter().sum());
+        }
+        sums
+    }
+}

@@ -1,0 +1,39 @@
+//! Expression attention inside the part and outside the face (SyncGaussianTalker).
+
+use crate::Result;
+use crate::loss::frame::{Frame, FrameGradients};
+use crate::loss::term::{ImageShader, ImageTerm, Key, Kind, Phase, Term};
+use crate::raster::Outputs;
+
+pub(super) const TERM: Term = Term {
+    name: "attention_expression",
+    key: Some(Key { name: "lambda_attention_expression", default: 0.01 }),
+    phase: Phase::Attention,
+    length_power: 0,
+    kind: Kind::Image(ImageTerm {
+        reads: Outputs { attention: true, ..Outputs::NONE },
+        elements: |_, [width, height]| (width * height) as f32,
+        lip_only: false,
+        always_measured: false,
+        cpu: value_and_gradient,
+        gpu: ImageShader::Pixel(WGSL),
+    }),
+};
+
+const WGSL: &str = "
+fn attention_expression(pixel: Pixel, weight: f32, gradient: ptr<function, PixelGradient>) -> f32 {
+    if pixel.mask <= 0.0 || pixel.expression_allowed { return 0.0; }
+    (*gradient).attention.y += weight;
+    return pixel.attention.y;
+}
+";
+
+fn value_and_gradient(frame: &Frame<'_>, weight: f32, gradients: &mut FrameGradients) -> Result<f64> {
+    let (n, target) = (frame.pixels(), frame.target);
+    let mut sum = 0.0f64;
+    for at in (0..n).filter(|at| target.mask[*at] > 0.0 && !target.expression_mask[*at]) {
+        sum += f64::from(frame.attention[n + at]);
+        gradients.attention[n + at] += weight;
+    }
+    Ok(sum)
+}
