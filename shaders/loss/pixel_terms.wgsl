@@ -86,9 +86,10 @@ fn read_pixel(frame: u32, at: u32) -> Pixel {
         let allowed = attention_masks[frame * words + at / 4u] >> (8u * (at % 4u));
         pixel.audio_allowed = (allowed & 1u) != 0u;
         pixel.expression_allowed = (allowed & 2u) != 0u;
-        let from = params.at_attention + 4u * frame * plane + at;
+        let from_attention = params.at_attention + 4u * frame * plane + at;
         pixel.attention =
-            vec4(images[from], images[from + plane], images[from + 2u * plane], images[from + 3u * plane]);
+            vec4(images[from_attention], images[from_attention + plane],
+                 images[from_attention + 2u * plane], images[from_attention + 3u * plane]);
     }
     if DISTORTION { pixel.distortion = images[params.at_distortion + frame * plane + at]; }
     return pixel;

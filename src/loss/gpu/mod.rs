@@ -1,9 +1,12 @@
 //! The loss on the GPU: the stages between the rasterizer's forward and backward passes. Twin of [`super::image_loss`].
 
+mod in_use;
 mod pass;
+mod sums;
 mod targets;
 #[cfg(test)]
 mod tests;
 
-pub use pass::{LossPass, LossSums, record};
+pub use pass::{LossPass, record};
+pub use sums::LossSums;
 pub use targets::DeviceTargets;

@@ -1,12 +1,13 @@
 //! The stages of the loss, recorded between the rasterizer's forward and backward passes.
 
-use super::targets::{DeviceTargets, InUse};
+use super::in_use::pixel_parts;
+use super::targets::DeviceTargets;
 use crate::Result;
 use crate::gpu::Gpu;
-use crate::gpu::buffers::{Loan, append};
+use crate::gpu::buffers::Loan;
 use crate::gpu::kernels::Recorder;
-use crate::gpu::shaders::{Part, Reduce, Shader};
-use crate::loss::term::{ImageShader, Stages};
+use crate::gpu::shaders::{Reduce, Shader};
+use crate::loss::term::Stages;
 use crate::raster::Outputs;
 use crate::raster::gpu::Inputs;
 use crate::raster::gpu::backward::Upstream;
@@ -209,47 +210,5 @@ impl PassStages<'_> {
             recorder.stage("normal_consistency_backward", Reduce::Threads, vec![], &buffers, groups)?;
         }
         Ok(((sums, count), slopes))
-    }
-}
-
-/// The WGSL functions of the terms that look at one pixel.
-pub(super) fn pixel_parts(in_use: &[InUse]) -> Vec<Part> {
-    let part = |used: &InUse| match used.term.gpu {
-        ImageShader::Pixel(text) => Some(Part { name: used.name, text }),
-        ImageShader::Stages(_) => None,
-    };
-    in_use.iter().filter_map(part).collect()
-}
-
-/// What the stages summed up, workgroup by workgroup, as it is read back.
-#[derive(Default)]
-pub struct LossSums([Vec<f32>; 3]);
-
-impl LossSums {
-    /// Takes the bytes of source `i` of [`LossPass::sources`].
-    pub fn take(&mut self, i: usize, data: &[u8]) {
-        append(&mut self.0[i], data);
-    }
-
-    /// The sums of frame `frame` of `frames`, term by term, added in the order of their workgroups.
-    pub(super) fn of_frame(&self, frame: usize, frames: usize, in_use: &[InUse]) -> Vec<f64> {
-        let part = |values: &[f32]| {
-            let each = values.len() / frames.max(1);
-            values[frame * each..(frame + 1) * each].iter().map(|v| f64::from(*v)).collect::<Vec<f64>>()
-        };
-        let [pixels, windows, normals] = &self.0;
-        let parts = in_use.iter().filter(|used| matches!(used.term.gpu, ImageShader::Pixel(_))).count();
-        let mut sums = vec![0.0; parts];
-        for group in part(pixels).chunks_exact(parts.max(1)) {
-            sums.iter_mut().zip(group).for_each(|(sum, value)| *sum += value);
-        }
-        for used in &in_use[parts..] {
-            let own = match used.term.gpu {
-                ImageShader::Stages(Stages::NormalConsistency) => normals,
-                _ => windows,
-            };
-            sums.push(part(own).iter().sum());
-        }
-        sums
     }
 }

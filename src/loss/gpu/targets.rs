@@ -1,12 +1,13 @@
 //! Targets on the GPU, and what turns the sums of the stages into the terms of each frame.
 
-use super::pass::LossSums;
+use super::in_use::{InUse, in_use};
+use super::sums::LossSums;
 use crate::Result;
 use crate::gpu::Gpu;
 use crate::gpu::buffers::Loan;
 use crate::gpu::uniforms::words;
 use crate::loss::target::{Target, check_targets, crop_inside};
-use crate::loss::term::{ImageShader, ImageTerm, Stages};
+use crate::loss::term::{ImageShader, Stages};
 use crate::loss::terms::{LossTerms, TERMS, Weights};
 use crate::metrics::ssim::{C1, C2, kernel};
 use rayon::prelude::*;
@@ -23,26 +24,6 @@ words! {
         eyes_col0: u32,
         eyes_col1: u32,
     }
-}
-
-/// A term that the stages compute.
-#[derive(Clone, Copy)]
-pub(super) struct InUse {
-    /// Its number in [`TERMS`].
-    pub(super) number: usize,
-    pub(super) name: &'static str,
-    pub(super) term: &'static ImageTerm,
-}
-
-/// The terms that are measured: those of the stage `pixel_terms` first.
-pub(super) fn in_use(weights: &Weights) -> Vec<InUse> {
-    let mut terms: Vec<InUse> = weights
-        .measured()
-        .map(|(number, term, image)| InUse { number, name: term.name, term: image })
-        .collect();
-    // The sort is stable.
-    terms.sort_by_key(|used| matches!(used.term.gpu, ImageShader::Stages(_)));
-    terms
 }
 
 /// The targets of some frames, on the GPU.

@@ -1,7 +1,7 @@
 //! The shader that is put together from terms, without a GPU.
 
-use super::pass::pixel_parts;
-use super::targets::{Crops, InUse, in_use};
+use super::in_use::{InUse, in_use, pixel_parts};
+use super::targets::Crops;
 use crate::gpu::shaders::{Part, Reduce, source_with};
 use crate::gpu::uniforms::assert_layout;
 use crate::loss::terms::{TERMS, Weights};
