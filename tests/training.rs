@@ -90,3 +90,112 @@ fn a_damaged_checkpoint_is_refused_by_name() {
     let error = run(&dataset, options(dir.path(), true), 1).expect_err("refused");
     assert!(error.exit_code() == 2 && error.to_string().contains("00000003.safetensors"), "{error}");
 }
+
+/// What refuses to open a run.
+fn refusal(dataset: &Dataset, text: &str, options: SessionOptions) -> String {
+    let rasterizer = CpuRasterizer::<f32>::new();
+    let error = Session::open(config(text), dataset, &rasterizer, options).err().expect("refused");
+    assert_eq!(error.exit_code(), 2, "{error}");
+    error.to_string()
+}
+
+#[test]
+fn a_finished_model_without_checkpoints_stays() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dataset = talker_data(dir.path());
+    run(&dataset, options(dir.path(), false), u64::MAX).expect("trained");
+    let head = dir.path().join("model/point_cloud/iteration_12/head.safetensors");
+    let before = std::fs::read(&head).expect("a head");
+    std::fs::remove_dir_all(dir.path().join("model/chkpnt")).expect("removed");
+    assert!(refusal(&dataset, "", options(dir.path(), false)).contains("iteration_12"));
+    assert!(std::fs::read(&head).expect("still there") == before);
+    // Started over when asked to; files of others stay.
+    let notes = dir.path().join("model/point_cloud/iteration_12/notes.txt");
+    std::fs::write(&notes, "the good one").expect("written");
+    run(&dataset, SessionOptions { overwrite: true, ..options(dir.path(), false) }, 2).expect("trained");
+    assert!(!head.exists() && notes.exists());
+}
+
+#[test]
+fn files_of_another_program_in_the_model_folder_are_named_and_stay() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dataset = talker_data(dir.path());
+    let model = dir.path().join("model");
+    std::fs::create_dir(&model).expect("made");
+    for name in ["cfg_args", "cameras.json", "input.ply", "config.toml", "metrics.jsonl"] {
+        std::fs::write(model.join(name), "somebody's").expect("written");
+        assert!(refusal(&dataset, "", options(dir.path(), false)).contains(name), "{name}");
+        assert_eq!(std::fs::read(model.join(name)).expect("still there"), b"somebody's");
+        assert_eq!(std::fs::read_dir(&model).expect("a folder").count(), 1, "{name}");
+        std::fs::remove_file(model.join(name)).expect("removed");
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_before_it_saved_anything_may_be_started_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dataset = talker_data(dir.path());
+    let rasterizer = CpuRasterizer::<f32>::new();
+    drop(Session::open(config(""), &dataset, &rasterizer, options(dir.path(), false)).expect("opened"));
+    run(&dataset, options(dir.path(), false), 2).expect("trained");
+    let model = dir.path().join("model");
+    std::fs::remove_dir_all(model.join("chkpnt")).expect("removed");
+    std::fs::remove_dir_all(model.join("point_cloud")).expect("removed");
+    std::fs::write(model.join("input.ply"), "better points").expect("written");
+    assert!(
+        refusal(&dataset, "", options(dir.path(), false)).contains("input.ply, which was changed by hand")
+    );
+}
+
+#[test]
+fn two_runs_do_not_train_in_one_folder() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dataset = talker_data(dir.path());
+    let rasterizer = CpuRasterizer::<f32>::new();
+    let mut first =
+        Session::open(config(""), &dataset, &rasterizer, options(dir.path(), false)).expect("opened");
+    let process = format!("train (process {}", std::process::id());
+    for (resume, overwrite) in [(false, false), (false, true), (true, false)] {
+        let options = SessionOptions { overwrite, ..options(dir.path(), resume) };
+        assert!(refusal(&dataset, "", options).contains(&process));
+    }
+    assert_eq!(first.run(&mut StopAfter(u64::MAX)).expect("trained").at, (Stage::Fine, 12));
+    drop(first);
+    assert!(refusal(&dataset, "", options(dir.path(), false)).contains("--resume"));
+}
+
+#[test]
+fn a_run_that_goes_on_refuses_other_settings_by_name() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dataset = talker_data(dir.path());
+    run(&dataset, options(dir.path(), false), 3).expect("trained");
+    let before = std::fs::read(dir.path().join("model/config.toml")).expect("read");
+    let text = "max_side = 20\nbatch_size = 1\nlambda_dssim = 0.9\n[field]\nplane_channels = 8";
+    let said = refusal(&dataset, text, options(dir.path(), true));
+    for part in [
+        "max_side 0",
+        "max_side 20",
+        "batch_size 2",
+        "batch_size 1",
+        "lambda_dssim",
+        "field.plane_channels 4",
+    ] {
+        assert!(said.contains(part), "{part:?} is missing in: {said}");
+    }
+    assert!(std::fs::read(dir.path().join("model/config.toml")).expect("read") == before);
+    let rasterizer = CpuRasterizer::<f32>::new();
+    let longer = config("fine_iterations = 20\nlog_every = 3");
+    let mut session =
+        Session::open(longer, &dataset, &rasterizer, options(dir.path(), true)).expect("may change");
+    assert_eq!(session.run(&mut StopAfter(2)).expect("trained").at.1, 5);
+}
+
+#[test]
+fn a_run_does_not_go_on_with_another_dataset() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dataset = talker_data(dir.path());
+    run(&dataset, options(dir.path(), false), 3).expect("trained");
+    let mut other = talker_data(dir.path());
+    other.frames[0].camera.fx *= 1.5;
+    assert!(refusal(&other, "", options(dir.path(), true)).contains("other frames or cameras"));
+}

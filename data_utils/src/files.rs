@@ -27,6 +27,16 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     write_atomic(path, |w| w.write_all(bytes))
 }
 
+/// Writes `bytes` to `path` as a whole or not at all, without waiting for the disk.
+pub fn write_bytes_fast(path: &Path, bytes: &[u8]) -> Result<()> {
+    let fail = |e: std::io::Error| Error::io(path, "a place to write to", &e);
+    let parent = parent_of(path);
+    std::fs::create_dir_all(&parent).map_err(fail)?;
+    let mut file = tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(&parent).map_err(fail)?;
+    file.write_all(bytes).map_err(fail)?;
+    file.persist(path).map(drop).map_err(|e| fail(e.error))
+}
+
 /// A picture as the bytes of a PNG file.
 pub fn png(picture: &RgbImage) -> Result<Vec<u8>> {
     let mut bytes = std::io::Cursor::new(Vec::new());

@@ -19,5 +19,6 @@ pub mod parse;
 pub mod process;
 pub mod track;
 pub mod video;
+pub mod workspace;
 
 pub use error::{Error, Problem, Result};

@@ -1,12 +1,12 @@
 //! Makes a talking-head dataset from a video.
 
 use clap::Parser as _;
-use data_utils::process::{self, options::ProcessFlags};
 use std::process::ExitCode;
+use surfeltalk::cli::process::{ProcessFlags, run};
 use surfeltalk::cli::{exit, threads};
 
 fn main() -> ExitCode {
     threads::settle();
     let flags = ProcessFlags::parse_from(exit::arguments());
-    exit::run(|| process::run(&flags))
+    exit::run(|| run(&flags))
 }

@@ -1,9 +1,9 @@
 //! The `surfeltalk` program: the other programs as subcommands.
 
+use super::process::{self, ProcessFlags};
 use super::{convert, demo, render, train};
 use crate::Result;
 use clap::{Parser, Subcommand};
-use data_utils::process::{self, options::ProcessFlags};
 
 /// Talking heads of 2-D Gaussian surfels: train one from a video, drive it with any voice.
 ///

@@ -63,7 +63,8 @@ pub struct TrainFlags {
     /// Memory for decoded frames, MiB
     #[arg(long, default_value_t = 1024)]
     image_budget: u64,
-    /// Goes on from the newest checkpoint in the model folder, with the settings it was started with
+    /// Goes on from the newest checkpoint in the model folder, with the settings it was started with; only
+    /// fine_iterations and how often it saves and reports may be other than they were
     #[arg(long)]
     resume: bool,
     /// Starts over in a model folder that already holds a model
@@ -169,6 +170,9 @@ pub fn run(flags: &TrainFlags) -> Result<()> {
         }
     }
     let ((stage, step), done, total) = session.position();
+    if let Some(run) = session.interrupted_run().filter(|_| !flags.quiet) {
+        eprintln!("note: {run} was interrupted while it worked in this folder");
+    }
     if flags.resume && !flags.quiet {
         eprintln!("goes on from {stage} step {step}");
     }

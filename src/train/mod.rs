@@ -13,6 +13,7 @@ mod draw;
 mod evaluate;
 mod events;
 mod field_moments;
+mod model_folder;
 mod moments;
 mod mover;
 mod own;

@@ -4,6 +4,7 @@ use super::checkpoint::{self, Copy};
 use super::config::TrainConfig;
 use super::evaluate::{Evaluation, evaluate};
 use super::events::Events;
+use super::model_folder;
 use super::step::{Stage, StepReport};
 use super::trainer::Trainer;
 use crate::head::cloud::init::Points;
@@ -12,7 +13,8 @@ use crate::head::{Clip, folder};
 use crate::raster::Rasterizer;
 use crate::{Error, Result};
 use data_utils::dataset::{Dataset, Split};
-use std::path::{Path, PathBuf};
+use data_utils::workspace::{Lock, remove_temporaries};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The settings of a run, in its model folder.
@@ -44,6 +46,8 @@ pub struct Session<'a> {
     folder: ModelDir,
     /// The run some steps ago, where what is learned is on a device.
     copy: Option<Copy>,
+    /// Keeps other runs out of the model folder.
+    lock: Lock,
 }
 
 /// What a run did.
@@ -79,47 +83,48 @@ impl<'a> Session<'a> {
     /// Prepares the model folder and the trainer; nothing is written when the input is refused.
     ///
     /// # Errors
-    /// [`Error::Input`] when the folder already holds a model and neither `resume` nor `overwrite` was asked
-    /// for, when there is nothing to resume, or when what is there was trained otherwise.
+    /// [`Error::Input`] when another run works in the folder, when it holds a model or files of another program and
+    /// neither `resume` nor `overwrite` was asked for, when there is nothing to resume, or when the run was started
+    /// with other settings or another dataset.
     pub fn open(
         config: TrainConfig,
         dataset: &'a Dataset,
         rasterizer: &'a dyn Rasterizer,
         options: SessionOptions,
     ) -> Result<Self> {
+        let lock = Lock::acquire(&options.model_path, "train")?;
         let folder = ModelDir::new(&options.model_path);
-        let newest = checkpoint::newest(&options.model_path)?;
-        let trainer = match newest {
-            Some(_) if !options.resume && !options.overwrite => {
-                return Err(Error::input(
-                    options.model_path.display(),
-                    "a folder without a model",
-                    "one that is already trained or being trained",
-                    "add --resume to go on, --overwrite to start over, or name another folder",
-                ));
-            }
-            Some(path) if options.resume => {
-                let trainer = Trainer::resume(config, dataset, rasterizer, &path)?;
-                write_config(&options, &trainer.config)?;
-                trainer
-            }
-            None if options.resume => {
+        let trainer = if options.resume {
+            let Some(path) = checkpoint::newest(&options.model_path)? else {
                 return Err(Error::input(
                     options.model_path.display(),
                     "a checkpoint to resume from",
                     "none",
                     "leave --resume away to start",
                 ));
+            };
+            model_folder::check_resumable(&options.model_path, &config, dataset)?;
+            let trainer = Trainer::resume(config, dataset, rasterizer, &path)?;
+            remove_temporaries(&options.model_path)?;
+            write_config(&options, &trainer.config)?;
+            trainer
+        } else {
+            if !options.overwrite {
+                model_folder::check_vacant(&options.model_path)?;
             }
-            _ => {
-                let trainer = Trainer::new(config, dataset, rasterizer)?;
-                checkpoint::remove_all(&options.model_path)?;
-                remove_point_clouds(&options.model_path)?;
-                write_folder(&folder, &trainer, dataset, &options)?;
-                trainer
-            }
+            let trainer = Trainer::new(config, dataset, rasterizer)?;
+            model_folder::clear(&options.model_path)?;
+            model_folder::claim(&options.model_path, dataset)?;
+            write_folder(&folder, &trainer, dataset, &options)?;
+            trainer
         };
-        Ok(Session { trainer, options, folder, copy: None })
+        model_folder::record(&options.model_path, dataset)?;
+        Ok(Session { trainer, options, folder, copy: None, lock })
+    }
+
+    /// The run that worked in the model folder before and ended without saying so, as `train (process 12 on host)`.
+    pub fn interrupted_run(&self) -> Option<&str> {
+        self.lock.interrupted()
     }
 
     /// Whether the GPU that draws also trains; false where the CPU does all.
@@ -231,15 +236,6 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
-}
-
-/// Takes what an earlier run left for viewers out of a model folder.
-fn remove_point_clouds(model: &Path) -> Result<()> {
-    let folder = model.join("point_cloud");
-    if !folder.exists() {
-        return Ok(());
-    }
-    std::fs::remove_dir_all(&folder).map_err(|e| Error::io(&folder, "a folder that may be removed", &e))
 }
 
 /// What viewers and later runs want to find beside the point clouds.

@@ -2,10 +2,6 @@
 //! only get shorter.
 
 pub const KNOWN_ARROWS: &[&str] = &[
-    "a library knows of flags: data_utils/src/process/mod.rs uses data_utils/src/cli (crate::cli::progress::duration)",
-    "a library knows of flags: data_utils/src/process/stage.rs uses data_utils/src/cli (crate::cli::progress::Progress)",
-    "an arrow runs back: data_utils/src/process/mod.rs uses data_utils/src/cli (crate::cli::progress::duration)",
-    "an arrow runs back: data_utils/src/process/stage.rs uses data_utils/src/cli (crate::cli::progress::Progress)",
     // Until the backend trait replaces the keeper of the rasterizer.
     "an arrow runs back: src/raster/gpu/keep.rs uses src/loss (crate::loss::Weights)",
     "an arrow runs back: src/raster/gpu/keep.rs uses src/loss (crate::loss::check_targets)",
@@ -47,14 +43,6 @@ pub const KNOWN_CIRCLES: &[&[&str]] = &[
         "data_utils/src/formats/pickle_numpy.rs",
     ],
     &["data_utils/src/formats/tflite.rs", "data_utils/src/formats/tflite/read.rs"],
-    &[
-        "data_utils/src/process/crop.rs",
-        "data_utils/src/process/filter.rs",
-        "data_utils/src/process/frames.rs",
-        "data_utils/src/process/landmarks.rs",
-        "data_utils/src/process/stage.rs",
-        "data_utils/src/process/transforms.rs",
-    ],
     &["data_utils/src/track/bfm.rs", "data_utils/src/track/ict.rs", "data_utils/src/track/model.rs"],
     &[
         "data_utils/src/track/fit/errors.rs",

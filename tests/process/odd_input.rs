@@ -1,8 +1,7 @@
 //! Videos that are unusual or damaged, and what is made of them all the same.
 
 use super::{Missing, Outcome, Run, data, ffmpeg, landmarker, process};
-use data_utils::process::filter::Fault;
-use data_utils::process::landmarks::Verdicts;
+use data_utils::process::frame_filter::{FrameFault, FrameFilter};
 use image::RgbImage;
 use std::path::Path;
 use std::process::Command;
@@ -120,13 +119,13 @@ pub fn black_frames_and_another_shot_are_named_and_left_out() -> Outcome {
     ffmpeg(&format!("-t 4 -i {long} {black} -t 2 -i {other} -filter_complex {parts} -crf 12"), &video);
     let outcome = process(&video, &landmarker, &["--task", "6"]);
     assert_eq!(outcome.code, Some(0), "{}", outcome.said);
-    let verdicts = Verdicts::read(dir.path()).expect("verdicts");
-    let of = |fault: Fault| -> Vec<usize> {
-        verdicts.left_out.iter().filter(|l| l.reason == fault).map(|l| l.frame).collect()
+    let filter = FrameFilter::read(dir.path()).expect("a filter");
+    let of = |fault: FrameFault| -> Vec<usize> {
+        filter.excluded.iter().filter(|l| l.reason == fault).map(|l| l.frame).collect()
     };
-    assert_eq!(of(Fault::Black), (100..110).collect::<Vec<_>>());
-    assert_eq!(of(Fault::OtherShot), (110..verdicts.count).collect::<Vec<_>>());
-    assert_eq!(verdicts.left_out.len(), verdicts.count - 100);
+    assert_eq!(of(FrameFault::Black), (100..110).collect::<Vec<_>>());
+    assert_eq!(of(FrameFault::OtherShot), (110..filter.count).collect::<Vec<_>>());
+    assert_eq!(filter.excluded.len(), filter.count - 100);
     Ok(())
 }
 

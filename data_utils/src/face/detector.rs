@@ -12,7 +12,7 @@ use image::RgbImage;
 
 const SIDE: usize = 128;
 const ANCHORS: usize = 896;
-/// Numbers an anchor: x, y, width, height, six points.
+/// Values of each anchor: x, y, width, height, and x and y of six points.
 const COORDINATES: usize = 16;
 /// Least probability of a face, MediaPipe's default.
 const MIN_SCORE: f32 = 0.5;
@@ -54,33 +54,10 @@ impl Detector {
         Ok(Detector { graph, anchors: anchors() })
     }
 
-    /// The region of the most certain face, wide enough for its landmarks.
-    pub(super) fn find(&self, image: &RgbImage) -> Option<Roi> {
+    /// The faces of an image, from one run of the network.
+    pub(super) fn detect(&self, image: &RgbImage) -> Detections {
         let whole = Roi::around_image(image.width(), image.height());
-        let face = merged(self.detections(image, &whole))?;
-        let roi = region(&face, &whole);
-        roi.is_valid().then_some(roi)
-    }
-}
-
-impl Detector {
-    /// The boxes of all faces that do not overlap a surer one: left, top, right and bottom in pixels.
-    pub(super) fn boxes(&self, image: &RgbImage) -> Vec<[f32; 4]> {
-        let whole = Roi::around_image(image.width(), image.height());
-        let mut kept: Vec<Detection> = Vec::new();
-        for face in self.detections(image, &whole) {
-            if kept.iter().all(|k| overlap(&k.bounds, &face.bounds) <= SAME_FACE) {
-                kept.push(face);
-            }
-        }
-        let corner = |x, y| whole.point(x, y);
-        kept.iter()
-            .map(|d| {
-                let ([left, top], [right, bottom]) =
-                    (corner(d.bounds[0], d.bounds[1]), corner(d.bounds[2], d.bounds[3]));
-                [left, top, right, bottom]
-            })
-            .collect()
+        Detections { found: self.detections(image, &whole), whole }
     }
 
     /// What is probably a face, most certain first.
@@ -91,6 +68,37 @@ impl Detector {
             [boxes, logits] => decoded(boxes, logits, &self.anchors),
             _ => Vec::new(),
         }
+    }
+}
+
+/// Everything in an image that is probably a face.
+pub(super) struct Detections {
+    /// The most certain first.
+    found: Vec<Detection>,
+    whole: Roi,
+}
+
+impl Detections {
+    /// The region of the most certain face, wide enough for its landmarks.
+    pub(super) fn region(&self) -> Option<Roi> {
+        let roi = region(&merged(&self.found)?, &self.whole);
+        roi.is_valid().then_some(roi)
+    }
+
+    /// The boxes of all faces that do not overlap a more certain one: left, top, right and bottom in pixels.
+    pub(super) fn boxes(&self) -> Vec<[f32; 4]> {
+        let mut kept: Vec<&Detection> = Vec::new();
+        for face in &self.found {
+            if kept.iter().all(|k| overlap(&k.bounds, &face.bounds) <= SAME_FACE) {
+                kept.push(face);
+            }
+        }
+        let corners = |d: &&Detection| {
+            let [left, top] = self.whole.point(d.bounds[0], d.bounds[1]);
+            let [right, bottom] = self.whole.point(d.bounds[2], d.bounds[3]);
+            [left, top, right, bottom]
+        };
+        kept.iter().map(corners).collect()
     }
 }
 
@@ -123,7 +131,7 @@ fn decoded(boxes: &[f32], logits: &[f32], anchors: &[[f32; 2]]) -> Vec<Detection
 }
 
 /// The most certain box, averaged by score with all that overlap it.
-fn merged(found: Vec<Detection>) -> Option<Detection> {
+fn merged(found: &[Detection]) -> Option<Detection> {
     let best = *found.first()?;
     let mut sum = Detection { score: 0.0, bounds: [0.0; 4], eyes: [[0.0; 2]; 2] };
     for d in found.iter().filter(|d| overlap(&d.bounds, &best.bounds) > MIN_OVERLAP) {
@@ -179,7 +187,7 @@ mod tests {
 
     #[test]
     fn overlapping_boxes_are_averaged_by_score_and_others_left_out() {
-        let merged = merged(vec![face(0.9, 0.1), face(0.6, 0.2), face(0.8, 0.6)]).expect("a face");
+        let merged = merged(&[face(0.9, 0.1), face(0.6, 0.2), face(0.8, 0.6)]).expect("a face");
         let x = (0.9 * 0.1 + 0.6 * 0.2) / 1.5;
         assert!((merged.bounds[0] - x).abs() < 1e-6 && (merged.eyes[0][0] - x).abs() < 1e-6);
         assert_eq!(merged.score, 0.9);
@@ -188,11 +196,11 @@ mod tests {
     #[test]
     fn no_box_is_no_face() {
         let logits = vec![-5.0; ANCHORS];
-        assert!(merged(decoded(&[0.0; ANCHORS * COORDINATES], &logits, &anchors())).is_none());
+        assert!(merged(&decoded(&[0.0; ANCHORS * COORDINATES], &logits, &anchors())).is_none());
     }
 
     #[test]
-    fn numbers_that_are_none_make_no_face() {
+    fn values_that_are_not_numbers_make_no_face() {
         let found = decoded(&[f32::NAN; ANCHORS * COORDINATES], &[f32::NAN; ANCHORS], &anchors());
         assert!(found.is_empty());
     }

@@ -65,17 +65,19 @@ impl FaceModels {
     /// # Errors
     /// [`Error::Input`] for an image without pixels.
     pub fn landmarks(&self, image: &RgbImage) -> Result<Option<Landmarks>> {
-        check(image)?;
-        Ok(self.detector.find(image).and_then(|roi| self.mesh.read(image, &roi)))
+        Ok(self.landmarks_and_faces(image)?.0)
     }
 
-    /// The boxes of all faces of an image, the surest first: left, top, right and bottom in pixels.
+    /// The landmarks of the most certain face of an image, and the boxes of all faces, the most certain first: left,
+    /// top, right and bottom in pixels. The detector runs once for both.
     ///
     /// # Errors
     /// [`Error::Input`] for an image without pixels.
-    pub fn faces(&self, image: &RgbImage) -> Result<Vec<[f32; 4]>> {
+    pub fn landmarks_and_faces(&self, image: &RgbImage) -> Result<(Option<Landmarks>, Vec<[f32; 4]>)> {
         check(image)?;
-        Ok(self.detector.boxes(image))
+        let found = self.detector.detect(image);
+        let landmarks = found.region().and_then(|roi| self.mesh.read(image, &roi));
+        Ok((landmarks, found.boxes()))
     }
 
     /// The landmarks of a face near where it was before; none when it is no longer there.

@@ -1,7 +1,7 @@
 //! The doctor, `process --check video`: says in minutes whether a video will make a good head, and why not.
 
-use super::crop::{self, Look};
-use super::options::{Options, SCALE};
+use super::options::{Options, SCALE, SIDE};
+use super::probe::{self, Probe};
 use crate::error::Result;
 use crate::face::{FaceModels, blendshapes};
 use crate::video::Ffmpeg;
@@ -16,13 +16,13 @@ const EVERY: f64 = 0.4;
 /// The doctor's words.
 ///
 /// # Errors
-/// As [`crop::accept`] for a video nothing can be made of.
+/// As [`probe::validate`] for a video nothing can be made of.
 pub fn examine(options: &Options, tools: &Ffmpeg, models: &FaceModels) -> Result<String> {
-    let look = crop::look(tools, models, &options.video)?;
-    crop::accept(options, &look)?;
-    let window = crop::square(&look, options.scale);
+    let probe = probe::probe(tools, models, &options.video)?;
+    probe::validate(options, &probe)?;
+    let window = probe::square(&probe, options.scale);
     let (mut jaw, mut blink, mut turns, mut lost, mut count) = (0.0f32, 0.0f32, Vec::new(), 0usize, 0usize);
-    for frame in tools.window(&options.video, 1.0 / EVERY, window, crop::SIDE)? {
+    for frame in tools.window(&options.video, 1.0 / EVERY, window, SIDE)? {
         let frame = frame?;
         count += 1;
         let Some(face) = models.landmarks(&frame)? else {
@@ -50,7 +50,7 @@ pub fn examine(options: &Options, tools: &Ffmpeg, models: &FaceModels) -> Result
             }
         }
     }
-    Ok(words(&look, window, options.scale.unwrap_or(SCALE), &Measured { jaw, blink, turns, lost, count }))
+    Ok(words(&probe, window, options.scale.unwrap_or(SCALE), &Measured { jaw, blink, turns, lost, count }))
 }
 
 struct Measured {
@@ -61,25 +61,25 @@ struct Measured {
     count: usize,
 }
 
-fn words(look: &Look, [left, top, side, _]: [u32; 4], scale: f64, seen: &Measured) -> String {
+fn words(probe: &Probe, [left, top, side, _]: [u32; 4], scale: f64, seen: &Measured) -> String {
     let mut text = String::new();
     let mut line =
         |good: bool, what: String| text.push_str(&format!("{} {what}\n", if good { "good" } else { "poor" }));
-    let seconds = look.info.seconds.unwrap_or(0.0);
+    let seconds = probe.info.seconds.unwrap_or(0.0);
     line(seconds >= GOOD_SECONDS, format!("length {seconds:.1} s (one to five minutes are best)"));
-    let rate = look.info.rate;
+    let rate = probe.info.rate;
     line((24.0..=60.5).contains(&rate), format!("{rate:.2} frames a second (25 are made of it)"));
-    let mut widths: Vec<f32> = look.boxes.iter().flatten().map(|b| b[2] - b[0]).collect();
+    let mut widths: Vec<f32> = probe.boxes.iter().flatten().map(|b| b[2] - b[0]).collect();
     widths.sort_by(f32::total_cmp);
     let width = widths.get(widths.len() / 2).copied().unwrap_or(0.0);
     line(width >= GOOD_FACE, format!("face {width:.0} pixels wide ({GOOD_FACE:.0} and more are sharp)"));
     line(
-        side >= crop::SIDE,
+        side >= SIDE,
         format!("crop {side}×{side} at {left}, {top} with scale {scale} (512 and more are sharp)"),
     );
-    let found = look.boxes.iter().flatten().count();
-    line(found == look.boxes.len(), format!("face found in {found} of {} looks", look.boxes.len()));
-    line(look.second == 0, format!("second face in {} looks", look.second));
+    let found = probe.boxes.iter().flatten().count();
+    line(found == probe.boxes.len(), format!("face found in {found} of {} looks", probe.boxes.len()));
+    line(probe.second == 0, format!("second face in {} looks", probe.second));
     line(seen.lost == 0, format!("face lost in {} of {} looks at the crop", seen.lost, seen.count));
     line(seen.jaw > 0.3, format!("mouth opens to {:.2} (wide vowels are needed, 0.3 and more)", seen.jaw));
     line(seen.blink > 0.5, format!("eyes close to {:.2} (blinks are needed, 0.5 and more)", seen.blink));
@@ -88,7 +88,7 @@ fn words(look: &Look, [left, top, side, _]: [u32; 4], scale: f64, seen: &Measure
         high - low > 0.1,
         format!("head turns over {:.2} of its width (a little of left and right helps)", high - low),
     );
-    line(look.info.has_sound, format!("sound {}", if look.info.has_sound { "there" } else { "missing" }));
+    line(probe.info.has_sound, format!("sound {}", if probe.info.has_sound { "there" } else { "missing" }));
     text
 }
 
@@ -107,9 +107,9 @@ mod tests {
             seconds: Some(9.0),
             has_sound: false,
         };
-        let look = Look { info, boxes: vec![Some([0.0, 0.0, 90.0, 90.0]), None], second: 1 };
+        let probe = Probe { info, boxes: vec![Some([0.0, 0.0, 90.0, 90.0]), None], second: 1 };
         let seen = Measured { jaw: 0.1, blink: 0.0, turns: vec![0.01], lost: 1, count: 2 };
-        let text = words(&look, [0, 0, 200, 200], 1.0, &seen);
+        let text = words(&probe, [0, 0, 200, 200], 1.0, &seen);
         assert!(text.lines().all(|l| l.starts_with("poor")), "{text}");
         let info = VideoInfo {
             width: 1920,
@@ -119,8 +119,8 @@ mod tests {
             seconds: Some(90.0),
             has_sound: true,
         };
-        let look = Look { info, boxes: vec![Some([0.0, 0.0, 400.0, 400.0]); 3], second: 0 };
+        let probe = Probe { info, boxes: vec![Some([0.0, 0.0, 400.0, 400.0]); 3], second: 0 };
         let seen = Measured { jaw: 0.5, blink: 0.8, turns: vec![-0.1, 0.1], lost: 0, count: 9 };
-        assert!(words(&look, [0, 0, 800, 800], 1.0, &seen).lines().all(|l| l.starts_with("good")));
+        assert!(words(&probe, [0, 0, 800, 800], 1.0, &seen).lines().all(|l| l.starts_with("good")));
     }
 }

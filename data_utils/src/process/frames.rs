@@ -1,17 +1,13 @@
-//! Stage 2: the frames of the crop at 25 a second. Stage 1: the sound and its features.
+//! Stage 2: the frames of the crop, 25 a second.
 
-use super::crop::{self, RATE, SIDE};
-use super::stage::Context;
-use crate::audio::ave::AveEncoder;
-use crate::audio::features::{AudioFeatures, AudioKind};
-use crate::audio::{self, SAMPLE_RATE, Sound};
+use super::context::Context;
+use super::crop;
+use super::options::{RATE, SIDE};
 use crate::error::{Error, Result};
-use candle_core::Device;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
 use rayon::prelude::*;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// JPEG quality of frames, as the dataset's writer has it.
 pub const QUALITY: u8 = 95;
@@ -20,9 +16,9 @@ pub const AT_ONCE: usize = 32;
 /// The least number of frames of a dataset: three seconds.
 pub const LEAST_FRAMES: usize = 75;
 
-/// Path of a frame.
-pub fn frame_path(dir: &Path, index: usize) -> PathBuf {
-    dir.join("ori_imgs").join(format!("{index}.jpg"))
+/// Name of a frame, relative to the dataset's folder.
+pub fn frame_name(index: usize) -> String {
+    format!("ori_imgs/{index}.jpg")
 }
 
 /// Reads a frame.
@@ -30,13 +26,13 @@ pub fn frame_path(dir: &Path, index: usize) -> PathBuf {
 /// # Errors
 /// [`Error::Input`] when it is not a picture of the size of a dataset's frames.
 pub fn read_frame(dir: &Path, index: usize) -> Result<RgbImage> {
-    let path = frame_path(dir, index);
+    let path = dir.join(frame_name(index));
     let refuse = |found: String| {
         Error::input(
             path.display(),
             format!("a picture of {SIDE}×{SIDE}"),
             found,
-            "run the same command again",
+            "run process again with --task 2 --redo",
         )
     };
     let picture = image::open(&path).map_err(|e| refuse(e.to_string()))?.to_rgb8();
@@ -52,58 +48,41 @@ pub fn read_frame(dir: &Path, index: usize) -> Result<RgbImage> {
 /// [`Error::Input`] when they are not numbered from 0 without gaps.
 pub fn count(dir: &Path) -> Result<usize> {
     let count = super::manifest::matching(dir, "ori_imgs/*.jpg")?.len();
-    match (0..count).find(|i| !frame_path(dir, *i).is_file()) {
+    match (0..count).find(|i| !dir.join(frame_name(*i)).is_file()) {
         None => Ok(count),
-        Some(gap) => {
-            let at = frame_path(dir, gap);
-            Err(Error::input(
-                at.display(),
-                "frames without gaps",
-                "no such file",
-                "run the same command again",
-            ))
-        }
+        Some(gap) => Err(Error::input(
+            dir.join(frame_name(gap)).display(),
+            "frames without gaps",
+            "no such file",
+            "run process again with --task 2 --redo",
+        )),
     }
 }
 
-/// Writes bytes under a final name only when they are whole; see [`crate::dataset::write`] on why without waiting
-/// for the disk.
+/// A picture as the bytes of a JPEG file.
 ///
 /// # Errors
-/// [`Error::Input`] when the place cannot be written to.
-pub fn put(path: &Path, bytes: &[u8]) -> Result<()> {
-    let fail = |e: std::io::Error| Error::io(path, "a place to write to", &e);
-    let parent = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent).map_err(fail)?;
-    let mut file = tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(parent).map_err(fail)?;
-    file.write_all(bytes).map_err(fail)?;
-    file.persist(path).map(drop).map_err(|e| fail(e.error))
-}
-
-/// Writes a picture as JPEG.
-///
-/// # Errors
-/// As [`put`].
-pub fn put_jpeg(path: &Path, picture: &RgbImage) -> Result<()> {
+/// [`Error::Internal`] for a picture that JPEG cannot hold.
+pub fn jpeg(picture: &RgbImage, quality: u8) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, QUALITY)
+    JpegEncoder::new_with_quality(&mut bytes, quality)
         .write_image(picture, picture.width(), picture.height(), ExtendedColorType::Rgb8)
-        .map_err(|e| Error::Internal(format!("{}: {e}", path.display())))?;
-    put(path, &bytes)
+        .map_err(|e| Error::Internal(format!("a picture as JPEG: {e}")))?;
+    Ok(bytes)
 }
 
-/// Writes `ori_imgs/{i}.jpg`. What a damaged video still holds is kept.
+/// Writes `ori_imgs/{i}.jpg`. Of a damaged video those frames are written that can be read.
 ///
 /// # Errors
 /// [`Error::Input`] when there are too few frames or no place to write to.
 pub fn run(context: &Context) -> Result<String> {
     let options = context.options;
     let window = crop::window(context.dir())?;
-    let info = context.tools.probe(&options.video)?;
+    let info = context.tools()?.probe(&options.video)?;
     let expected = info.seconds.map_or(0, |s| (s * RATE).round() as usize);
-    let mut progress = context.progress("frames", expected);
+    let progress = context.progress("frames", expected);
     let (mut done, mut broken) = (0, None);
-    let mut stream = context.tools.window(&options.video, RATE, window, SIDE)?;
+    let mut stream = context.tools()?.window(&options.video, RATE, window, SIDE)?;
     while broken.is_none() {
         let mut batch = Vec::with_capacity(AT_ONCE);
         for frame in stream.by_ref().take(AT_ONCE) {
@@ -115,12 +94,12 @@ pub fn run(context: &Context) -> Result<String> {
         if batch.is_empty() {
             break;
         }
-        batch
-            .par_iter()
-            .enumerate()
-            .try_for_each(|(k, frame)| put_jpeg(&frame_path(context.dir(), done + k), frame))?;
+        batch.par_iter().enumerate().try_for_each(|(k, frame)| {
+            let name = frame_name(done + k);
+            if context.is_done(&name) { Ok(()) } else { context.put(&name, &jpeg(frame, QUALITY)?) }
+        })?;
         done += batch.len();
-        progress.update(done as u64, String::new);
+        progress.update(done as u64);
     }
     if done < LEAST_FRAMES {
         return Err(broken.unwrap_or_else(|| {
@@ -128,7 +107,6 @@ pub fn run(context: &Context) -> Result<String> {
             Error::input(options.video.display(), least, done.to_string(), "record one to five minutes")
         }));
     }
-    progress.finish();
     let missing = expected.saturating_sub(done);
     // A frame more or less is rounding.
     let damage = match missing {
@@ -136,69 +114,4 @@ pub fn run(context: &Context) -> Result<String> {
         _ => format!(", {missing} fewer than the {expected} the file promises: it is damaged or cut short"),
     };
     Ok(format!("{done} frames{damage}"))
-}
-
-/// Writes `aud.wav` and the features.
-///
-/// # Errors
-/// [`Error::Input`] when the sound cannot be read or given features are not there.
-pub fn sound(context: &Context) -> Result<String> {
-    let options = context.options;
-    let frames = count(context.dir())?;
-    let has_sound = context.tools.probe(&options.video)?.has_sound;
-    let sound = if has_sound {
-        audio::load(&options.video)?
-    } else {
-        let samples = frames * SAMPLE_RATE as usize / RATE as usize;
-        Sound { samples: vec![0.0; samples], rate: SAMPLE_RATE }
-    };
-    audio::write_wav(&context.dir().join("aud.wav"), &sound)?;
-    let seconds = sound.samples.len() as f64 / f64::from(sound.rate.max(1));
-    // What the wav holds is what everybody else will compute features from.
-    let sound = audio::load(&context.dir().join("aud.wav"))?;
-    let kind = match (options.asr, &options.ave_weights) {
-        (Some(kind), _) => kind,
-        (None, Some(_)) => AudioKind::Ave,
-        (None, None) => AudioKind::Mel,
-    };
-    match (kind, &options.ave_weights) {
-        (AudioKind::Ave, Some(weights)) => {
-            let encoder = AveEncoder::open(weights, &Device::Cpu)?;
-            let features = AudioFeatures::ave(&sound, &encoder)?;
-            features.write(&context.dir().join(kind.file_names()[0]))?;
-        }
-        (AudioKind::Ave, None) => {
-            return Err(Error::input(
-                "--asr ave",
-                "audio_visual_encoder.pth beside the video or named with --ave_weights",
-                "no such file",
-                "get it as `process --check` says, or use --asr mel",
-            ));
-        }
-        (AudioKind::Mel, _) => {
-            AudioFeatures::mel(&sound)?.write(&context.dir().join(kind.file_names()[0]))?
-        }
-        (AudioKind::DeepSpeech | AudioKind::Hubert, _) => {
-            given(context.dir(), kind)?;
-        }
-    }
-    let silent = if has_sound { "" } else { " of silence" };
-    Ok(format!("{seconds:.2} seconds{silent}, {} features", kind.name()))
-}
-
-/// Features of another program that must be there already.
-///
-/// # Errors
-/// [`Error::Input`] when they are not.
-pub fn given(dir: &Path, kind: AudioKind) -> Result<AudioFeatures> {
-    let stored = kind.file_names().iter().map(|n| dir.join(n)).find(|p| p.exists());
-    let path = stored.ok_or_else(|| {
-        Error::input(
-            dir.join(kind.file_names()[0]).display(),
-            format!("{} features", kind.name()),
-            "no such file",
-            "extract them with the program you have for them, or leave --asr out",
-        )
-    })?;
-    AudioFeatures::read(&path, kind)
 }

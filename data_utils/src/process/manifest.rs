@@ -1,25 +1,23 @@
-//! What was made from what: one record a stage, by the hashes of its inputs, options and outputs, so that a rerun
-//! does only what changed. `process.json` in the dataset's folder.
+//! What was made from what: one record a stage, with the hashes of its inputs, options and outputs, so that another run
+//! does only what changed and knows which files process made. `process.json` in the dataset's folder.
 
 use crate::error::{Error, Result};
 use crate::files;
+use crate::workspace::{digest_file, digest_text};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Name of the file.
 pub const FILE: &str = "process.json";
 /// Largest manifest read, bytes.
-const MAX_BYTES: u64 = 16 << 20;
-/// Layout of the file; another one is ignored and everything made again.
-const VERSION: u32 = 1;
+const MAX_BYTES: u64 = 64 << 20;
+/// Layout of the file. Layout 1 had no hashes of single files.
+const VERSION: u32 = 2;
 
 /// The whole file.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Manifest {
     version: u32,
     /// Records by stage.
@@ -35,13 +33,19 @@ pub struct Record {
     pub key: String,
     /// Options that matter to it.
     pub options: BTreeMap<String, String>,
-    /// What it read.
+    /// What it read, by pattern.
     pub inputs: BTreeMap<String, Files>,
-    /// What it wrote.
+    /// What is there of its outputs, by pattern.
     pub outputs: BTreeMap<String, Files>,
-    /// What came of it, in a line.
+    /// SHA-256 of each output by name; empty in layout 1.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// Those outputs that were changed or put in by hand and are kept.
+    #[serde(default)]
+    pub by_hand: Vec<String>,
+    /// The result in one line.
     pub result: String,
-    /// How long it took.
+    /// How long it took, seconds.
     pub seconds: f64,
 }
 
@@ -56,12 +60,41 @@ pub struct Files {
     pub sha256: String,
 }
 
+/// All files of a pattern, together and one by one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// All of them.
+    pub files: Files,
+    /// SHA-256 by name, relative to the folder.
+    pub each: BTreeMap<String, String>,
+}
+
+impl Default for Manifest {
+    fn default() -> Self {
+        Manifest { version: VERSION, stages: BTreeMap::new() }
+    }
+}
+
 impl Manifest {
-    /// The manifest of a folder; an empty one where there is none that can be read.
-    pub fn open(dir: &Path) -> Manifest {
-        let fresh = Manifest { version: VERSION, stages: BTreeMap::new() };
-        let Ok(bytes) = files::read_bounded(&dir.join(FILE), MAX_BYTES) else { return fresh };
-        serde_json::from_slice::<Manifest>(&bytes).ok().filter(|m| m.version == VERSION).unwrap_or(fresh)
+    /// The manifest of a folder; an empty one where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the file is there and cannot be understood: then nobody knows whose files these are.
+    pub fn open(dir: &Path) -> Result<Manifest> {
+        let path = dir.join(FILE);
+        if !path.exists() {
+            return Ok(Manifest::default());
+        }
+        let bytes = files::read_bounded(&path, MAX_BYTES)?;
+        let refuse = |found: String| {
+            let remedy = "restore the file, or add --redo to make the whole dataset anew";
+            Error::input(path.display(), "the record of what process made here", found, remedy)
+        };
+        let found: Manifest = serde_json::from_slice(&bytes).map_err(|e| refuse(e.to_string()))?;
+        match found.version {
+            1 | VERSION => Ok(Manifest { version: VERSION, ..found }),
+            newer => Err(refuse(format!("layout {newer}, which a newer version wrote"))),
+        }
     }
 
     /// Writes it, as a whole or not at all.
@@ -74,85 +107,71 @@ impl Manifest {
     }
 }
 
-/// The files of a pattern in `dir`: one name, or `folder/*suffix` with the files whose stem is a number (so that
-/// `parsing/*.png` has no `7_face.png`); sorted by name, only those that exist.
-pub fn matching(dir: &Path, pattern: &str) -> Result<Vec<PathBuf>> {
-    let Some((folder, suffix)) = pattern.split_once("/*") else {
-        let path = dir.join(pattern);
-        return Ok(if path.is_file() { vec![path] } else { Vec::new() });
+/// The names of the files of a pattern in `dir`, relative to it: one name, or `folder/*suffix` with the files whose
+/// stem is a number (so that `parsing/*.png` has no `7_face.png`); sorted, only those that exist.
+///
+/// # Errors
+/// [`Error::Input`] when the folder cannot be listed.
+pub fn matching(dir: &Path, pattern: &str) -> Result<Vec<String>> {
+    let Some((folder, _)) = pattern.split_once("/*") else {
+        let there = dir.join(pattern).is_file();
+        return Ok(if there { vec![pattern.to_owned()] } else { Vec::new() });
     };
-    let folder = dir.join(folder);
-    let entries = match std::fs::read_dir(&folder) {
+    let path = dir.join(folder);
+    let fail = |e: std::io::Error| Error::io(&path, "a folder that can be read", &e);
+    let entries = match std::fs::read_dir(&path) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::io(&folder, "a folder that can be read", &e)),
+        Err(e) => return Err(fail(e)),
     };
     let mut found = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|e| Error::io(&folder, "a folder that can be read", &e))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let number =
-            name.strip_suffix(suffix).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
-        if number && path.is_file() {
-            found.push(path);
+        let entry = entry.map_err(fail)?;
+        let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
+        if belongs(&name, pattern) && entry.path().is_file() {
+            found.push(name);
         }
     }
     found.sort();
     Ok(found)
 }
 
+/// Whether a file belongs to a pattern, by its name alone.
+pub fn belongs(name: &str, pattern: &str) -> bool {
+    let Some((folder, suffix)) = pattern.split_once("/*") else { return name == pattern };
+    let stem =
+        name.strip_prefix(folder).and_then(|n| n.strip_prefix('/')).and_then(|n| n.strip_suffix(suffix));
+    stem.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Counts and hashes the files of a pattern.
 ///
 /// # Errors
 /// [`Error::Input`] when one of them cannot be read.
-pub fn digest(dir: &Path, pattern: &str) -> Result<Files> {
-    digest_all(&matching(dir, pattern)?)
+pub fn digest(dir: &Path, pattern: &str) -> Result<Group> {
+    let names = matching(dir, pattern)?;
+    let paths: Vec<PathBuf> = names.iter().map(|name| dir.join(name)).collect();
+    digest_all(&names, &paths)
 }
 
-/// Counts and hashes files.
+/// Counts and hashes files under the names given.
 ///
 /// # Errors
 /// [`Error::Input`] when one of them cannot be read.
-pub fn digest_all(paths: &[PathBuf]) -> Result<Files> {
-    let each: Vec<(u64, String)> = paths.par_iter().map(|p| digest_file(p)).collect::<Result<_>>()?;
-    let bytes = each.iter().map(|(bytes, _)| bytes).sum();
-    let sha256 = match each.as_slice() {
+pub fn digest_all(names: &[String], paths: &[PathBuf]) -> Result<Group> {
+    let digests: Vec<(u64, String)> = paths.par_iter().map(|p| digest_file(p)).collect::<Result<_>>()?;
+    let bytes = digests.iter().map(|(bytes, _)| bytes).sum();
+    let sha256 = match digests.as_slice() {
         [(_, one)] => one.clone(),
         all => {
-            let mut hasher = Sha256::new();
-            for (path, (_, hash)) in paths.iter().zip(all) {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                hasher.update(format!("{name} {hash}\n"));
-            }
-            hex(&hasher.finalize())
+            let line = |(path, (_, hash)): (&PathBuf, &(u64, String))| {
+                format!("{} {hash}\n", path.file_name().unwrap_or_default().to_string_lossy())
+            };
+            digest_text(&paths.iter().zip(all).map(line).collect::<String>())
         }
     };
-    Ok(Files { count: paths.len(), bytes, sha256 })
-}
-
-/// Bytes and SHA-256 of a file.
-pub fn digest_file(path: &Path) -> Result<(u64, String)> {
-    let fail = |e: std::io::Error| Error::io(path, "a readable file", &e);
-    let mut file = File::open(path).map_err(fail)?;
-    let (mut hasher, mut bytes, mut part) = (Sha256::new(), 0, vec![0u8; 1 << 16]);
-    loop {
-        match file.read(&mut part).map_err(fail)? {
-            0 => return Ok((bytes, hex(&hasher.finalize()))),
-            n => {
-                hasher.update(part.get(..n).unwrap_or_default());
-                bytes += n as u64;
-            }
-        }
-    }
-}
-
-/// Hash of a few words.
-pub fn digest_text(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    let each = names.iter().cloned().zip(digests.into_iter().map(|(_, hash)| hash)).collect();
+    Ok(Group { files: Files { count: paths.len(), bytes, sha256 }, each })
 }
 
 #[cfg(test)]
@@ -160,31 +179,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_has_its_published_hash_and_a_folder_one_that_names_and_contents_change() {
+    fn the_hash_of_a_pattern_changes_with_names_and_contents() {
         let dir = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(dir.path().join("a")).expect("made");
-        std::fs::write(dir.path().join("abc"), "abc").expect("written");
-        let one = digest(dir.path(), "abc").expect("read");
-        // FIPS 180-2, appendix B.1.
-        assert_eq!(one.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         let put =
             |name: &str, text: &str| std::fs::write(dir.path().join("a").join(name), text).expect("written");
         put("0.png", "x");
         put("1.png", "y");
         put("0_face.png", "not of the pattern");
         let first = digest(dir.path(), "a/*.png").expect("read");
-        assert_eq!((first.count, first.bytes), (2, 2));
+        assert_eq!((first.files.count, first.files.bytes), (2, 2));
         put("1.png", "z");
         let second = digest(dir.path(), "a/*.png").expect("read");
-        assert_ne!(first.sha256, second.sha256);
+        assert_ne!(first.files.sha256, second.files.sha256);
         std::fs::rename(dir.path().join("a/1.png"), dir.path().join("a/2.png")).expect("renamed");
-        assert_ne!(second.sha256, digest(dir.path(), "a/*.png").expect("read").sha256);
-        assert_eq!(digest(dir.path(), "none/*.png").expect("nothing").count, 0);
+        assert_ne!(second.files.sha256, digest(dir.path(), "a/*.png").expect("read").files.sha256);
+        assert_eq!(digest(dir.path(), "none/*.png").expect("nothing").files.count, 0);
     }
 
     #[test]
-    fn a_damaged_manifest_is_an_empty_one() {
+    fn a_damaged_manifest_is_refused_and_none_is_an_empty_one() {
         let dir = tempfile::tempdir().expect("a folder");
+        assert!(Manifest::open(dir.path()).expect("empty").stages.is_empty());
         let files = Files { count: 1, bytes: 3, sha256: "00".into() };
         let record = Record {
             task: 2,
@@ -192,15 +208,28 @@ mod tests {
             options: BTreeMap::new(),
             inputs: BTreeMap::from([("video".into(), files.clone())]),
             outputs: BTreeMap::from([("aud.wav".into(), files)]),
+            files: BTreeMap::from([("aud.wav".into(), "00".into())]),
+            by_hand: vec!["aud.wav".into()],
             result: "done".into(),
             seconds: 1.5,
         };
-        let whole =
-            Manifest { version: VERSION, stages: BTreeMap::from([("frames".into(), record.clone())]) };
-        whole.write(dir.path()).expect("written");
-        assert_eq!(Manifest::open(dir.path()).stages["frames"], record);
+        let stages = BTreeMap::from([("frames".into(), record.clone())]);
+        Manifest { stages, ..Manifest::default() }.write(dir.path()).expect("written");
+        assert_eq!(Manifest::open(dir.path()).expect("read").stages["frames"], record);
         let bytes = std::fs::read(dir.path().join(FILE)).expect("read");
         std::fs::write(dir.path().join(FILE), &bytes[..bytes.len() / 2]).expect("written");
-        assert!(Manifest::open(dir.path()).stages.is_empty());
+        assert_eq!(Manifest::open(dir.path()).expect_err("cut off").exit_code(), 2);
+        std::fs::write(dir.path().join(FILE), "{\"version\": 99, \"stages\": {}}").expect("written");
+        assert!(Manifest::open(dir.path()).expect_err("newer").to_string().contains("newer version"));
+    }
+
+    #[test]
+    fn the_first_layout_is_still_read() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let text = r#"{"version": 1, "stages": {"crop": {"task": 0, "key": "k", "options": {}, "inputs": {},
+            "outputs": {"anchor_box.txt": {"count": 1, "bytes": 9, "sha256": "00"}}, "result": "r", "seconds": 1.0}}}"#;
+        std::fs::write(dir.path().join(FILE), text).expect("written");
+        let record = &Manifest::open(dir.path()).expect("read").stages["crop"];
+        assert!(record.files.is_empty() && record.outputs.contains_key("anchor_box.txt"));
     }
 }

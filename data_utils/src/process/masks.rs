@@ -1,27 +1,27 @@
 //! Stage 3: labels of every frame. Stage 4: the background plate. Stage 5: torso, face masks, and the frames on the
 //! plate.
 
-use super::frames::{self, AT_ONCE, put, put_jpeg};
+use super::context::Context;
+use super::frames::{self, AT_ONCE, jpeg};
 use super::landmarks;
-use super::stage::Context;
 use super::torso::torso;
 use crate::dataset::{Label, grow, write::face_picture};
 use crate::error::{Error, Result};
 use crate::face::Landmarks;
-use crate::files;
 use crate::parse::bisenet::BiSeNet;
 use crate::parse::plate::Plate;
 use crate::parse::{Clip, Parser};
-use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
 use rayon::prelude::*;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Frames the plate is made from.
 const SAMPLES: usize = 96;
 /// Pixels around the person that do not count as free: hair traces would streak into the plate.
 const AROUND: usize = 4;
+/// Name of the background plate.
+const PLATE: &str = "bc.jpg";
 /// JPEG quality of the plate.
 const QUALITY: u8 = 98;
 
@@ -30,8 +30,9 @@ fn used(faces: &[Option<Landmarks>]) -> Vec<(usize, &Landmarks)> {
     faces.iter().enumerate().filter_map(|(i, f)| f.as_ref().map(|f| (i, f))).collect()
 }
 
-fn parsing_path(dir: &Path, index: usize) -> PathBuf {
-    dir.join("parsing").join(format!("{index}.png"))
+/// Name of the label map of a frame.
+fn labels_name(index: usize) -> String {
+    format!("parsing/{index}.png")
 }
 
 /// Writes `parsing/{i}.png` and `parsing/{i}_face.png`, and `teeth_mask/{i}.npy` where asked for.
@@ -42,6 +43,19 @@ pub fn parsing(context: &Context) -> Result<String> {
     let dir = context.dir();
     let faces = landmarks::read(dir)?;
     let read = |index: usize| frames::read_frame(dir, index);
+    let wants_teeth = context.options.teeth_mask;
+    let names = |index: usize| {
+        (labels_name(index), format!("parsing/{index}_face.png"), format!("teeth_mask/{index}.npy"))
+    };
+    let is_done = |index: usize| {
+        let (colors, portrait, teeth) = names(index);
+        context.is_done(&colors) && context.is_done(&portrait) && (!wants_teeth || context.is_done(&teeth))
+    };
+    let used = used(&faces);
+    let todo: Vec<&(usize, &Landmarks)> = used.iter().filter(|(index, _)| !is_done(*index)).collect();
+    if todo.is_empty() {
+        return Ok(format!("{} label maps that were there", used.len()));
+    }
     // The network where its weights are given, otherwise what the clip itself shows.
     let network = context.options.parsing.as_deref().map(BiSeNet::open).transpose()?;
     let parser = match network {
@@ -53,34 +67,27 @@ pub fn parsing(context: &Context) -> Result<String> {
         (None, Some(parser)) => parser.labels(picture, face),
         (None, None) => Err(Error::Internal("neither a network nor a model of the clip".into())),
     };
-    let used = used(&faces);
-    let mut progress = context.progress("parsing", used.len());
+    let progress = context.progress("parsing", todo.len());
     let mut done = 0;
-    for batch in used.chunks(AT_ONCE) {
+    for batch in todo.chunks(AT_ONCE) {
         batch.par_iter().try_for_each(|(index, face)| {
-            let (colors, portrait) =
-                (parsing_path(dir, *index), dir.join("parsing").join(format!("{index}_face.png")));
-            let teeth = dir.join("teeth_mask").join(format!("{index}.npy"));
-            let wants_teeth = context.options.teeth_mask;
-            if context.has(&colors) && context.has(&portrait) && (!wants_teeth || context.has(&teeth)) {
-                return Ok(());
-            }
+            let (colors, portrait, teeth) = names(*index);
             let picture = read(*index)?;
+            let size = picture.dimensions();
             let labels = label(&picture, face)?
                 .ok_or_else(|| Error::Internal(format!("frame {index} was judged good and has no face")))?;
             let shades = face_picture(&labels, picture.width() as usize);
-            put_png(&portrait, &shades, picture.dimensions(), ExtendedColorType::Rgb8)?;
+            context.put(&portrait, &png(&shades, size, ExtendedColorType::Rgb8)?)?;
             if wants_teeth {
-                put(&teeth, &mouth_file(&labels, picture.dimensions()))?;
+                context.put(&teeth, &mouth_file(&labels, size))?;
             }
             let plain = Label::HEAD | Label::NECK | Label::TORSO;
             let pixels: Vec<u8> = labels.iter().flat_map(|l| Label::to_color(l & plain)).collect();
-            put_png(&colors, &pixels, picture.dimensions(), ExtendedColorType::Rgb8)
+            context.put(&colors, &png(&pixels, size, ExtendedColorType::Rgb8)?)
         })?;
         done += batch.len();
-        progress.update(done as u64, String::new);
+        progress.update(done as u64);
     }
-    progress.finish();
     let how = if network.is_some() { "the network" } else { "clean plate, colours and graph cuts" };
     Ok(format!("{} label maps by {how}", used.len()))
 }
@@ -100,9 +107,14 @@ fn mouth_file(labels: &[u8], (width, height): (u32, u32)) -> Vec<u8> {
 
 /// Labels of a frame as stage 3 wrote them.
 pub fn read_labels(dir: &Path, index: usize) -> Result<Vec<u8>> {
-    let path = parsing_path(dir, index);
+    let path = dir.join(labels_name(index));
     let refuse = |found: String| {
-        Error::input(path.display(), "a label map", found, "run the same command again with --task 3")
+        Error::input(
+            path.display(),
+            "a label map",
+            found,
+            "mend the file, or run process again with --task 3 --redo",
+        )
     };
     let picture = image::open(&path).map_err(|e| refuse(e.to_string()))?.to_rgb8();
     let labels: Option<Vec<u8>> = picture.pixels().map(|p| Label::of_color(p.0)).collect();
@@ -114,6 +126,9 @@ pub fn read_labels(dir: &Path, index: usize) -> Result<Vec<u8>> {
 /// # Errors
 /// What reading frames and labels fails with.
 pub fn background(context: &Context) -> Result<String> {
+    if context.is_kept(PLATE) {
+        return Ok("changed or put in by hand".into());
+    }
     let dir = context.dir();
     let faces = landmarks::read(dir)?;
     let used = used(&faces);
@@ -133,11 +148,7 @@ pub fn background(context: &Context) -> Result<String> {
     };
     let (pictures, free): (Vec<RgbImage>, Vec<Vec<bool>>) = samples.into_iter().unzip();
     let plate = Plate::learn(&pictures, &free, width, height);
-    let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, QUALITY)
-        .write_image(&plate.picture, width, height, ExtendedColorType::Rgb8)
-        .map_err(|e| Error::Internal(format!("bc.jpg: {e}")))?;
-    files::write_bytes(&dir.join("bc.jpg"), &bytes)?;
+    context.put(PLATE, &jpeg(&plate.picture, QUALITY)?)?;
     let seen = plate.known.iter().filter(|k| **k).count() as f64 / plate.known.len().max(1) as f64;
     Ok(format!("{:.0} % of the background is seen in some frame", 100.0 * seen))
 }
@@ -149,30 +160,38 @@ pub fn background(context: &Context) -> Result<String> {
 pub fn torsos(context: &Context) -> Result<String> {
     let dir = context.dir();
     let faces = landmarks::read(dir)?;
-    let path = dir.join("bc.jpg");
+    let path = dir.join(PLATE);
     let plate = image::open(&path)
-        .map_err(|e| Error::input(path.display(), "a picture", e.to_string(), "run again with --task 4"))?
+        .map_err(|e| {
+            Error::input(
+                path.display(),
+                "a picture",
+                e.to_string(),
+                "mend the file, or run process again with --task 4 --redo",
+            )
+        })?
         .to_rgb8();
     let used = used(&faces);
-    let mut progress = context.progress("torso", used.len());
+    let progress = context.progress("torso", used.len());
     let mut done = 0;
     for batch in used.chunks(AT_ONCE) {
         batch.par_iter().try_for_each(|(index, _)| {
-            let name = |folder: &str, kind: &str| dir.join(folder).join(format!("{index}.{kind}"));
-            let (gt, body, mask) =
-                (name("gt_imgs", "jpg"), name("torso_imgs", "png"), name("face_mask", "png"));
-            if context.has(&gt) && context.has(&body) && context.has(&mask) {
+            let (composed, body, mask) = (
+                format!("gt_imgs/{index}.jpg"),
+                format!("torso_imgs/{index}.png"),
+                format!("face_mask/{index}.png"),
+            );
+            if [&composed, &body, &mask].into_iter().all(|name| context.is_done(name)) {
                 return Ok(());
             }
             let mut picture = frames::read_frame(dir, *index)?;
             let labels = read_labels(dir, *index)?;
             if plate.dimensions() != picture.dimensions() {
-                let found = format!("{:?}", plate.dimensions());
                 return Err(Error::input(
                     path.display(),
-                    "the frames' size",
-                    found,
-                    "run again with --task 4",
+                    format!("a picture of {}×{}, the frames' size", picture.width(), picture.height()),
+                    format!("{}×{}", plate.width(), plate.height()),
+                    "mend the file, or run process again with --task 4 --redo",
                 ));
             }
             for ((pixel, behind), label) in picture.pixels_mut().zip(plate.pixels()).zip(&labels) {
@@ -180,25 +199,25 @@ pub fn torsos(context: &Context) -> Result<String> {
                     *pixel = *behind;
                 }
             }
-            put_jpeg(&gt, &picture)?;
+            let size = picture.dimensions();
+            context.put(&composed, &jpeg(&picture, frames::QUALITY)?)?;
             let rgba = torso(&picture, &plate, &labels);
-            put_png(&body, rgba.as_raw(), rgba.dimensions(), ExtendedColorType::Rgba8)?;
+            context.put(&body, &png(rgba.as_raw(), size, ExtendedColorType::Rgba8)?)?;
             let head: Vec<u8> =
                 labels.iter().flat_map(|l| [if l & Label::HEAD != 0 { 255 } else { 0 }; 3]).collect();
-            put_png(&mask, &head, picture.dimensions(), ExtendedColorType::Rgb8)
+            context.put(&mask, &png(&head, size, ExtendedColorType::Rgb8)?)
         })?;
         done += batch.len();
-        progress.update(done as u64, String::new);
+        progress.update(done as u64);
     }
-    progress.finish();
     Ok(format!("{} frames", used.len()))
 }
 
-/// Writes a picture as PNG.
-fn put_png(path: &Path, pixels: &[u8], (width, height): (u32, u32), color: ExtendedColorType) -> Result<()> {
+/// Pixels as the bytes of a PNG file.
+fn png(pixels: &[u8], (width, height): (u32, u32), color: ExtendedColorType) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)
         .write_image(pixels, width, height, color)
-        .map_err(|e| Error::Internal(format!("{}: {e}", path.display())))?;
-    put(path, &bytes)
+        .map_err(|e| Error::Internal(format!("a picture as PNG: {e}")))?;
+    Ok(bytes)
 }

@@ -1,48 +1,64 @@
 //! From a video to a dataset: the stages of the `process` program.
 //!
-//! Each stage reads files of the dataset's folder and writes others ([`STAGES`] lists which); [`stage`] runs those
-//! that are asked for and not done yet, and keeps in [`manifest`] what was made from what. Frames are read one by
-//! one, so memory does not grow with the length of the video.
+//! Each stage reads files of the dataset's folder and writes others ([`STAGES`] lists which). [`runner`] runs those that
+//! are asked for and not done yet; [`manifest`] records what was made from what, and whose each file is. Frames are read
+//! one by one, so memory does not grow with the length of the video.
 
+pub mod context;
 pub mod crop;
+pub mod digests;
 pub mod doctor;
-pub mod filter;
+pub mod frame_faults;
+pub mod frame_filter;
 pub mod frames;
+pub mod journal;
 pub mod landmarks;
 pub mod manifest;
 pub mod masks;
+pub mod message;
 pub mod models;
 pub mod options;
 mod overlay;
+pub mod plan;
 pub mod pose;
+pub mod probe;
 mod report;
+pub mod runner;
 mod sheets;
 pub mod smooth;
+mod sound;
 pub mod stage;
 pub mod torso;
 pub mod track_params;
 pub mod transforms;
 
+pub use message::{Listener, Message};
+
 use crate::audio::ave::AveEncoder;
 use crate::audio::features::AudioKind;
-use crate::cli::progress::duration;
 use crate::error::{Error, Result};
 use crate::face::FaceModels;
 use crate::parse::bisenet::BiSeNet;
 use crate::track::flow::Raft;
 use crate::video::{self, Encoder, Ffmpeg};
+use crate::workspace::Lock;
 use candle_core::Device;
-use options::{Options, ProcessFlags};
+use context::Resources;
+use options::Options;
 use stage::Stage;
 
 /// Every stage, none before what it reads.
-pub const STAGES: [Stage; 10] = [
+pub const STAGES: [Stage; 11] = [
     Stage {
         name: "crop",
         tasks: [0, 0],
         version: 1,
         inputs: &["@video", "@landmarker"],
         outputs: &["anchor_box.txt", "anchor.mp4"],
+        accepts: &[],
+        fits: &[],
+        invalidates: &[],
+        follows: false,
         options: |o| vec![("scale", format!("{:?}", o.scale))],
         run: crop::run,
     },
@@ -52,24 +68,49 @@ pub const STAGES: [Stage; 10] = [
         version: 1,
         inputs: &["@video", "anchor_box.txt"],
         outputs: &["ori_imgs/*.jpg"],
+        accepts: &[],
+        fits: &["crop"],
+        invalidates: &transforms::FILES,
+        follows: false,
         options: |_| Vec::new(),
         run: frames::run,
     },
     Stage {
         name: "sound",
         tasks: [1, 1],
-        version: 1,
+        version: 2,
         inputs: &["@video", "ori_imgs/*.jpg"],
-        outputs: &["aud.wav", "aud_ave.npy", "aud_mel.npy"],
+        outputs: &["aud.wav"],
+        accepts: &["aud.wav"],
+        fits: &["@video"],
+        invalidates: &[],
+        follows: false,
+        options: |_| Vec::new(),
+        run: sound::run,
+    },
+    Stage {
+        name: "features",
+        tasks: [1, 1],
+        version: 1,
+        inputs: &["aud.wav"],
+        outputs: &["aud_ave.npy", "aud_mel.npy"],
+        accepts: &["aud_ave.npy", "aud_mel.npy"],
+        fits: &["sound"],
+        invalidates: &[],
+        follows: false,
         options: |o| vec![("asr", format!("{:?}", o.asr)), ("ave_weights", format!("{:?}", o.ave_weights))],
-        run: frames::sound,
+        run: sound::features,
     },
     Stage {
         name: "landmarks",
         tasks: [6, 6],
         version: 1,
         inputs: &["ori_imgs/*.jpg", "@landmarker"],
-        outputs: &["landmarks478.npy", "bs_raw.npy", landmarks::VERDICTS, "ori_imgs/*.lms"],
+        outputs: &["landmarks478.npy", "bs_raw.npy", frame_filter::FILE, "ori_imgs/*.lms"],
+        accepts: &[],
+        fits: &["frames"],
+        invalidates: &[],
+        follows: false,
         options: |_| Vec::new(),
         run: landmarks::run,
     },
@@ -77,8 +118,12 @@ pub const STAGES: [Stage; 10] = [
         name: "blendshapes",
         tasks: [7, 7],
         version: 1,
-        inputs: &["bs_raw.npy", landmarks::VERDICTS],
-        outputs: &["bs.npy"],
+        inputs: &["bs_raw.npy", frame_filter::FILE],
+        outputs: &["bs.npy", "au.csv"],
+        accepts: &["au.csv"],
+        fits: &["frames"],
+        invalidates: &[],
+        follows: false,
         options: |_| Vec::new(),
         run: landmarks::expression,
     },
@@ -86,8 +131,12 @@ pub const STAGES: [Stage; 10] = [
         name: "parsing",
         tasks: [3, 3],
         version: 4,
-        inputs: &["ori_imgs/*.jpg", "landmarks478.npy", landmarks::VERDICTS, "@parsing"],
+        inputs: &["ori_imgs/*.jpg", "landmarks478.npy", frame_filter::FILE, "@parsing"],
         outputs: &["parsing/*.png", "parsing/*_face.png", "teeth_mask/*.npy"],
+        accepts: &[],
+        fits: &["frames"],
+        invalidates: &[],
+        follows: false,
         options: |o| vec![("teeth_mask", o.teeth_mask.to_string())],
         run: masks::parsing,
     },
@@ -95,8 +144,12 @@ pub const STAGES: [Stage; 10] = [
         name: "background",
         tasks: [4, 4],
         version: 1,
-        inputs: &["ori_imgs/*.jpg", "parsing/*.png", landmarks::VERDICTS],
+        inputs: &["ori_imgs/*.jpg", "parsing/*.png", frame_filter::FILE],
         outputs: &["bc.jpg"],
+        accepts: &[],
+        fits: &["frames"],
+        invalidates: &[],
+        follows: false,
         options: |_| Vec::new(),
         run: masks::background,
     },
@@ -104,8 +157,12 @@ pub const STAGES: [Stage; 10] = [
         name: "torso",
         tasks: [5, 5],
         version: 1,
-        inputs: &["ori_imgs/*.jpg", "parsing/*.png", "bc.jpg", landmarks::VERDICTS],
+        inputs: &["ori_imgs/*.jpg", "parsing/*.png", "bc.jpg", frame_filter::FILE],
         outputs: &["gt_imgs/*.jpg", "torso_imgs/*.png", "face_mask/*.png"],
+        accepts: &[],
+        fits: &["frames"],
+        invalidates: &[],
+        follows: false,
         options: |_| Vec::new(),
         run: masks::torsos,
     },
@@ -117,7 +174,7 @@ pub const STAGES: [Stage; 10] = [
             "ori_imgs/*.jpg",
             "parsing/*.png",
             "landmarks478.npy",
-            landmarks::VERDICTS,
+            frame_filter::FILE,
             "aud.wav",
             "@landmarker",
             "@face_model",
@@ -132,6 +189,10 @@ pub const STAGES: [Stage; 10] = [
             overlay::PICTURES[2],
             overlay::PICTURES[3],
         ],
+        accepts: &[],
+        fits: &["frames"],
+        invalidates: &[],
+        follows: false,
         options: |o| vec![("use_3dmm", o.use_3dmm.to_string())],
         run: pose::run,
     },
@@ -139,32 +200,28 @@ pub const STAGES: [Stage; 10] = [
         name: "transforms",
         tasks: [10, 10],
         version: 1,
-        inputs: &[track_params::FILE, landmarks::VERDICTS],
+        inputs: &[track_params::FILE, frame_filter::FILE],
         outputs: &[transforms::FILES[0], transforms::FILES[1]],
+        accepts: &[],
+        fits: &["frames", "landmarks", "pose"],
+        invalidates: &[],
+        follows: true,
         options: |_| Vec::new(),
         run: transforms::run,
     },
 ];
 
-/// Runs the program with the flags given.
+/// Makes a dataset, or what is missing of it, and returns how long each stage took that had something to do, seconds.
+/// `listener` receives messages while it works.
 ///
 /// # Errors
 /// [`Error::Input`] for the user's mistakes, before anything is written.
-pub fn run(flags: &ProcessFlags) -> Result<()> {
-    if flags.check && flags.video.is_none() {
-        print!("{}", models::check(flags)?);
-        return Ok(());
-    }
-    let options = Options::new(flags)?;
+pub fn run(options: &Options, listener: Listener) -> Result<Vec<(String, f64)>> {
     let tools = tools()?;
     if tools.encoder == Encoder::Mpeg4 {
-        eprintln!("ffmpeg has no libx264: videos are written as MPEG-4 part 2, larger and a little softer");
+        listener(Message::NoH264);
     }
     let models = FaceModels::open(&options.landmarker)?;
-    if flags.check {
-        print!("{}", doctor::examine(&options, &tools, &models)?);
-        return Ok(());
-    }
     if let Some(path) = &options.parsing {
         BiSeNet::open(path)?;
     }
@@ -172,26 +229,31 @@ pub fn run(flags: &ProcessFlags) -> Result<()> {
         Raft::open(path)?;
     }
     if options.face_model.is_some() {
-        pose::face_model(&options, &models)?;
+        pose::face_model(options, &models)?;
     }
     if let (Some(AudioKind::Ave) | None, Some(weights)) = (options.asr, &options.ave_weights) {
         AveEncoder::open(weights, &Device::Cpu)?;
     }
     if let Some(kind) = options.asr.filter(|k| !matches!(k.name(), "ave" | "mel")) {
-        frames::given(&options.dir, kind)?;
+        sound::existing_features(&options.dir, kind)?;
     }
-    if !manifest::Manifest::open(&options.dir).stages.contains_key("crop") {
-        crop::accept(&options, &crop::look(&tools, &models, &options.video)?)?;
+    let lock = Lock::acquire(&options.dir, "process")?;
+    if let Some(run) = lock.interrupted() {
+        listener(Message::Interrupted(run));
     }
-    let took = stage::run(&STAGES, &options, &tools, models)?;
+    let took = runner::run(&STAGES, &Resources::new(options, listener, Some(tools), Some(models)))?;
     if options.tasks[1] == options::LAST_TASK {
         report::write(&options.dir)?;
     }
-    for (name, seconds) in &took {
-        println!("{name:<12} {}", duration(*seconds));
-    }
-    println!("{:<12} {}", "dataset", options.dir.display());
-    Ok(())
+    Ok(took)
+}
+
+/// Says in lines whether the video will make a good head: the doctor, `process --check video`.
+///
+/// # Errors
+/// As [`doctor::examine`].
+pub fn check(options: &Options) -> Result<String> {
+    doctor::examine(options, &tools()?, &FaceModels::open(&options.landmarker)?)
 }
 
 fn tools() -> Result<Ffmpeg> {

@@ -1,8 +1,8 @@
 //! Which model files there are: `process --check`.
 
-use super::manifest::digest_file;
-use super::options::{self, LANDMARKER, ProcessFlags};
+use super::options::{self, LANDMARKER};
 use crate::error::Result;
+use crate::workspace::digest_file;
 use std::path::{Path, PathBuf};
 
 /// A model file the program can use.
@@ -68,22 +68,37 @@ const MODELS: [Model; 6] = [
     },
 ];
 
-/// What is there, in lines.
+/// Model files that were named; those that were not are looked for in the usual places.
+#[derive(Debug, Clone, Default)]
+pub struct ModelPaths {
+    /// MediaPipe's networks.
+    pub landmarker: Option<PathBuf>,
+    /// Weights of the face-parsing network.
+    pub parsing: Option<PathBuf>,
+    /// Folder of the face model.
+    pub face_model: Option<PathBuf>,
+    /// Weights of the optical flow network.
+    pub flow: Option<PathBuf>,
+    /// Weights of the audio-visual encoder.
+    pub ave_weights: Option<PathBuf>,
+}
+
+/// Says in lines which model files there are, what they are for and where to get them.
 ///
 /// # Errors
 /// [`crate::Error::Input`] when a file that is there cannot be read.
-pub fn check(flags: &ProcessFlags) -> Result<String> {
+pub fn check(paths: &ModelPaths) -> Result<String> {
     let mut text = String::new();
     for model in &MODELS {
         let named = match model.name {
-            LANDMARKER => flags.face_landmarker.clone(),
-            "79999_iter.pth" => flags.parsing.clone(),
+            LANDMARKER => paths.landmarker.clone(),
+            "79999_iter.pth" => paths.parsing.clone(),
             FACE_MODEL => {
-                flags.face_model.as_ref().map(|f| f.join("ict_compact.npz")).filter(|f| f.is_file())
+                paths.face_model.as_ref().map(|f| f.join("ict_compact.npz")).filter(|f| f.is_file())
             }
-            BASEL => flags.face_model.as_ref().map(|f| f.join(BASEL)).filter(|f| f.is_file()),
-            FLOW => flags.flow.clone(),
-            _ => flags.ave_weights.clone(),
+            BASEL => paths.face_model.as_ref().map(|f| f.join(BASEL)).filter(|f| f.is_file()),
+            FLOW => paths.flow.clone(),
+            _ => paths.ave_weights.clone(),
         };
         let path: Option<PathBuf> = named.or_else(|| options::find(Path::new("."), model.name));
         let state = match path {

@@ -1,66 +1,9 @@
-//! The flags of `process`.
+//! What a run is asked to do.
 
 use crate::audio::features::AudioKind;
-use crate::error::{Error, Result};
-use clap::Parser;
 use std::path::{Path, PathBuf};
 
-/// Makes a talking-head dataset from a video: data/xxx/xxx.mp4 becomes the folder data/xxx.
-///
-/// Does only what is not done yet; killed at any moment, the same command goes on. Tasks: 0 crop, 1 sound, 2 frames,
-/// 3 parsing, 4 background, 5 torso, 6 landmarks, 7 blendshapes, 8 and 9 head pose, 10 transforms and report. A task
-/// that needs another one runs it first.
-#[derive(Debug, Clone, Parser)]
-#[command(name = "process", version, about, rename_all = "snake_case")]
-pub struct ProcessFlags {
-    /// The video, data/xxx/xxx.mp4; what is made goes beside it
-    pub video: Option<PathBuf>,
-    /// Only this task, or from this one on
-    #[arg(long, allow_hyphen_values = true)]
-    pub task: Option<i32>,
-    /// The last task
-    #[arg(long, alias = "task_end")]
-    pub end_task: Option<i32>,
-    /// Poses from the fit of the face model alone, without following the picture
-    #[arg(long)]
-    pub use_3dmm: bool,
-    /// How much wider than the face the crop is: half its side is the face's larger side / 2 · (1 + scale)
-    #[arg(long, allow_hyphen_values = true)]
-    pub scale: Option<f64>,
-    /// Audio features: ave, deepspeech, hubert or mel; ave where its weights are there, otherwise mel
-    #[arg(long)]
-    pub asr: Option<String>,
-    /// Weights of the audio-visual encoder (audio_visual_encoder.pth)
-    #[arg(long)]
-    pub ave_weights: Option<PathBuf>,
-    /// MediaPipe's face_landmarker.task; looked for beside the video and in models/
-    #[arg(long)]
-    pub face_landmarker: Option<PathBuf>,
-    /// Weights of a face-parsing network (79999_iter.pth); without them masks are made from the picture alone
-    #[arg(long)]
-    pub parsing: Option<PathBuf>,
-    /// Folder of a face model (ICT-FaceKit, or BFM-2009 with its npy files); without it MediaPipe's own face
-    #[arg(long)]
-    pub face_model: Option<PathBuf>,
-    /// Weights of an optical flow network (raft-small.pth) to steady the poses by; without them Lucas–Kanade, which is
-    /// faster
-    #[arg(long)]
-    pub flow: Option<PathBuf>,
-    /// Accepts a video without sound: the dataset gets silence
-    #[arg(long)]
-    pub silent: bool,
-    /// Also writes the inside of the mouth, teeth_mask/*.npy
-    #[arg(long)]
-    pub teeth_mask: bool,
-    /// Says whether the video will make a good head; without a video, which models are there
-    #[arg(long)]
-    pub check: bool,
-    /// No progress, only problems
-    #[arg(long)]
-    pub quiet: bool,
-}
-
-/// Flags that were checked.
+/// What a run is asked to do. Every path is one that exists.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The video.
@@ -69,120 +12,41 @@ pub struct Options {
     pub dir: PathBuf,
     /// First and last task.
     pub tasks: [u8; 2],
-    /// See [`ProcessFlags::use_3dmm`].
+    /// Makes the outputs of these tasks anew, also those that were changed by hand or that another program made.
+    pub redo: bool,
+    /// Takes poses from the fit of the face model alone, without following the picture.
     pub use_3dmm: bool,
-    /// Scale of the crop, where it was given.
+    /// How much wider than the face the crop is, where it was given: half its side is the face's larger side / 2 ·
+    /// (1 + scale).
     pub scale: Option<f64>,
     /// Audio features, where they were chosen.
     pub asr: Option<AudioKind>,
-    /// Weights of the audio-visual encoder, where they are.
+    /// Weights of the audio-visual encoder.
     pub ave_weights: Option<PathBuf>,
     /// MediaPipe's networks.
     pub landmarker: PathBuf,
-    /// Weights of the parsing network.
+    /// Weights of the face-parsing network.
     pub parsing: Option<PathBuf>,
     /// Folder of the face model.
     pub face_model: Option<PathBuf>,
     /// Weights of the optical flow network.
     pub flow: Option<PathBuf>,
-    /// Whether silence is accepted.
+    /// Accepts a video without sound; the dataset then gets silence.
     pub silent: bool,
-    /// Whether the inside of the mouth is written.
+    /// Writes the inside of the mouth as well.
     pub teeth_mask: bool,
-    /// No progress.
-    pub quiet: bool,
 }
 
+/// Side of a dataset's frames, pixels.
+pub const SIDE: u32 = 512;
+/// Frames a second of a dataset.
+pub const RATE: f64 = 25.0;
 /// The highest task.
 pub const LAST_TASK: u8 = 10;
-/// Scale of the crop when none is given.
+/// Scale of the crop where none is given.
 pub const SCALE: f64 = 1.0;
-/// MediaPipe's bundle.
+/// File name of MediaPipe's networks.
 pub const LANDMARKER: &str = "face_landmarker.task";
-
-impl Options {
-    /// Checks the flags; nothing is written.
-    ///
-    /// # Errors
-    /// [`Error::Input`] for flags that have no meaning and files that are not there.
-    pub fn new(flags: &ProcessFlags) -> Result<Options> {
-        let Some(video) = flags.video.clone() else {
-            return Err(Error::input(
-                "the command line",
-                "a video",
-                "none",
-                "name one: process data/xxx/xxx.mp4",
-            ));
-        };
-        let dir = match video.parent() {
-            Some(dir) if !dir.as_os_str().is_empty() => dir.to_path_buf(),
-            _ => PathBuf::from("."),
-        };
-        // A folder that only has the crop left is worked on from the crop.
-        let cropped = dir.join("anchor.mp4");
-        let video = if !video.exists() && cropped.is_file() { cropped } else { video };
-        std::fs::File::open(&video).map_err(|e| Error::io(&video, "a video", &e))?;
-        let scale = flags.scale.map(|s| {
-            let fits = s.is_finite() && (0.2..=4.0).contains(&s);
-            fits.then_some(s).ok_or_else(|| {
-                Error::input("--scale", "0.2 to 4", s.to_string(), "1.2 is a little wider than usual")
-            })
-        });
-        let landmarker = match &flags.face_landmarker {
-            Some(path) => path.clone(),
-            None => find(&dir, LANDMARKER).ok_or_else(|| {
-                Error::input(
-                    LANDMARKER,
-                    "MediaPipe's face landmarker beside the video or in models/",
-                    "no such file",
-                    "get it as `process --check` says, or name it with --face_landmarker",
-                )
-            })?,
-        };
-        for path in [&flags.parsing, &flags.face_model, &flags.flow, &flags.ave_weights].into_iter().flatten()
-        {
-            std::fs::metadata(path).map_err(|e| Error::io(path, "a file or folder of a model", &e))?;
-        }
-        Ok(Options {
-            tasks: tasks(flags.task, flags.end_task)?,
-            use_3dmm: flags.use_3dmm,
-            scale: scale.transpose()?,
-            asr: flags.asr.as_deref().filter(|a| *a != "auto").map(AudioKind::parse).transpose()?,
-            ave_weights: flags.ave_weights.clone().or_else(|| crate::dataset::find_ave_weights(&dir)),
-            landmarker,
-            parsing: flags.parsing.clone(),
-            face_model: flags.face_model.clone(),
-            flow: flags.flow.clone(),
-            silent: flags.silent,
-            teeth_mask: flags.teeth_mask,
-            quiet: flags.quiet,
-            video,
-            dir,
-        })
-    }
-}
-
-/// First and last task; −1 is all of them.
-fn tasks(first: Option<i32>, last: Option<i32>) -> Result<[u8; 2]> {
-    let task = |flag: &str, value: i32| {
-        u8::try_from(value).ok().filter(|t| *t <= LAST_TASK).ok_or_else(|| {
-            Error::input(flag, "a task from 0 to 10", value.to_string(), "leave it out to do everything")
-        })
-    };
-    match (first.filter(|t| *t != -1), last) {
-        (None, None) => Ok([0, LAST_TASK]),
-        (None, Some(last)) => Ok([0, task("--end_task", last)?]),
-        (Some(first), None) => task("--task", first).map(|t| [t, t]),
-        (Some(first), Some(last)) => {
-            let (from, to) = (task("--task", first)?, task("--end_task", last)?);
-            if to < from {
-                let found = format!("--task {from} --end_task {to}");
-                return Err(Error::input("--end_task", "a task not before --task", found, "swap the two"));
-            }
-            Ok([from, to])
-        }
-    }
-}
 
 /// A model file beside the dataset, in its `models` folder, in the folders above, or where the program was started.
 pub fn find(dir: &Path, name: &str) -> Option<PathBuf> {
@@ -192,30 +56,4 @@ pub fn find(dir: &Path, name: &str) -> Option<PathBuf> {
     }
     places.extend([PathBuf::from("."), PathBuf::from("models")]);
     places.into_iter().map(|place| place.join(name)).find(|path| path.is_file())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tasks_are_one_a_range_or_all() {
-        assert_eq!(tasks(None, None).expect("all"), [0, 10]);
-        assert_eq!(tasks(Some(-1), None).expect("all"), [0, 10]);
-        assert_eq!(tasks(Some(3), None).expect("one"), [3, 3]);
-        assert_eq!(tasks(Some(2), Some(4)).expect("some"), [2, 4]);
-        assert_eq!(tasks(None, Some(4)).expect("some"), [0, 4]);
-        for (first, last) in [(Some(11), None), (Some(-2), None), (Some(4), Some(2)), (None, Some(99))] {
-            assert_eq!(tasks(first, last).expect_err("refused").exit_code(), 2);
-        }
-    }
-
-    #[test]
-    fn both_spellings_of_the_last_task_are_read() {
-        for name in ["--end_task", "--task_end"] {
-            let flags =
-                ProcessFlags::try_parse_from(["process", "a.mp4", "--task", "2", name, "4"]).expect("flags");
-            assert_eq!((flags.task, flags.end_task), (Some(2), Some(4)));
-        }
-    }
 }

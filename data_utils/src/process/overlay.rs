@@ -1,8 +1,8 @@
 //! The fitted face over the frames: the pose check video, and sheets for the report.
 
+use super::context::Context;
 use super::frames::{AT_ONCE, read_frame};
 use super::sheets::{self, chosen};
-use super::stage::Context;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::track::stabilise::frozen;
@@ -47,18 +47,19 @@ impl Overlay<'_> {
         };
         let good: Vec<usize> = (0..self.fit.seen.len()).filter(|i| self.fit.seen[*i]).collect();
         let spread = chosen(&good);
-        sheets::sheet(dir, PICTURES[0], &spread, &draw)?;
-        sheets::sheet(dir, PICTURES[1], &self.extremes(&good), &draw)?;
+        context.put(PICTURES[0], &sheets::sheet(dir, &spread, &draw)?)?;
+        context.put(PICTURES[1], &sheets::sheet(dir, &self.extremes(&good), &draw)?)?;
         let mesh = Mesh { vertices: self.fit.mean_face(self.model), triangles: self.model.triangles.clone() };
         let poses = &self.fit.poses;
         let Some(reference) = poses.get(self.reference) else {
             return Err(Error::Internal(format!("no frame {}", self.reference)));
         };
-        sheets::sheet(dir, PICTURES[2], &spread, &|index, picture| {
+        let still = sheets::sheet(dir, &spread, &|index, picture| {
             *picture = frozen(picture, &mesh, reference, &poses[index], &self.fit.lens);
             Ok(())
         })?;
-        self.mean(dir, &mesh, &good)?;
+        context.put(PICTURES[2], &still)?;
+        context.put(PICTURES[3], &self.mean(dir, &mesh, &good)?)?;
         self.video(context)
     }
 
@@ -85,12 +86,12 @@ impl Overlay<'_> {
             .collect()
     }
 
-    /// The mean of many frames: as they are, held still by the fit's poses, and by the steadied ones.
-    fn mean(&self, dir: &Path, mesh: &Mesh, good: &[usize]) -> Result<()> {
+    /// The mean of many frames as PNG: as they are, held still by the fit's poses, and by the steadied ones.
+    fn mean(&self, dir: &Path, mesh: &Mesh, good: &[usize]) -> Result<Vec<u8>> {
         let count = AVERAGED.min(good.len());
         let frames: Vec<usize> = (0..count).map(|k| good[k * good.len() / count]).collect();
         let lens = &self.fit.lens;
-        let side = super::crop::SIDE;
+        let side = super::options::SIDE;
         let mut sums = vec![[0u32; 3]; (3 * side * side) as usize];
         for part in frames.chunks(AT_ONCE) {
             let views: Vec<[RgbImage; 3]> = part
@@ -114,19 +115,17 @@ impl Overlay<'_> {
             let at = (x / side * side * side + y * side + x % side) as usize;
             Rgb(sums[at].map(|s| (s / count.max(1) as u32) as u8))
         });
-        files::write_bytes(&dir.join(PICTURES[3]), &files::png(&whole)?)
+        files::png(&whole)
     }
 
     /// Writes `3dmm_render.mp4`: every frame with the face drawn over it, and the sound.
     fn video(&self, context: &Context) -> Result<()> {
-        let (dir, target) = (context.dir(), context.dir().join(VIDEO));
-        let fail = |e: std::io::Error| Error::io(&target, "a place to write to", &e);
-        let beside = tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(dir).map_err(fail)?;
+        let dir = context.dir();
         let count = self.fit.poses.len();
-        let mut progress = context.progress("pose check", count);
+        let progress = context.progress("pose check", count);
         let mut drawn = (0..count.div_ceil(AT_ONCE)).flat_map(|part| {
             let range = part * AT_ONCE..count.min((part + 1) * AT_ONCE);
-            progress.update(range.start as u64, String::new);
+            progress.update(range.start as u64);
             let draw = |index: usize| -> Result<RgbImage> {
                 let mut picture = read_frame(dir, index)?;
                 self.draw(index, &mut picture);
@@ -134,13 +133,11 @@ impl Overlay<'_> {
             };
             range.into_par_iter().map(draw).collect::<Vec<_>>()
         });
-        let size = [super::crop::SIDE; 2];
+        let size = [super::options::SIDE; 2];
         let sound = dir.join("aud.wav");
-        context.tools.write_frames(&mut drawn, super::crop::RATE, size, &sound, beside.path())?;
-        beside.as_file().sync_all().map_err(fail)?;
-        beside.persist(&target).map_err(|e| fail(e.error))?;
-        progress.finish();
-        Ok(())
+        context.make(VIDEO, |path| {
+            context.tools()?.write_frames(&mut drawn, super::options::RATE, size, &sound, path)
+        })
     }
 }
 

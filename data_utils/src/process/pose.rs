@@ -1,14 +1,14 @@
 //! Stages 8 and 9: where the head is in every frame. A face model is fitted to the landmarks of the whole clip, the
 //! poses are steadied by the picture, and the first cloud of the head is made.
 
-use super::crop::SIDE;
+use super::context::Context;
 use super::frames::read_frame;
 use super::landmarks;
 use super::masks::read_labels;
 use super::options::Options;
+use super::options::SIDE;
 use super::overlay::Overlay;
-use super::stage::Context;
-use super::track_params::TrackParams;
+use super::track_params::{self, TrackParams};
 use crate::dataset::Label;
 use crate::error::{Error, Result};
 use crate::face::{FaceModels, Landmarks};
@@ -52,9 +52,9 @@ pub fn run(context: &Context) -> Result<String> {
     let faces = landmarks::read(dir)?;
     let model = face_model(context.options, context.models()?)?;
     let marks: Vec<FrameLandmarks> = faces.iter().map(|f| f.as_ref().map(places)).collect();
-    let mut progress = context.progress("pose", STEPS);
+    let progress = context.progress("pose", STEPS);
     let mut found = fit(&model, &marks, &FitOptions::new(size))?;
-    progress.update(1, || "face model fitted".into());
+    progress.note(1, "face model fitted");
 
     let mesh = Mesh { vertices: found.mean_face(&model), triangles: model.triangles.clone() };
     let reference = reference_frame(&found.poses, &found.seen);
@@ -83,19 +83,18 @@ pub fn run(context: &Context) -> Result<String> {
         [Some(done.before), Some(done.after)]
     };
     drop(pictures);
-    progress.update(2, || "poses steadied".into());
+    progress.note(2, if context.options.use_3dmm { "jitter measured" } else { "poses steadied" });
 
     let cloud = fuse(&mesh, &found.poses, &found.lens, &found.seen, size, &|index| {
         let head = read_labels(dir, index)?.iter().map(|l| l & Label::HEAD != 0).collect();
         Ok(View { picture: read_frame(dir, index)?, head })
     })?;
-    ply::write_points(&dir.join("fused.ply"), &cloud)?;
-    progress.update(3, || "cloud made".into());
+    context.make("fused.ply", |path| ply::write_points(path, &cloud))?;
+    progress.note(3, "cloud made");
     Overlay { model: &model, fit: &found, before: &before, reference }.write(context)?;
     let [first, second] = &leaves;
     let params = TrackParams::of(&model, &found, size, [first.as_ref(), second.as_ref()]);
-    params.write(dir)?;
-    progress.finish();
+    context.put(track_params::FILE, &params.to_json()?)?;
     Ok(words(&params, cloud.positions.len()))
 }
 

@@ -1,7 +1,7 @@
 //! `report.html`: what was made, what was left out and why, and pictures to look at before hours of training.
 
-use super::filter;
-use super::landmarks::{self, Verdicts};
+use super::frame_filter::FrameFilter;
+use super::landmarks;
 use super::manifest::Manifest;
 use super::sheets;
 use super::track_params::{Motion, TrackParams};
@@ -27,8 +27,8 @@ struct Line {
 /// # Errors
 /// What reading the dataset fails with.
 pub fn write(dir: &Path) -> Result<()> {
-    let verdicts = Verdicts::read(dir)?;
-    sheets::write(dir, &verdicts)?;
+    let filter = FrameFilter::read(dir)?;
+    sheets::write(dir, &filter)?;
     let mut html = String::from(
         "<!doctype html><meta charset=utf-8><title>process</title>\n\
          <style>body{font:15px sans-serif;max-width:1040px;margin:2em auto}img{width:100%}\
@@ -36,19 +36,23 @@ pub fn write(dir: &Path) -> Result<()> {
     );
     let mut add = |text: String| html.push_str(&text);
     add(format!("<h1>{}</h1>\n<table>", escaped(&dir.file_name().unwrap_or_default().to_string_lossy())));
-    for (name, record) in &Manifest::open(dir).stages {
+    let manifest = Manifest::open(dir)?;
+    for (name, record) in &manifest.stages {
         add(format!("<tr><td>{}<td>{}</tr>\n", escaped(name), escaped(&record.result)));
     }
-    add("</table>\n<h2>Frames left out</h2>\n".into());
-    add(if verdicts.left_out.is_empty() {
-        format!("<p>None of {}.</p>\n", verdicts.count)
+    add("</table>\n".into());
+    let by_hand: Vec<&str> = manifest.stages.values().flat_map(|r| &r.by_hand).map(String::as_str).collect();
+    if !by_hand.is_empty() {
+        add(format!(
+            "<h2>Changed or put in by hand, and kept</h2>\n<p>{}</p>\n",
+            escaped(&by_hand.join(", "))
+        ));
+    }
+    add("<h2>Frames that are not used</h2>\n".into());
+    add(if filter.excluded.is_empty() {
+        format!("<p>None of {}.</p>\n", filter.count)
     } else {
-        format!(
-            "<p>{} of {}: {}.</p>\n",
-            verdicts.left_out.len(),
-            verdicts.count,
-            escaped(&filter::summary(&verdicts))
-        )
+        format!("<p>{} of {}: {}.</p>\n", filter.excluded.len(), filter.count, escaped(&filter.summary()))
     });
     for (title, picture) in [
         ("Masks: head blue, neck green, torso red", "masks"),

@@ -1,7 +1,8 @@
 //! Pictures of the report: twelve frames spread over the clip, as they are, with their labels, and the torso alone.
 
+use super::frame_filter::FrameFilter;
 use super::frames::read_frame;
-use super::landmarks::Verdicts;
+
 use super::masks::read_labels;
 use crate::dataset::Label;
 use crate::error::{Error, Result};
@@ -29,35 +30,36 @@ pub fn chosen(good: &[usize]) -> Vec<usize> {
 ///
 /// # Errors
 /// What reading the dataset fails with.
-pub fn write(dir: &Path, verdicts: &Verdicts) -> Result<()> {
+pub fn write(dir: &Path, filter: &FrameFilter) -> Result<()> {
     let good: Vec<usize> =
-        verdicts.good().iter().enumerate().filter_map(|(i, good)| good.then_some(i)).collect();
+        filter.used().iter().enumerate().filter_map(|(i, used)| used.then_some(i)).collect();
     let frames = chosen(&good);
-    sheet(dir, "report/crop.png", &frames, &|_, _| Ok(()))?;
-    sheet(dir, "report/masks.png", &frames, &|index, picture| tint(picture, &read_labels(dir, index)?))?;
-    sheet(dir, "report/torso.png", &frames, &|index, picture| {
+    let torso = |index: usize, picture: &mut RgbImage| {
         let path = dir.join("torso_imgs").join(format!("{index}.png"));
         let torso = image::open(&path).map_err(|e| {
-            Error::input(path.display(), "a picture", e.to_string(), "run again with --task 5")
+            Error::input(path.display(), "a picture", e.to_string(), "run process again with --task 5 --redo")
         })?;
         *picture = RgbImage::from_pixel(picture.width(), picture.height(), Rgb(BEHIND));
         for (to, from) in picture.pixels_mut().zip(torso.to_rgba8().pixels()).filter(|(_, f)| f.0[3] > 0) {
             to.0 = [from.0[0], from.0[1], from.0[2]];
         }
         Ok(())
-    })
+    };
+    let masks = |index: usize, picture: &mut RgbImage| tint(picture, &read_labels(dir, index)?);
+    let put = |name: &str, draw: Draw| files::write_bytes(&dir.join(name), &sheet(dir, &frames, draw)?);
+    put("report/crop.png", &|_, _| Ok(()))?;
+    put("report/masks.png", &masks)?;
+    put("report/torso.png", &torso)
 }
 
-/// Writes a sheet of frames, each drawn on by `draw`, under `name` in the dataset's folder.
+/// Draws on the picture of a frame.
+pub type Draw<'a> = &'a dyn Fn(usize, &mut RgbImage) -> Result<()>;
+
+/// A sheet of frames, each drawn on by `draw`, as PNG.
 ///
 /// # Errors
 /// What reading the frames and drawing fails with.
-pub fn sheet(
-    dir: &Path,
-    name: &str,
-    frames: &[usize],
-    draw: &dyn Fn(usize, &mut RgbImage) -> Result<()>,
-) -> Result<()> {
+pub fn sheet(dir: &Path, frames: &[usize], draw: Draw) -> Result<Vec<u8>> {
     let mut whole = RgbImage::new(SHEET[0] * SIDE, SHEET[1] * SIDE);
     for (k, index) in frames.iter().enumerate() {
         let mut picture = read_frame(dir, *index)?;
@@ -66,7 +68,7 @@ pub fn sheet(
         let (x, y) = (k as u32 % SHEET[0] * SIDE, k as u32 / SHEET[0] * SIDE);
         imageops::replace(&mut whole, &small, x.into(), y.into());
     }
-    files::write_bytes(&dir.join(name), &files::png(&whole)?)
+    files::png(&whole)
 }
 
 fn tint(picture: &mut RgbImage, labels: &[u8]) -> Result<()> {

@@ -121,13 +121,12 @@ impl TrackParams {
         self.camera_to_world.iter().map(camera).collect()
     }
 
-    /// Writes the file, as a whole or not at all.
+    /// The bytes of the file.
     ///
     /// # Errors
-    /// [`Error::Input`] when the place cannot be written to.
-    pub fn write(&self, dir: &Path) -> Result<()> {
-        let json = serde_json::to_vec(self).map_err(|e| Error::Internal(format!("{FILE}: {e}")))?;
-        files::write_bytes(&dir.join(FILE), &json)
+    /// [`Error::Internal`] when they cannot be written as JSON.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec(self).map_err(|e| Error::Internal(format!("{FILE}: {e}")))
     }
 
     /// Reads the file.
@@ -138,12 +137,7 @@ impl TrackParams {
         let path = dir.join(FILE);
         let bytes = files::read_bounded(&path, MAX_BYTES)?;
         let refuse = |found: String| {
-            Error::input(
-                path.display(),
-                "poses of the clip",
-                found,
-                "run the same command again with --task 8",
-            )
+            Error::input(path.display(), "poses of the clip", found, "run process again with --task 8 --redo")
         };
         let params: TrackParams = serde_json::from_slice(&bytes).map_err(|e| refuse(e.to_string()))?;
         let frames = params.camera_to_world.len();
@@ -200,13 +194,13 @@ mod tests {
                 [0.0, 0.0, 0.0, 1.0],
             ]],
         };
-        params.write(dir.path()).expect("written");
+        std::fs::write(dir.path().join(FILE), params.to_json().expect("JSON")).expect("written");
         let back = TrackParams::read(dir.path()).expect("read");
         // The head's origin is straight before the camera.
         let [x, y, z] = back.cameras()[0].project([0.0; 3]);
         assert!((x - 255.5).abs() < 1e-9 && (y - 249.5).abs() < 1e-9 && (z - 0.6).abs() < 1e-9);
         params.expression.clear();
-        params.write(dir.path()).expect("written");
+        std::fs::write(dir.path().join(FILE), params.to_json().expect("JSON")).expect("written");
         assert_eq!(TrackParams::read(dir.path()).expect_err("a frame without").exit_code(), 2);
         std::fs::write(dir.path().join(FILE), "{\"unit\":").expect("written");
         assert_eq!(TrackParams::read(dir.path()).expect_err("cut short").exit_code(), 2);

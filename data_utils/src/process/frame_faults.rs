@@ -1,13 +1,12 @@
 //! Which frames no head can learn from: no face or a small one, a second person, black, a covered mouth, another
 //! shot.
 
-use super::landmarks::Verdicts;
+use super::frame_filter::FrameFault;
 use crate::face::Landmarks;
 use crate::parse::color::Lab;
 use crate::parse::regions::FaceFrame;
 use image::RgbImage;
 use image::imageops::{self, FilterType};
-use serde::{Deserialize, Serialize};
 
 /// Side of the small picture by which shots are told apart.
 const THUMB: u32 = 24;
@@ -24,41 +23,9 @@ const CUT: [f32; 2] = [14.0, 8.0];
 /// Least difference of a covered mouth from the usual one in L*a*b*, and how many deviations it must be.
 const COVERED: [f32; 2] = [11.0, 7.0];
 
-/// Why a frame is left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fault {
-    /// The picture is black.
-    Black,
-    /// Nobody is seen.
-    NoFace,
-    /// The face is too small.
-    SmallFace,
-    /// Somebody else is there.
-    SecondPerson,
-    /// It belongs to a shorter shot before or after a cut.
-    OtherShot,
-    /// Something is before the mouth.
-    MouthCovered,
-}
-
-impl Fault {
-    /// In words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Fault::Black => "black",
-            Fault::NoFace => "no face",
-            Fault::SmallFace => "face too small",
-            Fault::SecondPerson => "second person",
-            Fault::OtherShot => "another shot",
-            Fault::MouthCovered => "mouth covered",
-        }
-    }
-}
-
 /// What of a frame is kept to judge it by.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct FrameObservation {
     mean: f32,
     thumb: Vec<f32>,
     width: Option<f32>,
@@ -66,16 +33,16 @@ pub struct Seen {
     lower_face: Option<Vec<[f32; 3]>>,
 }
 
-impl Seen {
+impl FrameObservation {
     /// Looks at a frame. `faces` are left, top, right and bottom of every face in it, the surest first.
-    pub fn of(picture: &RgbImage, face: Option<&Landmarks>, faces: &[[f32; 4]]) -> Seen {
+    pub fn of(picture: &RgbImage, face: Option<&Landmarks>, faces: &[[f32; 4]]) -> FrameObservation {
         let small = imageops::resize(picture, THUMB, THUMB, FilterType::Triangle);
         let thumb: Vec<f32> =
             small.pixels().map(|p| p.0.iter().map(|v| f32::from(*v)).sum::<f32>() / 3.0).collect();
         let frame = face.and_then(FaceFrame::of);
         let width = |b: &[f32; 4]| b[2] - b[0];
         let first = faces.first().map_or(0.0, width);
-        Seen {
+        FrameObservation {
             mean: thumb.iter().sum::<f32>() / thumb.len().max(1) as f32,
             thumb,
             width: frame.map(|f| f.width),
@@ -102,34 +69,34 @@ fn lower_face(picture: &RgbImage, frame: &FaceFrame) -> Vec<[f32; 3]> {
 }
 
 /// Why each frame is left out; none for good ones.
-pub fn faults(seen: &[Seen]) -> Vec<Option<Fault>> {
-    let mut faults: Vec<Option<Fault>> = seen.iter().map(alone).collect();
+pub fn faults(seen: &[FrameObservation]) -> Vec<Option<FrameFault>> {
+    let mut faults: Vec<Option<FrameFault>> = seen.iter().map(alone).collect();
     for (fault, other) in faults.iter_mut().zip(other_shots(seen)) {
-        if other && *fault != Some(Fault::Black) {
-            *fault = Some(Fault::OtherShot);
+        if other && *fault != Some(FrameFault::Black) {
+            *fault = Some(FrameFault::OtherShot);
         }
     }
     for (index, off) in strange_mouths(seen, &faults) {
         if off {
-            faults[index] = Some(Fault::MouthCovered);
+            faults[index] = Some(FrameFault::MouthCovered);
         }
     }
     faults
 }
 
 /// What a frame shows by itself.
-fn alone(seen: &Seen) -> Option<Fault> {
+fn alone(seen: &FrameObservation) -> Option<FrameFault> {
     match seen.width {
-        _ if seen.mean < BLACK => Some(Fault::Black),
-        None => Some(Fault::NoFace),
-        Some(width) if width < LEAST_WIDTH => Some(Fault::SmallFace),
-        Some(_) if seen.second => Some(Fault::SecondPerson),
+        _ if seen.mean < BLACK => Some(FrameFault::Black),
+        None => Some(FrameFault::NoFace),
+        Some(width) if width < LEAST_WIDTH => Some(FrameFault::SmallFace),
+        Some(_) if seen.second => Some(FrameFault::SecondPerson),
         Some(_) => None,
     }
 }
 
 /// Frames outside the longest shot.
-fn other_shots(seen: &[Seen]) -> Vec<bool> {
+fn other_shots(seen: &[FrameObservation]) -> Vec<bool> {
     let lit: Vec<usize> = (0..seen.len()).filter(|i| seen[*i].mean >= BLACK).collect();
     let change = |a: usize, b: usize| {
         let pairs = seen[a].thumb.iter().zip(&seen[b].thumb);
@@ -156,7 +123,7 @@ fn other_shots(seen: &[Seen]) -> Vec<bool> {
 }
 
 /// Of the frames that are good so far, whether the lower face looks unlike what it usually does.
-fn strange_mouths(seen: &[Seen], faults: &[Option<Fault>]) -> Vec<(usize, bool)> {
+fn strange_mouths(seen: &[FrameObservation], faults: &[Option<FrameFault>]) -> Vec<(usize, bool)> {
     let good: Vec<(usize, &Vec<[f32; 3]>)> = (0..seen.len())
         .filter(|i| faults[*i].is_none())
         .filter_map(|i| seen[i].lower_face.as_ref().map(|p| (i, p)))
@@ -186,47 +153,19 @@ fn median(mut values: Vec<f32>) -> f32 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// The faults of a clip in a line: `3 no face (12-14), 1 black (40)`.
-pub fn summary(verdicts: &Verdicts) -> String {
-    let mut kinds: Vec<Fault> = verdicts.left_out.iter().map(|l| l.reason).collect();
-    kinds.sort_unstable();
-    kinds.dedup();
-    let parts: Vec<String> = kinds
-        .into_iter()
-        .map(|kind| {
-            let ids: Vec<usize> =
-                verdicts.left_out.iter().filter(|l| l.reason == kind).map(|l| l.frame).collect();
-            format!("{} {} ({})", ids.len(), kind.words(), ranges(&ids))
-        })
-        .collect();
-    parts.join(", ")
-}
-
-/// `3-7,9` of sorted numbers.
-fn ranges(ids: &[usize]) -> String {
-    let runs: Vec<String> = ids
-        .chunk_by(|a, b| a + 1 == *b)
-        .map(|run| match run {
-            [one] => one.to_string(),
-            _ => format!("{}-{}", run[0], run[run.len() - 1]),
-        })
-        .collect();
-    runs.join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::face::LANDMARKS;
 
     /// A frame with a face of `width` before a wall of `grey`; `lips` is the colour of the lower face.
-    fn frame(grey: u8, width: f32, lips: [u8; 3]) -> Seen {
+    fn frame(grey: u8, width: f32, lips: [u8; 3]) -> FrameObservation {
         let picture = RgbImage::from_fn(512, 512, |_, y| image::Rgb(if y > 256 { lips } else { [grey; 3] }));
         let mut face = Landmarks { points: vec![[256.0, 256.0, 0.0]; LANDMARKS], score: 1.0 };
         for (index, x, y) in [(10, 0.0, -0.6), (152, 0.0, 0.6), (234, -0.5, 0.0), (454, 0.5, 0.0)] {
             face.points[index] = [256.0 + x * width, 256.0 + y * width, 0.0];
         }
-        Seen::of(&picture, Some(&face), &[])
+        FrameObservation::of(&picture, Some(&face), &[])
     }
 
     const LIPS: [u8; 3] = [190, 120, 110];
@@ -240,18 +179,18 @@ mod tests {
     #[test]
     fn each_fault_is_named_where_it_is() {
         let mut seen = vec![frame(120, 200.0, LIPS); 40];
-        seen[3] = Seen::of(&RgbImage::new(512, 512), None, &[]);
-        seen[5] = Seen::of(&RgbImage::from_pixel(512, 512, image::Rgb([130; 3])), None, &[]);
+        seen[3] = FrameObservation::of(&RgbImage::new(512, 512), None, &[]);
+        seen[5] = FrameObservation::of(&RgbImage::from_pixel(512, 512, image::Rgb([130; 3])), None, &[]);
         seen[7] = frame(120, 40.0, LIPS);
         seen[9].second = true;
         seen[11] = frame(120, 200.0, [60, 110, 190]);
         let found = faults(&seen);
         let expected = [
-            (3, Fault::Black),
-            (5, Fault::NoFace),
-            (7, Fault::SmallFace),
-            (9, Fault::SecondPerson),
-            (11, Fault::MouthCovered),
+            (3, FrameFault::Black),
+            (5, FrameFault::NoFace),
+            (7, FrameFault::SmallFace),
+            (9, FrameFault::SecondPerson),
+            (11, FrameFault::MouthCovered),
         ];
         for (index, fault) in found.iter().enumerate() {
             let named = expected.iter().find(|(i, _)| *i == index).map(|(_, f)| *f);
@@ -265,7 +204,7 @@ mod tests {
         seen.extend(vec![frame(200, 200.0, LIPS); 20]);
         let found = faults(&seen);
         assert!(
-            found[..12].iter().all(|f| *f == Some(Fault::OtherShot))
+            found[..12].iter().all(|f| *f == Some(FrameFault::OtherShot))
                 && found[12..].iter().all(Option::is_none)
         );
     }
