@@ -5,6 +5,7 @@ pub mod demo;
 pub mod device;
 pub mod interrupt;
 mod model_source;
+mod output_folder;
 pub mod process;
 mod record;
 pub mod render;

@@ -3,10 +3,12 @@
 use super::device::Device;
 use super::interrupt::Interrupt;
 use super::model_source::{ModelSource, dataset_of};
+use super::output_folder::{Destination, METRICS, OutputFolder, voice_name};
 use super::progress::Progress;
 use super::record::{Recording, RenderSummary};
 use crate::composite::Seam;
 use crate::head::cloud::model_dir::ModelDir;
+use crate::head::folder::head_file;
 use crate::head::{Branch, Clip, ClipFrame, Head, VoiceStatistics};
 use crate::live::background::BackgroundType;
 use crate::live::frame_renderer::{FrameOptions, FrameRenderer};
@@ -23,6 +25,7 @@ use data_utils::audio::ave::AveEncoder;
 use data_utils::audio::features::{AudioFeatures, AudioKind};
 use data_utils::audio::{self, Sound};
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Split, find_ave_weights};
+use data_utils::workspace::{digest_file, digest_text};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -88,6 +91,13 @@ pub struct RenderFlags {
     /// Where the work is done: auto, gpu or cpu
     #[arg(long, default_value = "auto")]
     device: Device,
+    /// Folder the video and its scores are written to; by default one in the model folder, with a number added where
+    /// it already holds another video
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Replaces another video in the folder it is written to
+    #[arg(long)]
+    overwrite: bool,
     /// Memory for decoded frames of the dataset, MiB
     #[arg(long, default_value_t = 512)]
     image_budget: u64,
@@ -205,8 +215,8 @@ impl RenderJob<'_> {
         let total = frames.len();
         let mut inputs = frames.into_iter();
         let mut metrics = self.models.against_truth(dataset, branch.settings.part);
-        let dir = self.folder(name);
-        let mut recording = self.recording(&dir, dataset.size, sound.as_ref())?;
+        let output = self.output(&self.folder(name), name, None)?;
+        let mut recording = self.recording(output.path(), dataset.size, sound.as_ref())?;
         let mut progress = Progress::start(&format!("render {name}"), 0, total as u64, self.flags.quiet);
         loop {
             while renderer.wants_frames() && inputs.len() > 0 {
@@ -220,7 +230,7 @@ impl RenderJob<'_> {
             }
         }
         progress.finish();
-        report(&recording.finish(renderer.times())?, &metrics, name, &dir)
+        report(&recording.finish(renderer.times())?, &metrics, name, &output)
     }
 
     /// A voice that the head has never said.
@@ -229,7 +239,8 @@ impl RenderJob<'_> {
         let mut options = self.performance_options(&voice)?;
         let size = options.plates.as_ref().map_or([0; 2], |plates| plates.size());
         options.frame_count = voice.sound.as_ref().map(Sound::video_frames);
-        let name = path.file_stem().map_or_else(|| "voice".into(), |s| s.to_string_lossy().into_owned());
+        let name = voice_name(path);
+        let output = self.output(&self.folder("custom").join(&name), "custom", Some(path))?;
         let mut metrics = self.models.of_voice(voice.sound.as_ref());
         let mut performance = Performance::new(&self.head, self.rasterizer.as_ref(), options)?;
         match (voice.features, &voice.sound) {
@@ -238,8 +249,7 @@ impl RenderJob<'_> {
             (None, None) => {}
         }
         performance.finish()?;
-        let dir = self.folder("custom").join(&name);
-        let mut recording = self.recording(&dir, size, voice.sound.as_ref())?;
+        let mut recording = self.recording(output.path(), size, voice.sound.as_ref())?;
         let total = performance.total_frames().unwrap_or(0) as u64;
         let mut progress = Progress::start(&format!("render {name}"), 0, total, self.flags.quiet);
         while let Some(frame) = performance.next_frame()? {
@@ -250,7 +260,7 @@ impl RenderJob<'_> {
             }
         }
         progress.finish();
-        report(&recording.finish(performance.times())?, &metrics, &name, &dir)
+        report(&recording.finish(performance.times())?, &metrics, &name, &output)
     }
 
     /// Poses, plates and levels of the voice: those of the dataset where one is open, else those of the head's clip.
@@ -323,6 +333,49 @@ impl RenderJob<'_> {
         self.flags.model_path.join(set).join(format!("ours_{}", self.iteration)).join("renders")
     }
 
+    /// Takes the folder for a video of `set`, of a voice or of the dataset's own frames.
+    fn output(&self, folder: &Path, set: &str, voice: Option<&Path>) -> Result<OutputFolder> {
+        let destination = match &self.flags.out {
+            // Training and held-out frames are two videos.
+            Some(out) if voice.is_none() => &out.join(set),
+            Some(out) => out,
+            None => folder,
+        };
+        let destination = Destination {
+            folder: destination,
+            exact: self.flags.out.is_some(),
+            overwrite: self.flags.overwrite,
+        };
+        let output = OutputFolder::claim(destination, self.request(set, voice)?)?;
+        if output.path() != destination.folder {
+            eprintln!(
+                "note: {} holds another video; this one is written to {}",
+                destination.folder.display(),
+                output.path().display()
+            );
+        }
+        Ok(output)
+    }
+
+    /// A hash over everything that decides what a video shows.
+    fn request(&self, set: &str, voice: Option<&Path>) -> Result<String> {
+        let flags = self.flags;
+        let model = ModelDir::new(&flags.model_path).iteration_dir(self.iteration);
+        let mut parts = vec![set.to_owned(), digest_file(&head_file(&model))?.1];
+        if let Some(voice) = voice {
+            parts.push(digest_file(voice)?.1);
+        }
+        if let Some(dataset) = &self.dataset {
+            let dir = dataset.dir();
+            parts.push(std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()).display().to_string());
+        }
+        // How many frames are drawn at once does not change them.
+        let options = FrameOptions { batch: 1, ..self.options };
+        parts.push(format!("{options:?} {:?} {:?}", flags.asr, flags.ave_weights));
+        parts.push(format!("{} {} {}", flags.ss, flags.smooth_win, flags.smooth_coef));
+        Ok(digest_text(&parts.join("\n")))
+    }
+
     fn recording(&self, dir: &Path, size: [u32; 2], sound: Option<&Sound>) -> Result<Recording> {
         Recording::create(dir, size, sound, self.options.attention, self.started)
     }
@@ -343,9 +396,16 @@ fn stopped() -> Result<()> {
 }
 
 /// Prints what was made and how good it is, and writes the metrics beside it.
-fn report(summary: &RenderSummary, metrics: &MetricAccumulator<'_>, name: &str, dir: &Path) -> Result<()> {
+fn report(
+    summary: &RenderSummary,
+    metrics: &MetricAccumulator<'_>,
+    name: &str,
+    output: &OutputFolder,
+) -> Result<()> {
     let report = metrics.report(name)?;
-    report.write_json(&dir.join("metrics.json"))?;
+    let scores = output.path().join(METRICS);
+    report.write_json(&scores)?;
+    output.record(summary.attention.iter().chain([&summary.video, &scores]).map(PathBuf::as_path))?;
     println!("{summary}\n{report}");
     Ok(())
 }
