@@ -6,6 +6,7 @@
 
 use super::graph::Graph;
 use super::roi::{Border, Crop, MARGIN, Roi, wrapped};
+use super::shapes::expect_shapes;
 use crate::error::Result;
 use crate::formats::tflite::Model;
 use image::RgbImage;
@@ -44,7 +45,7 @@ struct Detection {
 impl Detector {
     pub(super) fn new(model: &Model, at: &str) -> Result<Self> {
         let graph = Graph::new(model, at)?;
-        super::expect_shapes(
+        expect_shapes(
             &graph,
             at,
             "face detector",

@@ -4,6 +4,7 @@ use super::blendshapes;
 use super::graph::Graph;
 use super::ibug;
 use super::roi::{Border, Crop, MARGIN, Roi, wrapped};
+use super::shapes::expect_shapes;
 use crate::error::Result;
 use crate::formats::tflite::Model;
 use image::RgbImage;
@@ -93,7 +94,7 @@ impl Mesh {
     pub(super) fn new(model: &Model, at: &str) -> Result<Self> {
         let graph = Graph::new(model, at)?;
         let outputs: [&[usize]; 3] = [&[1, 1, 1, COUNT * 3], &[1, 1, 1, 1], &[1, 1]];
-        super::expect_shapes(&graph, at, "face landmark network", &[1, SIDE, SIDE, 3], &outputs)?;
+        expect_shapes(&graph, at, "face landmark network", &[1, SIDE, SIDE, 3], &outputs)?;
         Ok(Mesh { graph })
     }
 

@@ -13,6 +13,7 @@ pub mod graph;
 pub mod ibug;
 mod landmarks;
 pub mod roi;
+mod shapes;
 
 pub use geometry::CanonicalFace;
 pub use landmarks::{COUNT as LANDMARKS, Landmarks};
@@ -24,6 +25,7 @@ use detector::Detector;
 use graph::Graph;
 use image::RgbImage;
 use landmarks::Mesh;
+use shapes::expect_shapes;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
@@ -145,19 +147,6 @@ impl<'a> Tracker<'a> {
 fn check(image: &RgbImage) -> Result<()> {
     if image.width() == 0 || image.height() == 0 {
         return Err(Error::input("an image", "pixels", "none", "check the image file"));
-    }
-    Ok(())
-}
-
-/// Refuses a network whose input and outputs are not those of the one that was meant.
-fn expect_shapes(graph: &Graph, at: &str, what: &str, input: &[usize], outputs: &[&[usize]]) -> Result<()> {
-    if graph.input_shape() != input || graph.output_shapes() != outputs {
-        return Err(Error::input(
-            at,
-            format!("the {what}: {input:?} to {outputs:?}"),
-            format!("{:?} to {:?}", graph.input_shape(), graph.output_shapes()),
-            "use the published face_landmarker.task",
-        ));
     }
     Ok(())
 }

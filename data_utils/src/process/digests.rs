@@ -4,7 +4,7 @@ use super::manifest::{self, Files, Group};
 use super::options::Options;
 use super::stage::Stage;
 use crate::error::Result;
-use crate::track::FaceModel;
+use crate::track::model_files;
 use crate::workspace::digest_text;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ impl<'a> Digests<'a> {
             "@landmarker" => vec![self.options.landmarker.clone()],
             "@parsing" => self.options.parsing.iter().cloned().collect(),
             "@flow" => self.options.flow.iter().cloned().collect(),
-            "@face_model" => self.options.face_model.as_deref().map(FaceModel::files).unwrap_or_default(),
+            "@face_model" => self.options.face_model.as_deref().map(model_files).unwrap_or_default(),
             _ => return manifest::digest(&self.options.dir, pattern),
         };
         let names: Vec<String> = external.iter().map(|p: &PathBuf| p.display().to_string()).collect();

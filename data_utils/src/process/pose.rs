@@ -19,7 +19,7 @@ use crate::track::stabilise::{jitter, reference_frame, still_skin};
 use crate::track::surface::{View, fuse};
 use crate::track::{
     FaceModel, FitOptions, FlowTracker, FrameLandmarks, Head, Mesh, Pictures, StabiliseOptions, fit,
-    stabilise,
+    open_model, stabilise,
 };
 use image::imageops;
 
@@ -38,7 +38,7 @@ const STEPS: usize = 4;
 /// [`Error::Input`] when the folder holds no model that is known.
 pub fn face_model(options: &Options, models: &FaceModels) -> Result<FaceModel> {
     match &options.face_model {
-        Some(folder) => FaceModel::open(folder, models.canonical()),
+        Some(folder) => open_model(folder, models.canonical()),
         None => FaceModel::canonical(models.canonical()),
     }
 }

@@ -50,9 +50,9 @@ fn landmarks_and_modes_are_those_of_the_files() {
 
 #[test]
 fn a_folder_of_its_files_is_opened_as_it() {
-    let model = FaceModel::open(&folder(), &egg()).expect("a model");
+    let model = crate::track::open_model(&folder(), &egg()).expect("a model");
     assert_eq!(model.name, "BFM-2009");
-    assert_eq!(FaceModel::files(&folder()).len(), 4);
+    assert_eq!(crate::track::model_files(&folder()).len(), 4);
 }
 
 /// The model's files in a folder of their own.

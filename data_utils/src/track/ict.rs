@@ -173,8 +173,6 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         assert_eq!(FaceModel::ict(folder.path()).expect_err("nothing there").exit_code(), 2);
-        let none = FaceModel::open(folder.path(), &crate::track::model::tests::egg());
-        assert_eq!(none.expect_err("nothing there").exit_code(), 2);
         write(folder.path(), 4.0);
         let message = FaceModel::ict(folder.path()).expect_err("a corner beyond the mesh").to_string();
         assert!(message.contains(ANCHORS) && message.contains("4 vertices"), "{message}");

@@ -7,10 +7,9 @@
 
 use super::gaussian_process::{Kernel, modes, without_similarity};
 use super::math::{V3, add, scale};
-use super::{bfm, ict, mobility};
+use super::mobility;
 use crate::error::{Error, Result};
 use crate::face::CanonicalFace;
-use std::path::{Path, PathBuf};
 
 /// Landmarks of the face mesh; the ten of the irises are not part of it.
 pub const POINTS: usize = 468;
@@ -122,34 +121,6 @@ impl FaceModel {
             triangles: face.triangles.clone(),
             mean,
         })
-    }
-
-    /// Reads the model of a folder: ICT-FaceKit or BFM-2009; `face` is MediaPipe's canonical face.
-    ///
-    /// # Errors
-    /// [`Error::Input`] when it holds no model that is known, or a damaged one.
-    pub fn open(folder: &Path, face: &CanonicalFace) -> Result<Self> {
-        if folder.join(ict::FACE).is_file() {
-            return FaceModel::ict(folder);
-        }
-        if folder.join(bfm::SHAPE).is_file() {
-            return FaceModel::bfm(folder, face);
-        }
-        let known = format!(
-            "a face model: ICT-FaceKit ({} and {}) or BFM-2009 ({})",
-            ict::FACE,
-            ict::ANCHORS,
-            FaceModel::bfm_files().collect::<Vec<_>>().join(", ")
-        );
-        let remedy = "name the folder that holds them, or leave --face_model out";
-        Err(Error::input(folder.display(), known, "none of its files", remedy))
-    }
-
-    /// The files of a folder that [`FaceModel::open`] reads.
-    pub fn files(folder: &Path) -> Vec<PathBuf> {
-        let ict = [ict::FACE, ict::ANCHORS].into_iter().filter(|_| folder.join(ict::FACE).is_file());
-        let bfm = FaceModel::bfm_files().filter(|_| !folder.join(ict::FACE).is_file());
-        ict.chain(bfm).map(|name| folder.join(name)).filter(|path| path.is_file()).collect()
     }
 
     /// The face at these coefficients, `[468]`, metres.

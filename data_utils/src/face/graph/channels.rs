@@ -1,7 +1,7 @@
 //! Layers on NHWC images that keep channels apart: depthwise convolution and pooling, f32. Sums are taken in an
 //! order that depends only on shapes, without fused multiply-add.
 
-use super::Misfit;
+use super::misfit::Misfit;
 use super::window::{LANES, PARALLEL, Sliding};
 use crate::formats::tflite::Window;
 use pulp::{Arch, Simd, WithSimd};

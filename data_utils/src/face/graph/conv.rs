@@ -3,7 +3,7 @@
 //! The order in which a sum is taken depends only on shapes, and products are rounded before they are added
 //! (no fused multiply-add), so every machine and thread count gives the same bits.
 
-use super::Misfit;
+use super::misfit::Misfit;
 use super::window::{LANES, PARALLEL, Sliding};
 use crate::formats::tflite::Window;
 use pulp::{Arch, Simd, WithSimd};

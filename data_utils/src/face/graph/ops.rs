@@ -1,6 +1,6 @@
 //! The small operators: elementwise with broadcasting, sums along axes, and everything that only moves elements.
 
-use super::Misfit;
+use super::misfit::Misfit;
 use crate::formats::tflite::{Binary, Unary};
 use pulp::{Arch, Simd, WithSimd};
 

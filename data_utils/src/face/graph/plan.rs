@@ -1,6 +1,8 @@
 //! From a model's tensors and operators to steps over shared places.
 
-use super::{Graph, Kernel, Misfit, Source, Step, channels, conv, ops};
+use super::misfit::Misfit;
+use super::network::{Graph, Kernel, Source, Step};
+use super::{channels, conv, ops};
 use crate::formats::tflite::{Constant, Model, Op, Operator};
 use std::sync::Mutex;
 

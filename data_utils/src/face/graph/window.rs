@@ -1,6 +1,6 @@
 //! A window that slides over an NHWC image: how often it stops, and which part of it lies inside.
 
-use super::Misfit;
+use super::misfit::Misfit;
 use crate::formats::tflite::{Padding, Window};
 
 /// Output channels computed together: one AVX register, two of SSE or NEON.

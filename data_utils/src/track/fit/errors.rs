@@ -1,6 +1,6 @@
 //! How far the landmarks are from where a fit puts them.
 
-use super::{FrameLandmarks, State};
+use super::state::{FrameLandmarks, State};
 use crate::track::math::add;
 use crate::track::model::FaceModel;
 

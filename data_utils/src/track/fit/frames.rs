@@ -1,8 +1,8 @@
 //! Expression and pose of all frames, with the shape held: each frame's expression is eliminated, the poses left
 //! over form a band matrix through the prior in time.
 
+use super::state::{FitOptions, FrameLandmarks, MOST_DEVIATIONS, State};
 use super::system::{System, Unknowns, frame};
-use super::{FitOptions, FrameLandmarks, MOST_DEVIATIONS, State};
 use crate::error::{Error, Result};
 use crate::track::math::Cholesky;
 use crate::track::model::FaceModel;
@@ -23,7 +23,7 @@ pub(super) fn refine(
     state: &mut State,
 ) -> Result<()> {
     let shape = state.neutral(model);
-    let weights = super::weights(model);
+    let weights = super::state::weights(model);
     let seen: Vec<bool> = landmarks.iter().map(Option::is_some).collect();
     let prior = PathPrior::new(options.turn_deviation, options.shift_deviation, &seen);
     let systems = |state: &State| -> Vec<Option<System>> {

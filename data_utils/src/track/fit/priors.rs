@@ -1,6 +1,6 @@
 //! What is believed about identity, offsets and focal length before a clip is seen.
 
-use super::{FitOptions, State, spread};
+use super::state::{FitOptions, State, spread};
 use crate::track::math::{V3, dot, scale, sub};
 use crate::track::model::{FaceModel, POINTS};
 

@@ -2,8 +2,8 @@
 //! clip's extremes, and landmarks sit a little aside there. Poses and expressions stay.
 
 use super::priors::Priors;
+use super::state::{FitOptions, FrameLandmarks, State};
 use super::system::{Unknowns, frame_and_shape};
-use super::{FitOptions, FrameLandmarks, State};
 use crate::track::math::{Cholesky, M3, V3, add, apply, conjugate_gradients};
 use crate::track::model::{FaceModel, POINTS};
 use rayon::prelude::*;
@@ -42,7 +42,7 @@ pub(super) fn offsets(
 ) {
     let known: Vec<usize> = (0..landmarks.len()).filter(|i| landmarks[*i].is_some()).collect();
     let priors = Priors::new(model, options, known.len());
-    let weights = super::weights(model);
+    let weights = super::state::weights(model);
     let neutral = state.neutral(model);
     let of_group = |group: &[usize]| {
         let mut sum = Points::none();

@@ -6,8 +6,8 @@
 //! Dᵀ(M − Σ Cᵀ A⁻¹ C)D + priors.
 
 use super::priors::{FOCAL_FRAMES, Priors};
+use super::state::{FitOptions, FrameLandmarks, MOST_DEVIATIONS, State};
 use super::system::{Coupling, System, Unknowns, frame_and_shape};
-use super::{FitOptions, FrameLandmarks, MOST_DEVIATIONS, State};
 use crate::error::{Error, Result};
 use crate::track::math::{Cholesky, M3, V3, add, apply, conjugate_gradients, dot, scale};
 use crate::track::model::{FaceModel, POINTS};
@@ -42,7 +42,7 @@ pub(super) fn refine(
     state: &mut State,
 ) -> Result<f64> {
     let priors = Priors::new(model, options, key.len());
-    let weights = super::weights(model);
+    let weights = super::state::weights(model);
     let systems = |state: &State| -> Vec<(System, Coupling)> {
         let shape = state.neutral(model);
         key.par_iter()

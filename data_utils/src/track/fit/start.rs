@@ -1,7 +1,7 @@
 //! First poses: each frame on its own, the mean face, an assumed focal length.
 
+use super::state::{FitOptions, FrameLandmarks, State};
 use super::system::{Unknowns, frame};
-use super::{FitOptions, FrameLandmarks, State};
 use crate::error::{Error, Result};
 use crate::track::math::{Cholesky, M3, length, orthonormal, product, rotation_vector, scale, transposed};
 use crate::track::model::{FaceModel, POINTS};

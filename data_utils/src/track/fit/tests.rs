@@ -1,5 +1,6 @@
+use super::state::{MOST_DEVIATIONS, spread};
 use super::*;
-use crate::track::math::{product, rotation, rotation_vector, transposed};
+use crate::track::math::{length, product, rotation, rotation_vector, scale, transposed};
 use crate::track::model::tests::egg;
 
 /// A clip whose truth is known: identity, expressions and poses are drawn, landmarks are projected.

@@ -1,6 +1,6 @@
 //! From a picture to features at 1/8 of its size: bottleneck blocks as in ResNet, narrow.
 
-use super::conv;
+use super::convolution::conv;
 use crate::error::Result;
 use crate::network::{Conv, Named};
 use candle_core::{D, Tensor};

@@ -5,6 +5,7 @@
 //! second (`correlation`); from a flow of zero, a recurrent network looks at the comparisons around where the flow
 //! leads and corrects it, twelve times.
 
+mod convolution;
 mod correlation;
 mod encoder;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::formats::weights;
 use crate::network::{Conv, Named};
 use candle_core::{Device, Tensor};
+use convolution::conv;
 use correlation::{CHANNELS, Pyramid};
 use encoder::Encoder;
 use image::RgbImage;
@@ -183,13 +185,6 @@ impl Flow {
             f64::from(CELL) * (top * (1.0 - fy) + bottom * fy)
         })
     }
-}
-
-/// A convolution `[to, from, side, side]` with its bias.
-fn conv(named: &Named, name: &str, [to, from, side]: [usize; 3], stride: usize, relu: bool) -> Result<Conv> {
-    let weight = named.tensor(&format!("{name}.weight"), &[to, from, side, side])?;
-    let bias = named.tensor(&format!("{name}.bias"), &[to])?.reshape((1, to, 1, 1))?;
-    Ok(Conv { weight, bias: Some(bias), stride, relu })
 }
 
 /// `[1, 3, height, width]`, −1 to 1.

@@ -3,7 +3,7 @@
 use super::super::depth::{DepthMap, Mesh};
 use super::super::math::{V3, apply, dot, length, sub, unit};
 use super::super::pose::{Lens, Pose};
-use super::View;
+use super::view::View;
 
 /// A point this much behind the mesh is hidden by it, metres.
 const BEHIND: f64 = 0.004;

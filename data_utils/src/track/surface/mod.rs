@@ -2,18 +2,22 @@
 //! with normals and the colours the frames show there (`fused.ply`).
 
 mod colors;
+mod normals;
 mod shell;
 mod smooth;
 #[cfg(test)]
 mod tests;
+mod view;
+
+pub use view::View;
 
 use super::depth::Mesh;
-use super::math::{V3, add, length, unit};
+use super::math::V3;
 use super::pose::{Lens, Pose};
 use super::stabilise::reference_frame;
 use crate::error::{Error, Result};
 use crate::formats::ply::PointCloud;
-use image::RgbImage;
+use normals::normals;
 
 /// Frames looked at for colours and silhouettes.
 const VIEWS: usize = 28;
@@ -21,15 +25,6 @@ const VIEWS: usize = 28;
 const FACE_POINTS: usize = 20_000;
 /// Subdivisions tried; each has about four times as many points.
 const MOST_LEVELS: usize = 5;
-
-/// One frame, for colours and silhouettes.
-#[derive(Debug, Clone)]
-pub struct View {
-    /// The picture.
-    pub picture: RgbImage,
-    /// Pixels of the head with its hair, `[height, width]`.
-    pub head: Vec<bool>,
-}
 
 /// Makes the cloud. `face` is the person's mean face with its triangles in the poses' world; `read` gives the frames
 /// it is asked for, one at a time.
@@ -98,17 +93,4 @@ fn dense(face: &Mesh) -> Result<(Mesh, Vec<V3>)> {
     }
     let normals = normals(&mesh);
     Ok((mesh, normals))
-}
-
-/// Unit normals of the points: the mean of their triangles', by area.
-fn normals(mesh: &Mesh) -> Vec<V3> {
-    let mut sums = vec![[0.0; 3]; mesh.vertices.len()];
-    for corners in &mesh.triangles {
-        let Some(places) = super::depth::corner_places(&mesh.vertices, corners) else { continue };
-        let normal = super::depth::normal(places);
-        for i in corners {
-            sums[*i as usize] = add(sums[*i as usize], normal);
-        }
-    }
-    sums.into_iter().map(|n| if length(n) > 0.0 { unit(n) } else { [0.0, 0.0, 1.0] }).collect()
 }

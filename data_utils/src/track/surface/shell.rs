@@ -3,7 +3,7 @@
 use super::super::depth::{DepthMap, Mesh};
 use super::super::math::{V3, cross, dot, median, scale, sub, unit};
 use super::super::pose::{Lens, Pose};
-use super::View;
+use super::view::View;
 
 /// The plane of the widest outline, along the world's z, metres: about the ears.
 const PLANE: f64 = -0.04;

@@ -3,6 +3,7 @@
 
 use super::super::depth::Mesh;
 use super::super::math::{V3, add, dot, scale, sub};
+use super::normals::normals;
 use std::collections::BTreeMap;
 
 /// How far a midpoint goes towards the planes.
@@ -10,7 +11,7 @@ const SHARE: f64 = 0.75;
 
 /// Each triangle becomes four.
 pub(super) fn subdivide(mesh: &Mesh) -> Mesh {
-    let normals = super::normals(mesh);
+    let normals = normals(mesh);
     let mut vertices = mesh.vertices.clone();
     let mut middles: BTreeMap<(u32, u32), u32> = BTreeMap::new();
     let mut middle = |a: u32, b: u32| -> u32 {

@@ -1,5 +1,6 @@
 use super::*;
-use image::Rgb;
+use crate::track::math::length;
+use image::{Rgb, RgbImage};
 
 const SIZE: [u32; 2] = [200, 200];
 
