@@ -14,9 +14,9 @@ pub mod face;
 pub mod files;
 pub mod formats;
 mod network;
-pub mod parse;
 #[cfg(feature = "cli")]
 pub mod process;
+pub mod segment;
 pub mod track;
 pub mod video;
 pub mod workspace;

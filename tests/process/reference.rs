@@ -5,9 +5,9 @@ use super::{Outcome, data};
 use data_utils::dataset::Label;
 use data_utils::face::{LANDMARKS, Landmarks};
 use data_utils::formats::npy;
-use data_utils::parse::{Clip, Parser};
 use data_utils::process::smooth::smoothed;
 use data_utils::process::torso::torso;
+use data_utils::segment::{Clip, Segmenter};
 use image::{RgbImage, RgbaImage};
 use std::path::Path;
 
@@ -35,12 +35,12 @@ fn masks(dir: &Path, step: usize) -> [f64; 3] {
     };
     let faces: Vec<Option<Landmarks>> = points.chunks_exact(LANDMARKS * 3).map(|v| Some(face(v))).collect();
     let read = |index: usize| Ok(picture(&dir.join(format!("ori_imgs/{index}.jpg"))));
-    let parser = Parser::learn(&Clip { faces: &faces, read: &read }).expect("learned");
+    let segmenter = Segmenter::learn(&Clip { faces: &faces, read: &read }).expect("learned");
     let mut sums = [0.0; 3];
     let chosen: Vec<usize> = (0..faces.len()).step_by(step).collect();
     for index in &chosen {
         let face = faces[*index].as_ref().expect("a face");
-        let found = parser.labels(&read(*index).expect("a frame"), face).expect("labels").expect("a face");
+        let found = segmenter.labels(&read(*index).expect("a frame"), face).expect("labels").expect("a face");
         let truth = labels(&dir.join(format!("parsing/{index}.png")));
         for (sum, label) in sums.iter_mut().zip([Label::HEAD, Label::NECK, Label::TORSO]) {
             *sum += overlap(&found, &truth, label);

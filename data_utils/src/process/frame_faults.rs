@@ -3,8 +3,8 @@
 
 use super::frame_filter::FrameFault;
 use crate::face::Landmarks;
-use crate::parse::color::Lab;
-use crate::parse::regions::FaceFrame;
+use crate::segment::color::Lab;
+use crate::segment::regions::FaceFrame;
 use image::RgbImage;
 use image::imageops::{self, FilterType};
 

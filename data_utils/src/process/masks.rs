@@ -8,9 +8,9 @@ use super::torso::torso;
 use crate::dataset::{Label, grow, write::face_picture};
 use crate::error::{Error, Result};
 use crate::face::Landmarks;
-use crate::parse::bisenet::BiSeNet;
-use crate::parse::plate::Plate;
-use crate::parse::{Clip, Parser};
+use crate::segment::bisenet::BiSeNet;
+use crate::segment::plate::Plate;
+use crate::segment::{Clip, Segmenter};
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
 use rayon::prelude::*;
@@ -58,13 +58,13 @@ pub fn parsing(context: &Context) -> Result<String> {
     }
     // The network where its weights are given, otherwise what the clip itself shows.
     let network = context.options.parsing.as_deref().map(BiSeNet::open).transpose()?;
-    let parser = match network {
+    let segmenter = match network {
         Some(_) => None,
-        None => Some(Parser::learn(&Clip { faces: &faces, read: &read })?),
+        None => Some(Segmenter::learn(&Clip { faces: &faces, read: &read })?),
     };
-    let label = |picture: &RgbImage, face: &Landmarks| match (&network, &parser) {
+    let label = |picture: &RgbImage, face: &Landmarks| match (&network, &segmenter) {
         (Some(network), _) => network.labels(picture, face),
-        (None, Some(parser)) => parser.labels(picture, face),
+        (None, Some(segmenter)) => segmenter.labels(picture, face),
         (None, None) => Err(Error::Internal("neither a network nor a model of the clip".into())),
     };
     let progress = context.progress("parsing", todo.len());

@@ -38,7 +38,7 @@ use crate::audio::ave::AveEncoder;
 use crate::audio::features::AudioKind;
 use crate::error::{Error, Result};
 use crate::face::FaceModels;
-use crate::parse::bisenet::BiSeNet;
+use crate::segment::bisenet::BiSeNet;
 use crate::track::flow::Raft;
 use crate::video::{self, Encoder, Ffmpeg};
 use crate::workspace::Lock;

@@ -62,7 +62,7 @@ const MODELS: [Model; 6] = [
     Model {
         name: FLOW,
         sha256: None,
-        purpose: "optical flow (RAFT-small) with --flow; without it poses are steadied by Lucas–Kanade",
+        purpose: "optical flow (RAFT-small) with --flow; without it poses are stabilized by Lucas–Kanade",
         licence: "BSD-3-Clause (Princeton, RAFT)",
         source: "https://github.com/princeton-vl/RAFT",
     },

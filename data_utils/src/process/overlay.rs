@@ -5,7 +5,7 @@ use super::frames::{AT_ONCE, read_frame};
 use super::sheets::{self, chosen};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::track::stabilise::frozen;
+use crate::track::stabilise::warp_to_pose;
 use crate::track::{FaceModel, Fit, Lens, Mesh, Pose};
 use image::{Rgb, RgbImage};
 use rayon::prelude::*;
@@ -28,7 +28,7 @@ pub struct Overlay<'a> {
     pub model: &'a FaceModel,
     /// Expressions, and the poses that are kept.
     pub fit: &'a Fit,
-    /// The poses before they were steadied.
+    /// The poses before they were stabilized.
     pub before: &'a [Pose],
     /// The frame in whose view the face is held still.
     pub reference: usize,
@@ -55,7 +55,7 @@ impl Overlay<'_> {
             return Err(Error::Internal(format!("no frame {}", self.reference)));
         };
         let still = sheets::sheet(dir, &spread, &|index, picture| {
-            *picture = frozen(picture, &mesh, reference, &poses[index], &self.fit.lens);
+            *picture = warp_to_pose(picture, &mesh, reference, &poses[index], &self.fit.lens);
             Ok(())
         })?;
         context.put(PICTURES[2], &still)?;
@@ -86,7 +86,7 @@ impl Overlay<'_> {
             .collect()
     }
 
-    /// The mean of many frames as PNG: as they are, held still by the fit's poses, and by the steadied ones.
+    /// The mean of many frames as PNG: as they are, held still by the fit's poses, and by the stabilized ones.
     fn mean(&self, dir: &Path, mesh: &Mesh, good: &[usize]) -> Result<Vec<u8>> {
         let count = AVERAGED.min(good.len());
         let frames: Vec<usize> = (0..count).map(|k| good[k * good.len() / count]).collect();
@@ -98,8 +98,9 @@ impl Overlay<'_> {
                 .par_iter()
                 .map(|i| {
                     let picture = read_frame(dir, *i)?;
-                    let still =
-                        |poses: &[Pose]| frozen(&picture, mesh, &poses[self.reference], &poses[*i], lens);
+                    let still = |poses: &[Pose]| {
+                        warp_to_pose(&picture, mesh, &poses[self.reference], &poses[*i], lens)
+                    };
                     let [before, after] = [still(self.before), still(&self.fit.poses)];
                     Ok([picture, before, after])
                 })

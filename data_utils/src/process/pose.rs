@@ -1,5 +1,5 @@
 //! Stages 8 and 9: where the head is in every frame. A face model is fitted to the landmarks of the whole clip, the
-//! poses are steadied by the picture, and the first cloud of the head is made.
+//! poses are stabilized by following the picture, and the initial cloud of the head is made.
 
 use super::context::Context;
 use super::frames::read_frame;
@@ -23,7 +23,7 @@ use crate::track::{
 };
 use image::imageops;
 
-/// Grey frames that are kept in memory while poses are steadied, bytes.
+/// Grey frames that are kept in memory while poses are stabilized, bytes.
 const BUDGET: u64 = 400 << 20;
 /// The landmark below which no hair is followed: the tip of the nose's lower side.
 const NOSE: usize = 1;
@@ -71,7 +71,7 @@ pub fn run(context: &Context) -> Result<String> {
     let pictures = Pictures::new(faces.len(), size, BUDGET, &read);
     let head = Head { mesh: &mesh, reference, still: &still, hair: Some(&hair) };
     let before = found.poses.clone();
-    let leaves = if context.options.use_3dmm {
+    let residuals = if context.options.use_3dmm {
         [Some(jitter(&pictures, &head, &found.lens, &found.seen, &before)?), None]
     } else {
         let options = StabiliseOptions::default();
@@ -83,7 +83,7 @@ pub fn run(context: &Context) -> Result<String> {
         [Some(done.before), Some(done.after)]
     };
     drop(pictures);
-    progress.note(2, if context.options.use_3dmm { "jitter measured" } else { "poses steadied" });
+    progress.note(2, if context.options.use_3dmm { "jitter measured" } else { "poses stabilized" });
 
     let cloud = fuse(&mesh, &found.poses, &found.lens, &found.seen, size, &|index| {
         let head = read_labels(dir, index)?.iter().map(|l| l & Label::HEAD != 0).collect();
@@ -92,7 +92,7 @@ pub fn run(context: &Context) -> Result<String> {
     context.make("fused.ply", |path| ply::write_points(path, &cloud))?;
     progress.note(3, "cloud made");
     Overlay { model: &model, fit: &found, before: &before, reference }.write(context)?;
-    let [first, second] = &leaves;
+    let [first, second] = &residuals;
     let params = TrackParams::of(&model, &found, size, [first.as_ref(), second.as_ref()]);
     context.put(track_params::FILE, &params.to_json()?)?;
     Ok(words(&params, cloud.positions.len()))
@@ -106,14 +106,14 @@ fn places(face: &Landmarks) -> Vec<[f64; 2]> {
 /// What was found, in a line.
 fn words(params: &TrackParams, points: usize) -> String {
     let [median, ..] = params.landmark_error;
-    let steadied = match &params.steadied_leaves {
-        Some(after) => format!(", steadied {}", after.words()),
+    let stabilized = match &params.stabilized_residual {
+        Some(after) => format!(", stabilized to {}", after.words()),
         None => String::new(),
     };
     format!(
-        "{}: stable landmarks {median:.2} px off (median), face wanders by {}{steadied}; {}; {points} points",
+        "{}: stable landmarks {median:.2} px off (median), residual motion of the face {}{stabilized}; {}; {points} points",
         params.model,
-        params.fit_leaves.words(),
+        params.fit_residual.words(),
         focal(params),
     )
 }

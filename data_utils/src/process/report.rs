@@ -62,7 +62,7 @@ pub fn write(dir: &Path) -> Result<()> {
         ("Fitted face where the head is turned and moved the most", "extremes"),
         ("The same twelve frames seen from one place: features must not move", "still"),
         (
-            "Mean of many frames: as they are, held still by the fitted face, held still after steadying",
+            "Mean of many frames: as they are, held still by the fitted face, held still after stabilizing",
             "mean",
         ),
     ] {
@@ -102,21 +102,21 @@ fn jitter(params: &TrackParams) -> String {
         values: motion.path.iter().map(|p| p.map_or(f64::NAN, |p| f64::from(p[axis]))).collect(),
     };
     let mut text = format!(
-        "<h2>Jitter</h2>\n<p>How far still skin wanders together in the frames once the poses are removed; \
-         deviation along x / y.</p>\n<table><tr><td>fitted face<td>{}</tr>\n",
-        params.fit_leaves.words()
+        "<h2>Jitter</h2>\n<p>Common motion of still skin in the frames once the poses are removed; standard deviation along \
+         x / y.</p>\n<table><tr><td>fitted face<td>{}</tr>\n",
+        params.fit_residual.words()
     );
-    let Some(after) = &params.steadied_leaves else {
+    let Some(after) = &params.stabilized_residual else {
         text.push_str("</table>\n");
         text.push_str(&curve(
             "Jitter of the fitted face, pixels",
-            &[line("x", &params.fit_leaves, 0), line("y", &params.fit_leaves, 1)],
+            &[line("x", &params.fit_residual, 0), line("y", &params.fit_residual, 1)],
         ));
         return text;
     };
-    text.push_str(&format!("<tr><td>steadied<td>{}</tr></table>\n", after.words()));
+    text.push_str(&format!("<tr><td>stabilized<td>{}</tr></table>\n", after.words()));
     for (axis, title) in [(0, "Jitter along x, pixels"), (1, "Jitter along y, pixels")] {
-        let lines = [line("fitted face", &params.fit_leaves, axis), line("steadied", after, axis)];
+        let lines = [line("fitted face", &params.fit_residual, axis), line("stabilized", after, axis)];
         text.push_str(&curve(title, &lines));
     }
     text

@@ -3,7 +3,7 @@
 use crate::camera::Camera;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::track::{FaceModel, Fit, Jitter, Wander};
+use crate::track::{FaceModel, Fit, Jitter, ResidualMotion};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -29,10 +29,12 @@ pub struct TrackParams {
     pub size: [u32; 2],
     /// How far the landmarks are from the fit: median and mean of the stable ones, mean of all, pixels.
     pub landmark_error: [f64; 3],
-    /// What of the face's motion the fit's own poses leave.
-    pub fit_leaves: Motion,
-    /// What the steadied poses leave; none where they are the fit's.
-    pub steadied_leaves: Option<Motion>,
+    /// The motion of the face that the poses of the fit leave in the frames.
+    #[serde(alias = "fit_leaves")]
+    pub fit_residual: Motion,
+    /// The motion that the stabilized poses leave; none where the poses are those of the fit.
+    #[serde(alias = "steadied_leaves", default)]
+    pub stabilized_residual: Option<Motion>,
     /// Identity coefficients, deviations.
     pub identity: Vec<f64>,
     /// The person's face with the clip's mean expression, `[468, 3]`.
@@ -54,9 +56,9 @@ pub struct TrackParams {
 /// The face's motion in the frames once the poses are removed; see [`Jitter`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Motion {
-    /// Deviation over time along x and y, pixels; patches that move by themselves count less.
+    /// Standard deviation over time along x and y, pixels; patches that move by themselves have less weight.
     pub common: [f64; 2],
-    /// The same where all patches count alike.
+    /// The same with equal weights for all patches.
     #[serde(default)]
     pub alike: [f64; 2],
     /// The same of its change from frame to frame.
@@ -71,9 +73,9 @@ pub struct Motion {
 
 impl Motion {
     /// What was measured.
-    pub fn of(wander: &Wander) -> Self {
-        let Jitter { common, frame_to_frame, alike, single, patches } = wander.jitter;
-        let path = wander.path.iter().map(|p| p.map(|p| p.map(|v| v as f32))).collect();
+    pub fn of(residual: &ResidualMotion) -> Self {
+        let Jitter { common, frame_to_frame, alike, single, patches } = residual.jitter;
+        let path = residual.path.iter().map(|p| p.map(|p| p.map(|v| v as f32))).collect();
         Motion { common, alike, frame_to_frame, single, patches, path }
     }
 
@@ -82,17 +84,17 @@ impl Motion {
         let [[x, y], [dx, dy]] = [self.common, self.frame_to_frame];
         let [ax, ay] = self.alike;
         format!(
-            "{x:.2} / {y:.2} px ({ax:.2} / {ay:.2} with restless skin), {dx:.3} / {dy:.3} from frame to frame"
+            "{x:.2} / {y:.2} px ({ax:.2} / {ay:.2} with skin that moves by itself), {dx:.3} / {dy:.3} from frame to frame"
         )
     }
 }
 
 impl TrackParams {
-    /// Gathers what was found. `fit` holds the poses that are to be kept.
-    pub fn of(model: &FaceModel, fit: &Fit, size: [u32; 2], leaves: [Option<&Wander>; 2]) -> Self {
+    /// The file's content. `fit` holds the poses that are to be kept.
+    pub fn of(model: &FaceModel, fit: &Fit, size: [u32; 2], residuals: [Option<&ResidualMotion>; 2]) -> Self {
         let cameras: Vec<Camera> = fit.poses.iter().map(|p| p.camera(&fit.lens, size)).collect();
-        let [before, after] = leaves;
-        let still = Wander::default();
+        let [before, after] = residuals;
+        let still = ResidualMotion::default();
         TrackParams {
             unit: "m".into(),
             model: model.name.clone(),
@@ -101,8 +103,8 @@ impl TrackParams {
             center: fit.lens.center,
             size,
             landmark_error: [fit.errors.stable_median, fit.errors.stable_mean, fit.errors.all_mean],
-            fit_leaves: Motion::of(before.unwrap_or(&still)),
-            steadied_leaves: after.map(Motion::of),
+            fit_residual: Motion::of(before.unwrap_or(&still)),
+            stabilized_residual: after.map(Motion::of),
             identity: fit.identity.clone(),
             mean_face: fit.mean_face(model),
             expression_names: model.expression_names.clone(),
@@ -162,7 +164,7 @@ mod tests {
     fn what_is_no_clip_is_refused() {
         let dir = tempfile::tempdir().expect("a folder");
         assert_eq!(TrackParams::read(dir.path()).expect_err("nothing there").exit_code(), 2);
-        let leaves = Motion {
+        let residual = Motion {
             common: [0.1; 2],
             alike: [0.2; 2],
             frame_to_frame: [0.0; 2],
@@ -178,8 +180,8 @@ mod tests {
             center: [256.0, 250.0],
             size: [512, 500],
             landmark_error: [0.3, 0.4, 0.5],
-            fit_leaves: leaves,
-            steadied_leaves: None,
+            fit_residual: residual,
+            stabilized_residual: None,
             identity: vec![0.5],
             mean_face: vec![[0.0, 0.01, 0.02]],
             expression_names: vec!["a".into()],

@@ -24,4 +24,6 @@ pub use fit::{Fit, FitErrors, FitOptions, FrameLandmarks, fit};
 pub use model::FaceModel;
 pub use model_folder::{model_files, open_model};
 pub use pose::{Lens, Pose};
-pub use stabilise::{FlowTracker, Head, Jitter, Pictures, StabiliseOptions, Steadied, Wander, stabilise};
+pub use stabilise::{
+    FlowTracker, Head, Jitter, Pictures, ResidualMotion, StabiliseOptions, Stabilization, stabilise,
+};

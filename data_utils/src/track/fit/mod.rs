@@ -5,12 +5,12 @@
 //! identity, free offsets and focal length together with pose and expression of a hundred frames that differ
 //! (`shared`, whose frames are eliminated by their Schur complement, the rest solved by preconditioned conjugate
 //! gradients); pose and expression of all frames, held together by a mild prior in time (`frames`, a band matrix),
-//! in turns with the offsets (`settle`).
+//! in turns with the offsets (`offsets`).
 
 mod errors;
 mod frames;
+mod offsets;
 mod priors;
-mod settle;
 mod shared;
 mod start;
 mod state;
@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use state::State;
 
 /// How often offsets and frames take turns in the end.
-const SETTLES: usize = 3;
+const OFFSET_ROUNDS: usize = 3;
 /// Least number of frames with a face that a fit is made from.
 const LEAST_FRAMES: usize = 3;
 /// Where the tracked heads have their origin: behind and above the tip of the nose (landmark 4), metres; about where
@@ -99,8 +99,8 @@ pub fn fit(model: &FaceModel, landmarks: &[FrameLandmarks], options: &FitOptions
     let key = start::key_frames(&state, landmarks, options.key_frames);
     let focal_deviation = shared::refine(model, landmarks, options, &key, &mut state)?;
     frames::refine(model, landmarks, options, &mut state)?;
-    for _ in 0..SETTLES {
-        settle::offsets(model, landmarks, options, &mut state);
+    for _ in 0..OFFSET_ROUNDS {
+        offsets::refine(model, landmarks, options, &mut state);
         frames::refine(model, landmarks, options, &mut state)?;
     }
     Ok(finish(state, model, landmarks, focal_deviation))

@@ -92,7 +92,7 @@ fn offsets_settle_on_all_frames() {
     shared::refine(&clip.model, &clip.landmarks, &options, &key, &mut state).expect("shared");
     frames::refine(&clip.model, &clip.landmarks, &options, &mut state).expect("frames");
     let before = FitErrors::of(&clip.model, &state, &clip.landmarks);
-    settle::offsets(&clip.model, &clip.landmarks, &options, &mut state);
+    offsets::refine(&clip.model, &clip.landmarks, &options, &mut state);
     frames::refine(&clip.model, &clip.landmarks, &options, &mut state).expect("frames");
     let after = FitErrors::of(&clip.model, &state, &clip.landmarks);
     println!("{before:?} {after:?}");

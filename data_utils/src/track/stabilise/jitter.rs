@@ -30,14 +30,14 @@ pub struct Jitter {
 
 /// What is left of the face's motion, over time and in numbers.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Wander {
+pub struct ResidualMotion {
     /// The numbers.
     pub jitter: Jitter,
     /// The common motion of all patches in each frame, pixels along x and y; none where nothing was found.
     pub path: Vec<Option<[f64; 2]>>,
 }
 
-impl Wander {
+impl ResidualMotion {
     /// Measures it.
     pub(super) fn of(
         pictures: &Pictures,
@@ -76,7 +76,7 @@ impl Wander {
             single: median(judges.iter().map(|j| j.single).collect()),
             patches: judges.len(),
         };
-        Ok(Wander { jitter, path: common })
+        Ok(ResidualMotion { jitter, path: common })
     }
 }
 

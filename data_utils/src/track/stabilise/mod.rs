@@ -10,7 +10,6 @@
 //! skin that slides over the skull, and on a made-up talker the rotation is four times as far from the truth.
 
 mod bundle;
-mod frozen;
 mod jitter;
 mod patches;
 mod pictures;
@@ -18,11 +17,12 @@ mod register;
 #[cfg(test)]
 mod tests;
 mod tracks;
+mod warp;
 
-pub use frozen::frozen;
-pub use jitter::{Jitter, Wander};
+pub use jitter::{Jitter, ResidualMotion};
 pub use pictures::Pictures;
 pub use tracks::FlowTracker;
+pub use warp::warp_to_pose;
 
 use super::depth::Mesh;
 use super::math::{V3, length, product, rotation_vector, scale, sub, transposed};
@@ -73,13 +73,13 @@ impl Default for StabiliseOptions {
 
 /// What the stabiliser did.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Steadied {
+pub struct Stabilization {
     /// Patches on the face, and in the hair.
     pub patches: [usize; 2],
     /// What the poses left as they came.
-    pub before: Wander,
+    pub before: ResidualMotion,
     /// What they leave now.
-    pub after: Wander,
+    pub after: ResidualMotion,
 }
 
 /// Moves `poses` so that the head stands still; patches are followed by `flow` where it is given, otherwise by
@@ -96,14 +96,14 @@ pub fn stabilise(
     poses: &mut [Pose],
     options: &StabiliseOptions,
     flow: Option<&FlowTracker>,
-) -> Result<Steadied> {
+) -> Result<Stabilization> {
     let all = lay(pictures, head, lens, seen, poses)?;
-    let before = Wander::of(pictures, &held_out(&all, options.hold_out), lens, seen, poses)?;
+    let before = ResidualMotion::of(pictures, &held_out(&all, options.hold_out), lens, seen, poses)?;
     let mut fitted: Vec<Patch> = if options.hold_out { every_second(&all, 0) } else { all.clone() };
     let count = |face: bool| fitted.iter().filter(|p| p.face == face).count();
     let patches = [count(true), count(false)];
     if patches[0] < LEAST_PATCHES {
-        return Ok(Steadied { patches, after: before.clone(), before });
+        return Ok(Stabilization { patches, after: before.clone(), before });
     }
     let prior = PathPrior::new(options.turn_deviation, options.shift_deviation, seen);
     let follow =
@@ -117,8 +117,8 @@ pub fn stabilise(
         bundle::adjust(&mut fitted, poses, lens, &shifts, &prior)?;
     }
     temporal::bridge(poses, seen);
-    let after = Wander::of(pictures, &held_out(&all, options.hold_out), lens, seen, poses)?;
-    Ok(Steadied { patches, before, after })
+    let after = ResidualMotion::of(pictures, &held_out(&all, options.hold_out), lens, seen, poses)?;
+    Ok(Stabilization { patches, before, after })
 }
 
 /// How far the face wanders in the frames once the poses are removed.
@@ -131,9 +131,9 @@ pub fn jitter(
     lens: &Lens,
     seen: &[bool],
     poses: &[Pose],
-) -> Result<Wander> {
+) -> Result<ResidualMotion> {
     let all = lay(pictures, head, lens, seen, poses)?;
-    Wander::of(pictures, &held_out(&all, false), lens, seen, poses)
+    ResidualMotion::of(pictures, &held_out(&all, false), lens, seen, poses)
 }
 
 /// The frame whose pose is nearest to all others.

@@ -173,7 +173,7 @@ pub fn set_borders(
 
 /// What is known about a clip when a frame is divided.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
+pub struct Priors<'a> {
     /// The background.
     pub plate: &'a Plate,
     /// What person and background look like.
@@ -188,7 +188,7 @@ pub struct Known<'a> {
 
 /// Divides a frame into person (true) and background, `[height, width]`. With a `guess` only its border is looked at,
 /// some pixels to each side.
-pub fn divide(picture: &Lab, known: &Known, trimap: &Trimap, guess: Option<&[bool]>) -> Vec<bool> {
+pub fn segment(picture: &Lab, priors: &Priors, trimap: &Trimap, guess: Option<&[bool]>) -> Vec<bool> {
     let (width, height) = (picture.width, picture.height);
     let size = width.max(height) as f32 / 512.0;
     let near = guess.map(|g| border(g, width, ((BAND * size) as usize).max(2)));
@@ -200,20 +200,20 @@ pub fn divide(picture: &Lab, known: &Known, trimap: &Trimap, guess: Option<&[boo
         } else if trimap.person[at] {
             CERTAIN
         } else {
-            known.energy(at, color, trimap, REACH * size)
+            priors.energy(at, color, trimap, REACH * size)
         };
         cut.prefer_inside(at, energy);
     }
-    set_borders(&mut cut, picture, Some(known.plate), EDGE, open);
+    set_borders(&mut cut, picture, Some(priors.plate), EDGE, open);
     let mut person = shapes::touching(&cut.solve(), &trimap.person, width);
     shapes::close_holes(&mut person, width, (HOLES * (width * height) as f32) as usize);
     person
 }
 
-impl Known<'_> {
+impl Priors<'_> {
     /// How much dearer it is for a pixel to be background than to be the person.
     fn energy(&self, at: usize, color: [f32; 3], trimap: &Trimap, reach: f32) -> f32 {
-        let Known { plate, colors, .. } = self;
+        let Priors { plate, colors, .. } = self;
         let (seen, distance, low) = (plate.known[at], plate.distance2(at, color), trimap.low[at]);
         if trimap.background[at] && !(seen && distance >= FOREIGN) {
             return -CERTAIN;

@@ -1,7 +1,7 @@
 //! Which pixels are head, neck, torso and background, without a network for it.
 //!
-//! [`Parser::learn`] looks at a clip once: the background as a clean [`plate`], the colours of the person, of
-//! skin, hair and clothes. [`Parser::labels`] then divides one frame, independently of all others, by graph cuts
+//! [`Segmenter::learn`] looks at a clip once: the background as a clean [`plate`], the colours of the person, of
+//! skin, hair and clothes. [`Segmenter::labels`] then divides one frame, independently of all others, by graph cuts
 //! ([`cut`]) between those models along the picture's edges ([`person`], [`body`]), held in place by the face's
 //! landmarks ([`regions`]).
 
@@ -21,7 +21,7 @@ use crate::face::Landmarks;
 use body::{BodyColors, BodyGatherer};
 use color::{Histogram, Lab};
 use image::RgbImage;
-use person::{Known, PersonColors, Trimap};
+use person::{PersonColors, Priors, Trimap};
 use plate::Plate;
 use rayon::prelude::*;
 use regions::FaceFrame;
@@ -46,7 +46,7 @@ pub struct Clip<'a> {
 
 /// What was learned about a clip.
 #[derive(Debug, Clone)]
-pub struct Parser {
+pub struct Segmenter {
     plate: Plate,
     /// The background at half the size.
     coarse: Plate,
@@ -58,20 +58,20 @@ pub struct Parser {
 }
 
 /// A frame as its models see it.
-struct View {
+struct FrameFeatures {
     lab: Lab,
     face: Landmarks,
     frame: FaceFrame,
     trimap: Trimap,
 }
 
-impl View {
+impl FrameFeatures {
     /// None where the landmarks are no face.
-    fn of(picture: &RgbImage, face: &Landmarks) -> Option<View> {
+    fn of(picture: &RgbImage, face: &Landmarks) -> Option<FrameFeatures> {
         let frame = FaceFrame::of(face)?;
         let lab = Lab::of(picture);
         let trimap = Trimap::of(face, &frame, lab.width, lab.height);
-        Some(View { lab, face: face.clone(), frame, trimap })
+        Some(FrameFeatures { lab, face: face.clone(), frame, trimap })
     }
 }
 
@@ -80,15 +80,15 @@ struct Sample {
     picture: RgbImage,
     /// The picture at half the size.
     small: RgbImage,
-    view: View,
+    view: FrameFeatures,
 }
 
-impl Parser {
+impl Segmenter {
     /// Learns a clip.
     ///
     /// # Errors
     /// [`Error::Input`] when no frame has a face or sizes differ; what reading a frame fails with.
-    pub fn learn(clip: &Clip) -> Result<Parser> {
+    pub fn learn(clip: &Clip) -> Result<Segmenter> {
         let samples = samples(clip)?;
         let Some(first) = samples.first() else {
             return Err(Error::input("the frames", "at least one with a face", "none", "use another video"));
@@ -104,9 +104,9 @@ impl Parser {
             ));
         }
         let [small_width, small_height] = [width.div_ceil(2), height.div_ceil(2)];
-        let (pictures, samples): (Vec<RgbImage>, Vec<(RgbImage, View)>) =
+        let (pictures, samples): (Vec<RgbImage>, Vec<(RgbImage, FrameFeatures)>) =
             samples.into_iter().map(|s| (s.picture, (s.small, s.view))).unzip();
-        let (smalls, samples): (Vec<RgbImage>, Vec<View>) = samples.into_iter().unzip();
+        let (smalls, samples): (Vec<RgbImage>, Vec<FrameFeatures>) = samples.into_iter().unzip();
         let mut inside: Vec<Vec<bool>> = samples.iter().map(seeds).collect();
         let mut outside: Vec<Vec<bool>> = samples.iter().map(|s| s.trimap.background.clone()).collect();
         let (mut sure, mut chest) = (Histogram::default(), Histogram::default());
@@ -131,14 +131,14 @@ impl Parser {
             if round == ROUNDS {
                 break (plate, colors);
             }
-            let known = Known {
+            let priors = Priors {
                 plate: &plate,
                 colors: &colors,
                 edges: Some(&edges),
                 mirrored: mirror.as_deref(),
                 place: PLACE[0],
             };
-            inside = samples.par_iter().map(|s| person::divide(&s.lab, &known, &s.trimap, None)).collect();
+            inside = samples.par_iter().map(|s| person::segment(&s.lab, &priors, &s.trimap, None)).collect();
             outside = samples
                 .par_iter()
                 .zip(&inside)
@@ -161,7 +161,7 @@ impl Parser {
             .collect();
         let plate = Plate::learn(&pictures, &outside, width, height);
         let mirrored = mirror.unwrap_or_default();
-        Ok(Parser { plate, coarse, colors, edges, mirrored, body: gatherer.finish() })
+        Ok(Segmenter { plate, coarse, colors, edges, mirrored, body: gatherer.finish() })
     }
 
     /// The labels of one frame, bits of [`crate::dataset::Label`], `[height, width]`; none where the landmarks are
@@ -178,19 +178,19 @@ impl Parser {
             )));
         }
         // At half the size first, then along the border alone.
-        let small = View::of(&halved(picture), &half(face));
-        let (Some(view), Some(small)) = (View::of(picture, face), small) else { return Ok(None) };
-        let known = Known {
+        let small = FrameFeatures::of(&halved(picture), &half(face));
+        let (Some(view), Some(small)) = (FrameFeatures::of(picture, face), small) else { return Ok(None) };
+        let priors = Priors {
             plate: &self.coarse,
             colors: &self.colors,
             edges: Some(&self.edges),
             mirrored: Some(&self.mirrored),
             place: PLACE[1],
         };
-        let guess = person::divide(&small.lab, &known, &small.trimap, None);
+        let guess = person::segment(&small.lab, &priors, &small.trimap, None);
         let guess = shapes::doubled(&guess, small.lab.width, view.lab.width, view.lab.height);
-        let known = Known { plate: &self.plate, edges: None, mirrored: None, ..known };
-        let person = person::divide(&view.lab, &known, &view.trimap, Some(&guess));
+        let priors = Priors { plate: &self.plate, edges: None, mirrored: None, ..priors };
+        let person = person::segment(&view.lab, &priors, &view.trimap, Some(&guess));
         Ok(Some(self.body.divide(&view.lab, &person, face, &view.frame)))
     }
 
@@ -209,7 +209,7 @@ fn samples(clip: &Clip) -> Result<Vec<Sample>> {
         let Some(face) = &clip.faces[*index] else { return Ok(None) };
         let picture = (clip.read)(*index)?;
         let small = halved(&picture);
-        Ok(View::of(&small, &half(face)).map(|view| Sample { picture, small, view }))
+        Ok(FrameFeatures::of(&small, &half(face)).map(|view| Sample { picture, small, view }))
     };
     let samples: Vec<Option<Sample>> = chosen.par_iter().map(read).collect::<Result<_>>()?;
     Ok(samples.into_iter().flatten().collect())
@@ -235,7 +235,7 @@ fn mirrored(masks: &[Vec<bool>], faces: &[FaceFrame], width: usize) -> Vec<f32> 
 
 /// What is the person before anything is learned: the trimap's sure part, the hair just above the forehead,
 /// and the chest.
-fn seeds(sample: &View) -> Vec<bool> {
+fn seeds(sample: &FrameFeatures) -> Vec<bool> {
     let width = sample.lab.width;
     (0..sample.trimap.person.len())
         .map(|at| {

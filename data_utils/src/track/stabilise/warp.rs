@@ -6,7 +6,7 @@ use super::patches::back;
 use image::{Rgb, RgbImage};
 
 /// The pixels of `picture`, taken at `pose`, where the face is seen from `reference`; grey where there is no face.
-pub fn frozen(picture: &RgbImage, mesh: &Mesh, reference: &Pose, pose: &Pose, lens: &Lens) -> RgbImage {
+pub fn warp_to_pose(picture: &RgbImage, mesh: &Mesh, reference: &Pose, pose: &Pose, lens: &Lens) -> RgbImage {
     let (width, height) = picture.dimensions();
     let map = DepthMap::new(mesh, reference, lens, [width, height]);
     RgbImage::from_fn(width, height, |x, y| {
@@ -52,7 +52,7 @@ mod tests {
         // Five pixels to the right.
         let pose = Pose { translation: [5.0 / 64.0, 0.0, 1.0], ..reference };
         let picture = RgbImage::from_fn(64, 64, |x, y| Rgb([4 * x as u8, 3 * y as u8, 7]));
-        let seen = frozen(&picture, &mesh, &reference, &pose, &lens);
+        let seen = warp_to_pose(&picture, &mesh, &reference, &pose, &lens);
         assert_eq!(seen.get_pixel(30, 28).0, [4 * 35, 3 * 28, 7]);
         assert_eq!(seen.get_pixel(2, 2).0, [128; 3]);
     }

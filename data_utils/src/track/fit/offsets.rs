@@ -34,7 +34,7 @@ impl Points {
 }
 
 /// Moves the offsets to the minimum over all frames.
-pub(super) fn offsets(
+pub(super) fn refine(
     model: &FaceModel,
     landmarks: &[FrameLandmarks],
     options: &FitOptions,
