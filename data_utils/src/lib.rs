@@ -4,9 +4,13 @@
 //! This crate knows neither the trainer nor the renderer, and no GPU API. Data flows one way:
 //! `formats` → `audio`, `face` → `track` → `dataset`.
 
+// A library returns values, errors and messages; only programs print.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod audio;
 pub mod camera;
 #[cfg(feature = "cli")]
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "the part of the programs")]
 pub mod cli;
 pub mod dataset;
 pub mod error;

@@ -9,26 +9,27 @@ use super::shapes;
 use crate::dataset::{Label, grow};
 use crate::face::Landmarks;
 
-/// Cost of an edge in these cuts.
+/// Cost of a border between two labels in these cuts.
 const EDGE: f32 = 4.0;
-/// Hair beside the jaw is wider than this share of the face on long-haired heads, both sides together.
+/// Long hair: pixels beside the jaw, both sides together, are more than this share of the face.
 const LONG_HAIR: f32 = 0.16;
-/// Height of the chin, heights of the face from its middle, and how much hair is preferred beside it and above.
+/// Height of the chin in face heights from the middle of the face, and the preference for hair beside and above it.
 const CHIN: f32 = -0.5;
 const CURLS: f32 = 1.5;
-/// Half the width, in widths of the face, below which a part of the body is a sliver, and how far from the middle.
+/// Half the width, in face widths, below which a part of the body counts as a sliver, and how far from the middle of
+/// the face slivers are removed.
 const SLIVER: f32 = 0.035;
 const ASIDE: f32 = 0.6;
-/// A patch below the head is a stray when it is so many times smaller than the largest.
+/// A patch below the head that is smaller than the largest by this factor is dropped.
 const STRAY: usize = 20;
 /// The corners of the jaw, person's right and left.
 const JAW_CORNERS: [usize; 2] = [58, 288];
 
-/// What skin, hair and clothes look like over a clip, and whether hair reaches below the jaw.
+/// Colours of skin, hair and clothes over a clip, and whether hair reaches below the jaw.
 #[derive(Debug, Clone)]
 pub struct BodyColors {
     skin: Costs,
-    /// Skin in the shade of the jaw or of a collar.
+    /// Skin in the shadow of the jaw or of a collar.
     shaded: Costs,
     hair: Costs,
     clothes: Costs,
@@ -46,20 +47,20 @@ pub struct BodyGatherer {
     frames: usize,
 }
 
-/// Cube roots of the share of light that reaches shaded skin, and what it costs to take a colour for that.
+/// Cube roots of the share of light on skin in shadow, and the extra cost of explaining a colour by shadow.
 const SHADES: [f32; 5] = [0.95, 0.88, 0.8, 0.72, 0.64];
 const SHADED: f32 = 0.7;
 
-/// A colour in less light: X, Y and Z shrink alike, so L* + 16, a* and b* shrink with their cube root.
+/// A colour in less light: X, Y and Z are scaled by one factor, so L* + 16, a* and b* are scaled by its cube root.
 fn darker([l, a, b]: [f32; 3], shade: f32) -> [f32; 3] {
     [(l + 16.0) * shade - 16.0, a * shade, b * shade]
 }
 
-/// Every how many pixels below the chin one is kept.
+/// Every so many pixels below the chin, one is kept as a sample.
 const KEEP: usize = 7;
 
 impl BodyGatherer {
-    /// Adds a frame whose person is known.
+    /// Adds a frame and the mask of its person.
     pub fn add(&mut self, picture: &Lab, person: &[bool], face: &Landmarks, frame: &FaceFrame) {
         let (width, height) = (picture.width, picture.height);
         let oval = regions::filled(face, &regions::OVAL, width, height);
@@ -92,12 +93,12 @@ impl BodyGatherer {
         self.frames += 1;
     }
 
-    /// What was learned.
+    /// The colours of all frames added.
     pub fn finish(self) -> BodyColors {
         let (skin, shaded) = (self.skin.costs(), self.shaded.costs());
         let mut clothes = Histogram::default();
         for (color, aside) in &self.below {
-            // All that is no skin below the chin, and all at the shoulders whatever its colour.
+            // Clothes: every colour below the chin that is not skin, and every colour at the shoulders.
             let weight = if skin.of(*color).min(shaded.of(*color)) > 0.5 {
                 1.0
             } else {
@@ -111,7 +112,7 @@ impl BodyGatherer {
     }
 }
 
-/// Eyes, brows and lips, which have no skin's colour.
+/// Eyes, brows and lips, whose colour is not that of skin.
 fn features(face: &Landmarks, width: usize, height: usize) -> Vec<bool> {
     let mut mask = vec![false; width * height];
     regions::fill(&mut mask, width, &regions::outline(face, &regions::LIPS));
@@ -171,13 +172,13 @@ impl BodyColors {
             } else if !person[at] {
                 0.0
             } else if above > 0.0 {
-                // Above the corners of the jaw all is head; a high collar needs strong evidence.
+                // Everything above the corners of the jaw is head, unless a high collar shows clearly.
                 if above > 0.12 { CERTAIN } else { 6.0 }
             } else if !self.long_hair || right.abs() < 0.2 || up < -1.0 {
                 -CERTAIN
             } else {
                 let body = self.skin.of(color).min(self.clothes.of(color));
-                // Higher than the chin there are curls rather than clothes.
+                // Above the chin, curls are more likely than clothes.
                 let place = if up > CHIN && right.abs() > 0.3 { CURLS } else { -1.0 + 6.0 * above };
                 body - self.hair.of(color) + place
             };
@@ -187,7 +188,7 @@ impl BodyColors {
         let head = cut.solve();
         let mut head: Vec<bool> =
             head.iter().zip(person).zip(oval).map(|((h, p), o)| *h && (*p || *o)).collect();
-        // Slivers of hair below the jaw are torn-off edges of clothes.
+        // Thin strips labelled hair below the jaw are mislabelled edges of clothes.
         let solid = grow(&shapes::shrink(&head, width, 2), width, 2);
         for at in 0..head.len() {
             head[at] &= solid[at] || oval[at] || jaw(local(at)) > 0.0;
@@ -195,7 +196,7 @@ impl BodyColors {
         head
     }
 
-    /// The neck: skin below the head that hangs together with the jaw.
+    /// The neck: skin below the head that is connected to the jaw.
     fn neck(
         &self,
         picture: &Lab,
@@ -229,13 +230,13 @@ impl BodyColors {
     }
 }
 
-/// Takes away what is thin beside the neck: seams of the background that touch a shoulder.
+/// Removes thin parts beside the neck: edges of the background that touch a shoulder.
 fn drop_slivers(body: &mut [bool], width: usize, radius: usize, local: &impl Fn(usize) -> [f32; 2]) {
     let solid = grow(&shapes::shrink(body, width, radius), width, radius);
     for (at, b) in body.iter_mut().enumerate() {
         *b &= solid[at] || local(at)[0].abs() < ASIDE;
     }
-    // What hung on them.
+    // Parts that were connected through them.
     let (numbers, sizes) = shapes::patches(body, width);
     let largest = sizes.iter().copied().max().unwrap_or(0);
     for (b, number) in body.iter_mut().zip(&numbers) {
@@ -243,7 +244,7 @@ fn drop_slivers(body: &mut [bool], width: usize, radius: usize, local: &impl Fn(
     }
 }
 
-/// Counts islands of the rest that no body belongs to, tips of hair below the jaw, to the head.
+/// Gives patches that are connected to no part of the body, such as tips of hair below the jaw, to the head.
 fn gather_strays(head: &mut [bool], person: &[bool], width: usize) {
     let body: Vec<bool> = person.iter().zip(head.iter()).map(|(p, h)| *p && !h).collect();
     let (numbers, sizes) = shapes::patches(&body, width);
@@ -253,7 +254,7 @@ fn gather_strays(head: &mut [bool], person: &[bool], width: usize) {
     }
 }
 
-/// How far a place in the face lies above the line through the corners of the jaw, heights of the face.
+/// Height of a point above the line through the corners of the jaw, face heights.
 fn jaw_level(face: &Landmarks, frame: &FaceFrame) -> impl Fn([f32; 2]) -> f32 {
     let corner = |i: usize| regions::point(face, i).map_or([0.0, -0.3], |p| frame.local(p));
     let ([x0, y0], [x1, y1]) = (corner(JAW_CORNERS[0]), corner(JAW_CORNERS[1]));

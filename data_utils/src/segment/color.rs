@@ -6,7 +6,7 @@ use image::RgbImage;
 const CELLS: [usize; 3] = [25, 32, 32];
 /// Width of a cell: L runs 0..100, a and b are counted within ±64.
 const WIDTH: [f32; 3] = [4.0, 4.0, 4.0];
-/// Share of a colour nobody has seen, spread over all cells.
+/// Share of the probability that is spread over all cells, so that a colour that was never seen has some.
 const UNSEEN: f64 = 0.02;
 
 /// A picture in L*a*b*, `[height, width]`: L 0..100, a and b about ±100.
@@ -47,7 +47,7 @@ pub fn distance2(a: [f32; 3], b: [f32; 3]) -> f32 {
     (0..3).map(|k| (a[k] - b[k]) * (a[k] - b[k])).sum()
 }
 
-/// How often each colour occurs, smoothed; the model of what a part of the person looks like.
+/// A smoothed histogram of colours: the model of one part of the person or of the background.
 #[derive(Debug, Clone)]
 pub struct Histogram {
     counts: Vec<f64>,
@@ -70,7 +70,7 @@ impl Histogram {
         self.counts.iter_mut().zip(&other.counts).for_each(|(a, b)| *a += b);
     }
 
-    /// What was counted in all.
+    /// Sum of all counts.
     pub fn total(&self) -> f64 {
         self.counts.iter().sum()
     }
@@ -94,13 +94,13 @@ impl Histogram {
         let total: f64 = counts.iter().sum();
         let even = 1.0 / counts.len() as f64;
         let share = |count: f64| if total > 0.0 { count / total } else { even };
-        // Costs are relative to an even spread over all colours: 0 for a colour as common as chance.
+        // Costs are relative to a uniform distribution: 0 for a colour that is as likely as under that.
         let cost = |count: f64| -(((1.0 - UNSEEN) * share(count) + UNSEEN * even) / even).ln() as f32;
         Costs { costs: counts.into_iter().map(cost).collect() }
     }
 }
 
-/// −ln(p / p of chance) of each colour under a model.
+/// −ln(p / uniform p) of each colour under a model.
 #[derive(Debug, Clone)]
 pub struct Costs {
     costs: Vec<f32>,

@@ -1,4 +1,4 @@
-//! The cheapest division of a picture into two, by maximum flow (Boykov and Kolmogorov, "An Experimental
+//! The binary segmentation of a picture with the least cost, by maximum flow (Boykov and Kolmogorov, "An Experimental
 //! Comparison of Min-Cut/Max-Flow Algorithms for Energy Minimization in Vision", PAMI 2004, with the marking of
 //! distances of Kolmogorov's thesis).
 //!
@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 /// Capacities of one unit of energy.
 const UNIT: f32 = 256.0;
-/// Largest energy of a pixel: what is certain.
+/// Largest energy of a pixel; it fixes the pixel's label.
 pub const CERTAIN: f32 = 4096.0;
 
 /// Steps to the eight neighbours, column and row; direction d and d + 4 are opposite.
@@ -23,7 +23,7 @@ const TERMINAL: u8 = 8;
 const ORPHAN: u8 = 9;
 const NONE: u8 = 10;
 
-/// A division of a picture that is being looked for.
+/// A minimum cut over the pixels of a picture.
 pub struct Cut {
     /// Nodes in a row: the picture and one more on each side, which no arc leads to.
     stride: usize,
@@ -31,7 +31,7 @@ pub struct Cut {
     height: usize,
     offsets: [isize; 8],
     capacities: Vec<[i32; 8]>,
-    /// What is left to the source (above 0) or to the sink.
+    /// Residual capacity from the source (above 0) or to the sink (below 0).
     terminals: Vec<i32>,
     trees: Vec<u8>,
     parents: Vec<u8>,
@@ -66,15 +66,15 @@ impl Cut {
         }
     }
 
-    /// Sets how much dearer it is for pixel `at` to be outside than to be inside; below 0 it would rather be
-    /// outside. Values beyond ±[`CERTAIN`] count as that.
+    /// Sets the cost of pixel `at` being outside minus the cost of it being inside. Values are clamped to
+    /// ±[`CERTAIN`].
     pub fn prefer_inside(&mut self, at: usize, energy: f32) {
         let node = self.node(at);
         self.terminals[node] = (energy.clamp(-CERTAIN, CERTAIN) * UNIT) as i32;
     }
 
-    /// Sets what it costs to part pixel `at` from its neighbours to the right, lower right, below and lower left;
-    /// `cost` gets the neighbour. Pixels outside the picture are not asked for.
+    /// Sets the costs of giving pixel `at` another label than its neighbours to the right, lower right, below and lower
+    /// left; `cost` gets the neighbour's index. It is not called for neighbours outside the picture.
     pub fn neighbours(&mut self, at: usize, cost: impl Fn(usize, f32) -> f32) {
         let (x, y) = ((at % self.width) as isize, (at / self.width) as isize);
         let node = self.node(at);
@@ -92,8 +92,8 @@ impl Cut {
         }
     }
 
-    /// Finds the cheapest division: true for each pixel inside, `[height, width]`. Pixels that cost the same on
-    /// both sides are outside.
+    /// Finds the cut with the least cost: true for each pixel inside, `[height, width]`. Pixels that cost the same
+    /// either way are outside.
     pub fn solve(mut self) -> Vec<bool> {
         for node in 0..self.terminals.len() {
             let left = self.terminals[node];
@@ -169,7 +169,7 @@ impl Cut {
         None
     }
 
-    /// Sends as much as fits along the path through an arc from the source's tree to the sink's.
+    /// Augments the flow along the path through an arc from the source's tree to the sink's.
     fn augment(&mut self, from: usize, d: u8) {
         let to = self.step(from, d);
         let mut most = self.capacities[from][usize::from(d)];

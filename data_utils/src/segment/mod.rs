@@ -1,9 +1,9 @@
-//! Which pixels are head, neck, torso and background, without a network for it.
+//! Segmentation of a frame into head, neck, torso and background, without a network.
 //!
-//! [`Segmenter::learn`] looks at a clip once: the background as a clean [`plate`], the colours of the person, of
-//! skin, hair and clothes. [`Segmenter::labels`] then divides one frame, independently of all others, by graph cuts
-//! ([`cut`]) between those models along the picture's edges ([`person`], [`body`]), held in place by the face's
-//! landmarks ([`regions`]).
+//! [`Segmenter::learn`] learns from a clip once: the background as a [`plate`], and the colours of the person, of skin,
+//! hair and clothes. [`Segmenter::labels`] then segments one frame, independently of all others, by graph cuts ([`cut`])
+//! between those models along the picture's edges ([`person`], [`body`]), with the face's landmarks ([`regions`]) as
+//! constraints.
 
 pub mod bisenet;
 pub mod body;
@@ -29,16 +29,16 @@ use still::StillEdges;
 
 /// Frames a clip is learned from, evenly spread; 64 frames of 512² take 50 MB.
 const SAMPLES: usize = 64;
-/// Rounds of dividing the samples and learning from the result; in each the background that is known grows.
+/// Rounds of segmenting the samples and learning from the result; the known background grows in each.
 const ROUNDS: usize = 12;
-/// What the usual place of a person says while the background is learned, and in the end.
+/// Weight of the usual place of a person while the background is learned, and afterwards.
 const PLACE: [f32; 2] = [0.6, 0.3];
 /// Pixels around the person that are not counted as free, in a picture of 512.
 const AROUND: f32 = 6.0;
 
-/// The frames of a clip as the parser sees them.
+/// The frames of a clip.
 pub struct Clip<'a> {
-    /// The face of each frame; none where the frame is not to be learned from.
+    /// The face of each frame; none for frames that are not used.
     pub faces: &'a [Option<Landmarks>],
     /// Reads a frame; all have one size.
     pub read: &'a (dyn Fn(usize) -> Result<RgbImage> + Sync),
@@ -57,7 +57,7 @@ pub struct Segmenter {
     body: BodyColors,
 }
 
-/// A frame as its models see it.
+/// What is computed from one frame before it is segmented.
 struct FrameFeatures {
     lab: Lab,
     face: Landmarks,
@@ -100,7 +100,7 @@ impl Segmenter {
                 "the frames",
                 format!("{width}×{height} pixels"),
                 found,
-                "make the frames again",
+                "run process again with --task 2 --redo",
             ));
         }
         let [small_width, small_height] = [width.div_ceil(2), height.div_ceil(2)];
@@ -233,8 +233,8 @@ fn mirrored(masks: &[Vec<bool>], faces: &[FaceFrame], width: usize) -> Vec<f32> 
         .collect()
 }
 
-/// What is the person before anything is learned: the trimap's sure part, the hair just above the forehead,
-/// and the chest.
+/// Pixels that belong to the person before anything is learned: those that the trimap is certain of, the hair just above
+/// the forehead, and the chest.
 fn seeds(sample: &FrameFeatures) -> Vec<bool> {
     let width = sample.lab.width;
     (0..sample.trimap.person.len())

@@ -1,4 +1,4 @@
-//! Person and background: a graph cut between the clean plate and what the person looks like.
+//! Person and background: a graph cut between the background plate and the colours of the person.
 
 use super::color::{Costs, Histogram, Lab, distance2};
 use super::cut::{CERTAIN, Cut};
@@ -9,52 +9,52 @@ use super::still::StillEdges;
 use crate::dataset::grow;
 use crate::face::Landmarks;
 
-/// Cost of a border between two pixels of one colour, and how much less it is over a strong edge.
+/// Cost of a border between two pixels of one colour, and the part of the cost that a strong edge removes.
 const BORDER: f32 = 0.6;
 const EDGE: f32 = 7.0;
-/// The least evidence of the plate: beyond this many squared standard deviations all is equally foreign.
+/// Distances from the plate are clamped to this, squared standard deviations.
 const FOREIGN: f32 = 40.0;
-/// How far (squared standard deviations, three channels) the background's own pixels are on the average from the
-/// plate, with a margin: what is nearer is background.
+/// Distance from the plate below which a pixel is background, squared standard deviations over three channels: the mean
+/// distance of the background's own pixels, with a margin.
 const NEAR: f32 = 9.0;
-/// The same where the background is only guessed.
+/// The same where the background is extrapolated.
 const GUESS: f32 = 4.0;
-/// How far the background is continued beyond where it was seen, pixels in a picture of 512, and how much what
-/// lies further is taken for the person.
+/// How far the extrapolated background is trusted, pixels in a picture of 512, and the preference for the person beyond
+/// that.
 const REACH: f32 = 24.0;
 const FAR: f32 = 3.0;
-/// How far from the border of a guess it may move, pixels in a picture of 512.
+/// How far the border may move from that of a given guess, pixels in a picture of 512.
 const BAND: f32 = 5.0;
-/// Largest say of the colours beside that of the plate.
+/// Largest weight of the colour models beside that of the plate.
 const COLORS: f32 = 3.0;
-/// Cost for the person of a colour that was never seen.
+/// Cost of labelling a colour as person that was never seen on the person.
 const STRANGE: f32 = 1.0;
 /// Pixels of background beside the body from which its colours are learned.
 const FEW: f64 = 2000.0;
-/// Share of what the plate says against the person beside the chest: shoulders stand still as well.
+/// Weight of the plate's evidence against the person beside the chest, where shoulders hardly move either.
 const SHOULDERS: f32 = 0.35;
-/// How much a body as wide on this side as on the other is preferred.
+/// Preference for a body that is as wide on one side as on the other.
 const MIRRORED: f32 = 3.0;
-/// Holes in the person that are closed, share of the picture.
+/// Largest hole in the person that is closed, as a share of the picture.
 const HOLES: f32 = 0.01;
 
-/// What the person and what the background look like, over a whole clip.
+/// Colours of the person and of the background over a whole clip.
 #[derive(Debug, Clone)]
 pub struct PersonColors {
     /// The person.
     pub person: Costs,
-    /// What was surely the person before anything was learned.
+    /// Pixels that belong to the person by their place alone.
     pub seeds: Costs,
-    /// What of that lies below the chin.
+    /// Those of them below the chin.
     pub chest: Costs,
     /// Everything else.
     pub background: Costs,
-    /// Everything else beside the body, on the picture's left and on its right.
+    /// The background beside the body, on the picture's left and on its right.
     beside: [Costs; 2],
 }
 
 impl PersonColors {
-    /// Learns them from pictures and masks, `[height, width]`.
+    /// Learns the colours from pictures and masks, `[height, width]`.
     pub fn learn<'a>(
         pictures: impl Iterator<Item = (&'a Lab, &'a Trimap, &'a [bool], &'a [bool])>,
         [seeds, chest]: [&Costs; 2],
@@ -79,7 +79,7 @@ impl PersonColors {
         PersonColors { person: person.costs(), seeds, chest, background: costs, beside }
     }
 
-    /// What a colour says for the person beside the chest.
+    /// Evidence of a colour for the person, beside the chest.
     fn apart(&self, color: [f32; 3], side: Option<bool>, shoulder: bool) -> f32 {
         let background = side.map_or(&self.background, |s| &self.beside[usize::from(s)]);
         // There is no skin at the shoulders, but there may be walls of its colour.
@@ -88,12 +88,12 @@ impl PersonColors {
     }
 }
 
-/// What is certain about a frame before any colour is looked at.
+/// What the landmarks alone say about a frame.
 #[derive(Debug, Clone)]
 pub struct Trimap {
-    /// Surely the person: the face, and the middle of the chest.
+    /// Certainly person: the face, and the middle of the chest.
     pub person: Vec<bool>,
-    /// Surely not the person: far from head and shoulders.
+    /// Certainly background: far from head and shoulders.
     pub background: Vec<bool>,
     /// Preference for the person by place: above 0 where a head with hair and shoulders usually are.
     pub likely: Vec<f32>,
@@ -106,7 +106,7 @@ pub struct Trimap {
 }
 
 impl Trimap {
-    /// By the landmarks alone.
+    /// The trimap of a frame.
     pub fn of(face: &Landmarks, frame: &FaceFrame, width: usize, height: usize) -> Trimap {
         let mut person = regions::filled(face, &regions::OVAL, width, height);
         let mut background = vec![false; width * height];
@@ -147,8 +147,8 @@ fn contrast(picture: &Lab) -> f32 {
     (2.0 * sum / count.max(1) as f64).max(1.0) as f32
 }
 
-/// Sets the costs of borders between neighbours by the picture's edges; edges that the empty background has too
-/// count less (Sun et al., "Background Cut", ECCV 2006). Only pixels that are `wanted` get borders.
+/// Sets the costs of borders between neighbours by the picture's edges; edges that the background plate has as well
+/// count less (Sun et al., "Background Cut", ECCV 2006). Only `wanted` pixels get borders.
 pub fn set_borders(
     cut: &mut Cut,
     picture: &Lab,
@@ -171,7 +171,7 @@ pub fn set_borders(
     }
 }
 
-/// What is known about a clip when a frame is divided.
+/// What was learned about a clip before a frame is segmented.
 #[derive(Debug, Clone, Copy)]
 pub struct Priors<'a> {
     /// The background.
@@ -182,12 +182,12 @@ pub struct Priors<'a> {
     pub edges: Option<&'a StillEdges>,
     /// How often the other side of the body covers a pixel's mirror image, `[height, width]`.
     pub mirrored: Option<&'a [f32]>,
-    /// How much the usual place of a person counts.
+    /// Weight of the usual place of a person.
     pub place: f32,
 }
 
-/// Divides a frame into person (true) and background, `[height, width]`. With a `guess` only its border is looked at,
-/// some pixels to each side.
+/// Segments a frame into person (true) and background, `[height, width]`. With a `guess` only pixels near its border
+/// can change.
 pub fn segment(picture: &Lab, priors: &Priors, trimap: &Trimap, guess: Option<&[bool]>) -> Vec<bool> {
     let (width, height) = (picture.width, picture.height);
     let size = width.max(height) as f32 / 512.0;
@@ -211,7 +211,7 @@ pub fn segment(picture: &Lab, priors: &Priors, trimap: &Trimap, guess: Option<&[
 }
 
 impl Priors<'_> {
-    /// How much dearer it is for a pixel to be background than to be the person.
+    /// The cost of a pixel being background minus the cost of it being person.
     fn energy(&self, at: usize, color: [f32; 3], trimap: &Trimap, reach: f32) -> f32 {
         let Priors { plate, colors, .. } = self;
         let (seen, distance, low) = (plate.known[at], plate.distance2(at, color), trimap.low[at]);
@@ -221,7 +221,7 @@ impl Priors<'_> {
         if low == 0.0 && self.edges.is_some_and(|e| e.seen(at, color)) {
             return -CERTAIN;
         }
-        // A colour that neither has shown is foreign to the background, so it is the person's.
+        // A colour that was seen on neither speaks for the person.
         let by_color = colors.background.of(color) - colors.person.of(color).min(STRANGE);
         let off = distance.min(FOREIGN);
         let apart = colors.apart(color, trimap.beside[at], trimap.shoulder[at]);
@@ -230,13 +230,13 @@ impl Priors<'_> {
             let above = plain + by_color.clamp(-COLORS, COLORS) * 0.4;
             (above, if plain < 0.0 { SHOULDERS * plain + apart } else { above })
         } else if plate.away[at] <= reach {
-            // The background is believed to go on near where it was seen. Beside the chest, where it may change,
-            // colours that it has elsewhere count as much.
+            // Near known background its extrapolation is trusted. Beside the chest, where the background may differ,
+            // its colours elsewhere have the same weight.
             let sure = colors.background.of(color) - colors.seeds.of(color).min(STRANGE);
             let foreign = 0.5 * (off - GUESS);
             let by_color = by_color.clamp(-COLORS, COLORS);
             let above = foreign.min(4.0) + 0.3 * by_color + 0.5 * sure.clamp(-COLORS, COLORS);
-            // What neither the chest nor the background has shown is left to its place and its edges.
+            // A colour that was seen neither on the chest nor in the background is decided by place and edges.
             let strange = if colors.seeds.of(color) > STRANGE { 0.3 } else { 1.0 };
             (above, strange * foreign.min(3.0) + apart)
         } else {

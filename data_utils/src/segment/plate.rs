@@ -1,39 +1,40 @@
-//! The background as it would be without the person: for each pixel the median of the frames in which it is free,
-//! and how much it wanders.
+//! The background without the person: the median of each pixel over the frames in which no person covers it, and how
+//! much the pixel varies.
 
 use super::color::Lab;
 use super::shapes;
 use image::RgbImage;
 use rayon::prelude::*;
 
-/// A pixel is known when it was free in this many of the frames looked at, and in this share of them.
+/// A pixel is known when it was free in at least this many sampled frames, and in at least this share of them.
 const FEWEST: usize = 4;
 const LEAST_SHARE: f32 = 0.06;
-/// Least wander of a pixel in L, a and b: the noise of compressed video.
+/// Least standard deviation of a pixel in L, a and b: the noise of compressed video.
 const LEAST_SPREAD: [f32; 3] = [2.0, 1.4, 1.4];
 /// Median absolute deviation to standard deviation of a normal distribution.
 const FROM_MAD: f32 = 1.4826;
-/// Wander assumed where a pixel was never free and its colour is extrapolated: of L beside a known pixel, more
-/// for each pixel of distance, and the share of that for a and b.
+/// Standard deviation assumed for a pixel that was never free, whose colour is extrapolated: of L beside a known pixel,
+/// its increase for each pixel of distance, and the share of both for a and b.
 const GUESSED: [f32; 3] = [5.0, 0.25, 0.6];
 
 /// A background.
 #[derive(Debug, Clone)]
 pub struct Plate {
-    /// Its picture; smoothly continued where it was never seen.
+    /// The picture; extrapolated smoothly where the background was never seen.
     pub picture: RgbImage,
     /// The same in L*a*b*.
     pub lab: Lab,
-    /// Standard deviations of L, a and b a pixel.
+    /// Standard deviations of L, a and b of each pixel.
     pub spread: Vec<[f32; 3]>,
-    /// Where it was seen, `[height, width]`.
+    /// True where the background was seen, `[height, width]`.
     pub known: Vec<bool>,
     /// Distance to the nearest pixel that was seen, pixels.
     pub away: Vec<f32>,
 }
 
 impl Plate {
-    /// Learns it from frames and masks of what is free in each, `[height, width]`; all of one size.
+    /// Learns the background from frames and, for each, a mask of the pixels that are free, `[height, width]`; all of one
+    /// size.
     pub fn learn(frames: &[RgbImage], free: &[Vec<bool>], width: u32, height: u32) -> Plate {
         let count = width as usize * height as usize;
         let fewest = FEWEST.max((LEAST_SHARE * frames.len() as f32) as usize);
@@ -66,7 +67,7 @@ impl Plate {
             .map(|(l, away)| {
                 let guessed = GUESSED[0] + GUESSED[1] * away.min(1e4);
                 l.map_or([guessed, GUESSED[2] * guessed, GUESSED[2] * guessed], |(_, mad)| {
-                    // Levels of grey are about 0.4 of L; colour differences wander by less.
+                    // One grey level is about 0.4 of L; a and b vary less than L.
                     let mean = (mad[0] + mad[1] + mad[2]) / 3.0 * 0.4 * FROM_MAD;
                     LEAST_SPREAD.map(|least| least.max(mean))
                 })
@@ -97,8 +98,8 @@ fn median(values: &mut [u8]) -> u8 {
     if values.is_empty() { 0 } else { *values.select_nth_unstable(middle).1 }
 }
 
-/// Fills what is not known smoothly from what is: averages of known pixels on ever coarser grids, then back
-/// (push-pull, Gortler et al. 1996). Grey where nothing is known at all.
+/// Fills unknown pixels smoothly from the known ones: averages on coarser and coarser grids, then interpolation back
+/// (push-pull, Gortler et al., "The Lumigraph", 1996). Grey where no pixel is known.
 pub fn continued(colors: &[[f32; 3]], known: &[bool], width: usize) -> Vec<[f32; 3]> {
     let height = colors.len().checked_div(width).unwrap_or(0);
     let weights: Vec<f32> = known.iter().map(|k| f32::from(u8::from(*k))).collect();
@@ -140,7 +141,7 @@ mod tests {
     #[test]
     fn the_median_of_free_frames_is_the_background_whatever_stands_before_it() {
         let (width, height) = (20, 10);
-        // A white bar wanders over a ramp.
+        // A white bar moves over a ramp.
         let frames: Vec<RgbImage> = (0..20)
             .map(|t| {
                 RgbImage::from_fn(width, height, |x, _| {

@@ -1,8 +1,9 @@
-//! Where the parts of a face lie in the picture, by its landmarks.
+//! The parts of a face in the picture, from its landmarks.
 
 use crate::face::Landmarks;
 
-/// The outline of the face from the forehead's middle round over the person's left cheek and the chin.
+/// The outline of the face, from the middle of the forehead over the person's left cheek and the chin back to the
+/// forehead.
 pub const OVAL: [usize; 36] = [
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176,
     149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
@@ -25,21 +26,21 @@ pub const EYES: [[usize; 16]; 2] = [
 pub const BROWS: [[usize; 10]; 2] =
     [[70, 63, 105, 66, 107, 55, 65, 52, 53, 46], [300, 293, 334, 296, 336, 285, 295, 282, 283, 276]];
 
-/// The frame of a face in the picture: its middle, its directions and its size.
+/// The coordinate frame of a face in the picture: its middle, its upward direction and its size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FaceFrame {
     /// The middle between forehead and chin, pixels.
     pub center: [f32; 2],
     /// Unit vector from the chin to the forehead.
     pub up: [f32; 2],
-    /// Distance from ear to ear, pixels; at least a third of `height`, so that a profile is no line.
+    /// Distance from ear to ear, pixels; at least a third of `height`, so that a face in profile still has a width.
     pub width: f32,
     /// Distance from chin to the forehead's top, pixels.
     pub height: f32,
 }
 
 impl FaceFrame {
-    /// The frame of landmarks; none for landmarks that are no face.
+    /// The frame of a face's landmarks; none for landmarks that do not span a face.
     pub fn of(face: &Landmarks) -> Option<FaceFrame> {
         let [top, chin, right, left] =
             [point(face, 10)?, point(face, 152)?, point(face, 234)?, point(face, 454)?];
@@ -56,7 +57,8 @@ impl FaceFrame {
         })
     }
 
-    /// Coordinates of a pixel in the face: to the picture's right in widths, upwards in heights, from the middle.
+    /// A pixel in the coordinates of the face: from its middle to the picture's right in face widths, and upwards in face
+    /// heights.
     pub fn local(&self, [x, y]: [f32; 2]) -> [f32; 2] {
         let (dx, dy) = (x - self.center[0], y - self.center[1]);
         let [ux, uy] = self.up;
@@ -71,18 +73,18 @@ impl FaceFrame {
     }
 }
 
-/// Where a landmark lies, pixels; none where there is none.
+/// Column and row of a landmark, pixels; none when there is no such landmark.
 pub fn point(face: &Landmarks, index: usize) -> Option<[f32; 2]> {
     face.points.get(index).map(|p| [p[0], p[1]])
 }
 
-/// The places of landmarks in the order given.
+/// Columns and rows of landmarks in the order given.
 pub fn outline(face: &Landmarks, indices: &[usize]) -> Vec<[f32; 2]> {
     indices.iter().filter_map(|i| point(face, *i)).collect()
 }
 
-/// Sets what lies inside a closed line in `mask`, `[height, width]`: pixels whose centre (at + 0.5) is inside by
-/// the even-odd rule.
+/// Sets the pixels of `mask`, `[height, width]`, that are inside a closed line: those whose centre (index + 0.5) is
+/// inside by the even-odd rule.
 pub fn fill(mask: &mut [bool], width: usize, line: &[[f32; 2]]) {
     if width == 0 || line.iter().flatten().any(|v| !v.is_finite()) {
         return;

@@ -2,14 +2,14 @@
 
 use crate::dataset::grow;
 
-/// A mask shrunk by `radius` pixels in a square window; the picture's edge does not shrink it.
+/// A mask eroded by `radius` pixels in a square window; the picture's edge does not erode it.
 pub fn shrink(mask: &[bool], width: usize, radius: usize) -> Vec<bool> {
     let outside: Vec<bool> = mask.iter().map(|m| !m).collect();
     grow(&outside, width, radius).into_iter().map(|m| !m).collect()
 }
 
-/// Numbers the patches of a mask (four neighbours): 0 outside, then 1, 2, … by their first pixel, and how many
-/// pixels each has, the count of number n at n.
+/// Labels the connected patches of a mask (four neighbours): 0 outside, then 1, 2, … in the order of their first pixel.
+/// Also returns the number of pixels of each label.
 pub fn patches(mask: &[bool], width: usize) -> (Vec<u32>, Vec<usize>) {
     let mut numbers = vec![0u32; mask.len()];
     let mut sizes = vec![0usize];

@@ -1,30 +1,30 @@
-//! What stands still where it would change if it moved with the head: it belongs to the background, whatever its
-//! colour.
+//! Edges that stay where they are although the head moves. Such an edge belongs to the background, whatever its colour.
 
 use super::color::{Lab, distance2};
 use super::regions::FaceFrame;
 use image::RgbImage;
 use rayon::prelude::*;
 
-/// Share of the frames in which a pixel must be as usual, and by how many grey levels it may be off there.
+/// Share of the frames in which a pixel must look as usual, and the largest difference that counts as usual, grey
+/// levels.
 const SHARE: f32 = 0.85;
 const STILL: u8 = 4;
-/// By how many grey levels at the least it would be off in as many frames if it moved with the head.
+/// Least difference in as many frames that the pixel would show if it moved with the head, grey levels.
 const CHANGED: u8 = 12;
-/// How far a colour may be from the usual one to be the background still, L*a*b*.
+/// Largest distance of a colour from the usual one at which it is still background, L*a*b*.
 const ALIKE: f32 = 8.0;
 
 /// Edges of the background.
 #[derive(Debug, Clone)]
 pub struct StillEdges {
-    /// Where they are, `[height, width]`.
+    /// True at the pixels of such edges, `[height, width]`.
     edges: Vec<bool>,
-    /// The usual picture.
+    /// The median of the frames.
     usual: Lab,
 }
 
 impl StillEdges {
-    /// Looks for them in frames of one size, with the face of each.
+    /// Finds the edges in frames of one size, given the face of each.
     pub fn learn(frames: &[RgbImage], faces: &[FaceFrame]) -> StillEdges {
         let (width, height) = frames.first().map_or((0, 0), |f| (f.width() as usize, f.height() as usize));
         let count = width * height;
@@ -44,7 +44,7 @@ impl StillEdges {
             })
             .unzip();
         let moves = moves(faces);
-        // What a pixel would show in each frame if the usual picture moved with the head.
+        // The value of the pixel in each frame if the median picture moved with the head.
         let changes = |at: usize| {
             let (x, y) = ((at % width) as isize, (at / width) as isize);
             let shown = moves.iter().filter_map(|[dx, dy]| {
@@ -62,7 +62,7 @@ impl StillEdges {
         StillEdges { edges, usual: Lab::of(&picture) }
     }
 
-    /// Whether such an edge is seen at a pixel that has this colour now.
+    /// Whether a pixel that has this colour now shows such an edge.
     pub fn seen(&self, at: usize, color: [f32; 3]) -> bool {
         self.edges[at] && distance2(color, self.usual.pixels[at]) < ALIKE * ALIKE
     }
