@@ -2,12 +2,12 @@
 //! Recognition", AVSS 2009) with the expressions and the markup that talking-head trackers use beside it: a folder with
 //! `01_MorphableModel.mat` (shapeMU `[3·V, 1]`, shapePC `[3·V, modes]`, shapeEV `[modes, 1]`, micrometres) and three
 //! dicts of arrays: `exp_info.npy` (mu_exp `[3·n]`, base_exp `[modes, 3·n]`, sig_exp `[modes]`), `topology_info.npy`
-//! (sub_inds `[n]`: which vertices the expressions know) and `keys_info.npy` (keyinds `[68]`: the iBUG points among
+//! (sub_inds `[n]`: the vertices that the expressions move) and `keys_info.npy` (keyinds `[68]`: the iBUG points among
 //! those).
 //!
-//! Where MediaPipe's 468 landmarks lie on it follows from the 51 iBUG points that both have inside the face: MediaPipe's
-//! canonical face is bent until these meet (an affine map, then a smooth Gaussian process), and each landmark takes the
-//! vertex next to where it comes to lie.
+//! MediaPipe's 468 landmarks are placed on it by the 51 iBUG points inside the face, which both models have: MediaPipe's
+//! canonical face is warped until these points coincide (an affine map, then a smooth Gaussian process), and each
+//! landmark is assigned the vertex nearest to its warped position.
 
 use super::math::{Cholesky, V3, add, dot, length, scale, sub};
 use super::mobility;
@@ -20,16 +20,16 @@ use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The files.
+/// Names of the files.
 pub(super) const SHAPE: &str = "01_MorphableModel.mat";
 const OTHERS: [&str; 3] = ["exp_info.npy", "topology_info.npy", "keys_info.npy"];
 /// The model's unit, metres.
 const UNIT: f64 = 1e-6;
-/// Identity modes that are used, as trackers of the field do.
+/// Identity modes that are used; as many as other trackers for talking heads use.
 const IDENTITY_MODES: usize = 100;
 /// iBUG points inside the face: those of the jaw are not the same points of the skin.
 const INNER: std::ops::Range<usize> = 17..68;
-/// Length over which the bend of the canonical face is alike, metres, and the share of it that is taken for noise.
+/// Length scale of the warp of the canonical face, metres, and the share of its variance that counts as noise.
 const BEND: f64 = 0.04;
 const NOISE: f64 = 0.01;
 
@@ -45,7 +45,7 @@ impl Arrays {
         Error::input(self.path.display(), expected, found, remedy)
     }
 
-    /// Finite numbers, as many as `count` allows.
+    /// The array `name`, checked: finite values, and a length that `count` accepts.
     fn get(&self, name: &str, count: impl Fn(usize) -> bool) -> Result<&NpyArray> {
         let array = self.arrays.get(name).ok_or_else(|| self.refuse(format!("an array `{name}`"), "none"))?;
         if !count(array.data.len()) || array.data.iter().any(|v| !v.is_finite()) {
@@ -156,10 +156,10 @@ fn places(face: &CanonicalFace, surface: &[V3], markup: &[usize]) -> Result<Vec<
     Ok(canonical.par_iter().map(nearest).collect())
 }
 
-/// A smooth map of space that takes given points to others.
+/// A smooth warp of space that maps given points to others.
 struct Bend {
     from: Vec<V3>,
-    /// Columns of the affine part, its shift last.
+    /// Columns of the affine part, the translation last.
     affine: [V3; 4],
     pulls: Vec<V3>,
 }
@@ -201,7 +201,7 @@ impl Bend {
     }
 }
 
-/// How alike the bend is at two places.
+/// Correlation of the warp at two points.
 fn alike(a: V3, b: V3) -> f64 {
     let offset = sub(a, b);
     (-dot(offset, offset) / (2.0 * BEND * BEND)).exp()

@@ -1,4 +1,4 @@
-//! What a mesh looks like from a pose: the depth and the triangle behind every pixel.
+//! A mesh rendered from a pose: the depth and the triangle at every pixel.
 
 use super::math::{V3, sub};
 use super::pose::{Lens, Pose};

@@ -1,9 +1,11 @@
-//! Smooth random movements of a set of points, as a few modes: a Gaussian process over their places, its covariance
-//! factored by pivoted Cholesky (Harbrecht, Peters & Schneider 2012) until enough of it is covered.
+//! Smooth random displacements of a set of points, as a few modes: a Gaussian process over their positions, whose
+//! covariance is factored by pivoted Cholesky (Harbrecht, Peters & Schneider, "On the low-rank approximation by the
+//! pivoted Cholesky decomposition", 2012) until enough of it is explained.
 
 use super::math::{V3, add, cross, dot, scale, sub};
 
-/// Covariance over distance along one axis: two bells, (deviation, length) each, in the unit of the points.
+/// Covariance over distance along one axis: the sum of two Gaussians, (standard deviation, length scale) each, in the
+/// unit of the points.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kernel {
     pub(crate) near: (f64, f64),
@@ -16,7 +18,7 @@ impl Kernel {
     }
 }
 
-/// Up to `count` modes of the process, `[points, modes]`, each for a coefficient of deviation 1. `kernels` are the
+/// Up to `count` modes of the process, `[points, modes]`, for coefficients of standard deviation 1. `kernels` are the
 /// covariances along x, y and z, `strength` scales it at a point; the axes are independent of each other.
 pub(crate) fn modes(
     points: &[V3],
@@ -27,12 +29,12 @@ pub(crate) fn modes(
     let strengths: Vec<V3> = (0..points.len()).map(&strength).collect();
     let mut left: Vec<f64> =
         strengths.iter().flat_map(|s| (0..3).map(|a| s[a] * s[a] * kernels[a].at(0.0))).collect();
-    // Between the largest movement and the largest share of a point's own: lips need most of the modes, but points
-    // that hold nearly still tell most about the head, and they do move.
+    // The next pivot is a compromise between the largest remaining variance and the largest remaining share of a
+    // point's own variance: lips need most of the modes, but points that hardly move say most about the head.
     let worth = |i: usize, left: f64| if left > 0.0 { left / strengths[i / 3][i % 3].powf(1.8) } else { 0.0 };
     let mut columns: Vec<(usize, Vec<f64>)> = Vec::new();
     for _ in 0..count {
-        // The first of the largest, so that equal ones are always taken in the same order.
+        // The first of the largest, so that ties are always broken alike.
         let best = (0..left.len()).rev().max_by(|a, b| worth(*a, left[*a]).total_cmp(&worth(*b, left[*b])));
         let Some((pivot, variance)) = best.map(|i| (i, left[i])).filter(|(_, v)| *v > 1e-16) else { break };
         let (at, axis) = (pivot / 3, pivot % 3);
@@ -63,7 +65,8 @@ pub(crate) fn modes(
     values
 }
 
-/// Takes the shifts, turns and growth of the points as a whole out of modes `[points, modes]`: those are the pose's.
+/// Removes translation, rotation and scaling of the whole point set from modes `[points, modes]`: these are described by
+/// the pose.
 pub(crate) fn without_similarity(points: &[V3], values: &mut [V3]) {
     let inverse = 1.0 / points.len().max(1) as f64;
     let middle = scale(points.iter().fold([0.0; 3], |sum, p| add(sum, *p)), inverse);

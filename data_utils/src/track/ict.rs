@@ -11,10 +11,10 @@ use crate::formats::npz;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The two files.
+/// Names of the two files.
 pub(super) const FACE: &str = "ict_compact.npz";
 pub(super) const ANCHORS: &str = "mp468_to_ict.npz";
-/// Deviations of the coefficients: the modes are blendshapes at full strength.
+/// Standard deviations of the coefficients; a coefficient of 1 is a blendshape at full strength.
 const IDENTITY: f64 = 0.3;
 const EXPRESSION: f64 = 0.25;
 /// The model's unit, metres.
@@ -90,7 +90,7 @@ impl Arrays {
     }
 }
 
-/// Where each landmark lies on the mesh.
+/// The position of each landmark on the mesh.
 struct Places(Vec<([usize; 3], [f64; 3])>);
 
 impl Places {

@@ -140,7 +140,7 @@ impl Cholesky {
         self.backward_leading(b, self.n);
     }
 
-    /// The leading `m` unknowns of Lᵀ·x = b in place, where those after them are solved already.
+    /// Solves the leading `m` unknowns of Lᵀ·x = b in place, given the solution of the others.
     pub(crate) fn backward_leading(&self, b: &mut [f64], m: usize) {
         for i in (0..self.n).rev() {
             if i < m {
@@ -152,8 +152,8 @@ impl Cholesky {
         }
     }
 
-    /// What is left of matrix and gradient for the last `M` unknowns once the others are eliminated; `right` is
-    /// L⁻¹ applied to the gradient.
+    /// Matrix and gradient of the last `M` unknowns after the others are eliminated (Schur complement); `right` is L⁻¹
+    /// applied to the gradient.
     pub(crate) fn trailing<const M: usize>(&self, right: &[f64]) -> ([[f64; M]; M], [f64; M]) {
         let from = self.n - M;
         let entry = |r: usize, c: usize| if c > r { 0.0 } else { self.rows[(from + r) * self.n + from + c] };
@@ -169,7 +169,7 @@ impl Cholesky {
     }
 }
 
-/// A symmetric positive definite band matrix: entry (i, i − k) at `[i, k]`, k ≤ `half`.
+/// A symmetric positive definite band matrix: entry (i, i − k) is at `[i, k]`, k ≤ `half`.
 #[derive(Debug, Clone)]
 pub(crate) struct Banded {
     half: usize,
@@ -273,7 +273,7 @@ pub(crate) fn conjugate_gradients(
     x
 }
 
-/// The middle value; 0 of nothing.
+/// The median; 0 of no values.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     let middle = values.len() / 2;
     if values.is_empty() {

@@ -1,4 +1,4 @@
-//! How far each of MediaPipe's 468 landmarks moves when the face does: which hold still with the skull, which do not.
+//! How far facial expressions move each of MediaPipe's 468 landmarks against the skull.
 
 /// Movement along x, y and z of each landmark, hundredths of a millimetre: root of the sum of squares over the 53
 /// expression modes of ICT-FaceKit (ICT-VGL/ICT-FaceKit, MIT licence) where the landmark lies on its mesh. Made by
@@ -101,11 +101,11 @@ const HUNDREDTHS: [[u16; 3]; 468] = [
     [31, 185, 70], [203, 581, 274], [179, 552, 269],
 ];
 
-/// Metres in the unit of the table.
+/// The unit of the table, metres.
 const UNIT: f64 = 1e-5;
-/// Movement at which a landmark counts half, metres.
+/// Movement at which a landmark has half the weight, metres.
 const HALF: f64 = 0.0035;
-/// Movement below which a landmark belongs to the stable ones, metres.
+/// Movement below which a landmark is stable, metres.
 pub(crate) const STABLE: f64 = 0.0036;
 
 /// Movement of a landmark along x, y and z, metres.

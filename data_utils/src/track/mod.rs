@@ -1,8 +1,8 @@
-//! Where the head is in every frame: a face model fitted to the landmarks of the whole clip, then poses steadied by
-//! the picture itself.
+//! The pose of the head in every frame: a face model is fitted to the landmarks of the whole clip, then the poses are
+//! stabilized by following the picture.
 //!
 //! World: metres, origin inside the head, x to the right of the image, y up, z out of the face. Poses are
-//! camera-from-world, x right, y down, z forward; pixels are counted from the image's edge in this room.
+//! camera-from-world, x right, y down, z forward; pixel coordinates in this module are counted from the image's edge (the first pixel's centre is at 0.5).
 
 pub mod bfm;
 mod depth;

@@ -1,9 +1,9 @@
-//! What a face can look like, as far as its 468 landmarks tell: a mean, how people differ (identity), how one
-//! person's face moves (expression), and how much of the skull's motion each landmark shows.
+//! A linear model of the 468 face landmarks: the mean face, how people differ (identity), how one person's face moves
+//! (expression), and how rigidly each landmark follows the skull.
 //!
-//! Three sources give the same plain type: MediaPipe's canonical face ([`FaceModel::canonical`], which needs no file
-//! beyond the landmark networks), ICT-FaceKit ([`super::ict`]) and BFM-2009 ([`super::bfm`]). Lengths in metres; x to the right of the image,
-//! y up, z out of the face.
+//! Three sources give the same type: MediaPipe's canonical face ([`FaceModel::canonical`], which needs no file
+//! beyond the landmark networks), ICT-FaceKit ([`super::ict`]) and BFM-2009 ([`super::bfm`]).
+//! Lengths in metres; x to the right of the image, y up, z out of the face.
 
 use super::gaussian_process::{Kernel, modes, without_similarity};
 use super::math::{V3, add, scale};
@@ -56,7 +56,7 @@ impl Basis {
 /// A face model, reduced to the landmarks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaceModel {
-    /// What it was made from, for reports.
+    /// Its name in reports.
     pub name: String,
     /// The mean face, `[468]`, metres.
     pub mean: Vec<V3>,
@@ -66,7 +66,7 @@ pub struct FaceModel {
     pub expression: Basis,
     /// Names of the expression modes, where they have any.
     pub expression_names: Vec<String>,
-    /// How much of the skull's motion each landmark shows, 0..1, `[468]`.
+    /// How rigidly each landmark follows the skull, 0..1, `[468]`.
     pub rigidity: Vec<f64>,
     /// Landmarks that hold still when the face moves.
     pub stable: Vec<usize>,
@@ -78,13 +78,13 @@ pub struct FaceModel {
 const MOUTH: [usize; 3] = [13, 14, 61];
 const INNER_UPPER: [usize; 9] = [191, 80, 81, 82, 13, 312, 311, 310, 415];
 const INNER_LOWER: [usize; 9] = [95, 88, 178, 87, 14, 317, 402, 318, 324];
-/// How far the lips are parted before distances are measured, and how fast that fades downwards, metres.
+/// How far the lips are opened before distances are measured, and the length over which this fades downwards, metres.
 const PARTED: f64 = 0.025;
 const FADE: f64 = 0.03;
-/// Modes kept.
+/// Number of modes.
 const IDENTITY_MODES: usize = 100;
 const EXPRESSION_MODES: usize = 75;
-/// Deviation of an expression, in units of the table of movements (whose unit is an expression at its strongest).
+/// Standard deviation of an expression, in units of the table of movements (where 1 is an expression at its strongest).
 const EXPRESSION: f64 = 0.5;
 
 impl FaceModel {
@@ -130,7 +130,7 @@ impl FaceModel {
     }
 }
 
-/// The face with its lips apart, so that points of the upper and of the lower lip are not neighbours.
+/// The face with open lips, so that points of the upper and of the lower lip are not close to each other.
 fn parted(mean: &[V3]) -> Vec<V3> {
     let [upper, lower, corner] = MOUTH.map(|l| mean[l]);
     let half = corner[0].abs();

@@ -1,4 +1,4 @@
-//! Where the head is in one frame, and where its points land in the picture.
+//! The pose of the head in one frame, and the projection of its points into the picture.
 
 use super::math::{M3, V3, add, apply, apply_transposed, orthonormal, product, rotation};
 use crate::camera::Camera;
@@ -21,30 +21,30 @@ pub struct Lens {
     pub center: [f64; 2],
 }
 
-/// How a projected point moves, for each of column and row.
+/// Derivatives of a projected point, for each of column and row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slope {
-    /// With the point in the world.
+    /// By the point in the world.
     pub(crate) point: [V3; 2],
-    /// With the pose: a turn about the camera's axes (radians), then a shift (metres).
+    /// By the pose: a rotation about the camera's axes (radians), then a translation (metres).
     pub(crate) pose: [[f64; 6]; 2],
-    /// With the logarithm of the focal length.
+    /// By the logarithm of the focal length.
     pub(crate) log_focal: [f64; 2],
 }
 
 impl Pose {
-    /// A point of the world in the camera.
+    /// A point of the world in camera coordinates.
     pub fn to_camera(&self, p: V3) -> V3 {
         add(apply(&self.rotation, p), self.translation)
     }
 
-    /// A point of the camera in the world.
+    /// A point in camera coordinates in the world.
     pub fn to_world(&self, p: V3) -> V3 {
         let t = self.translation;
         apply_transposed(&self.rotation, [p[0] - t[0], p[1] - t[1], p[2] - t[2]])
     }
 
-    /// The pose after a turn about the camera's axes and a shift, as [`Slope`] counts them.
+    /// The pose after a rotation about the camera's axes and a translation, parametrised as in [`Slope`].
     pub(crate) fn moved(&self, step: &[f64]) -> Self {
         let turn = rotation([step[0], step[1], step[2]]);
         let shift = [step[3], step[4], step[5]];
@@ -54,12 +54,12 @@ impl Pose {
         }
     }
 
-    /// The pose of the same head in a world whose origin is at `origin` of this one's.
+    /// The pose of the same head in a world whose origin is at `origin` of this world.
     pub(crate) fn with_origin(&self, origin: V3) -> Self {
         Pose { rotation: self.rotation, translation: self.to_camera(origin) }
     }
 
-    /// The camera that the rest of the product knows (centres of pixels at integers).
+    /// The camera in the convention of the rest of the product (pixel centres at integers).
     pub fn camera(&self, lens: &Lens, size: [u32; 2]) -> Camera {
         let (r, t) = (&self.rotation, self.translation);
         Camera {
@@ -73,7 +73,7 @@ impl Pose {
         }
     }
 
-    /// The pose in a camera of the product.
+    /// The pose of such a camera.
     pub fn from_camera(camera: &Camera) -> Self {
         let m = &camera.camera_from_world;
         Pose {
@@ -93,19 +93,19 @@ impl Pose {
 }
 
 impl Lens {
-    /// Where a point of the camera lands: column and row from the image's edge, pixels.
+    /// Projects a point in camera coordinates: column and row from the image's edge, pixels.
     pub fn project(&self, p: V3) -> [f64; 2] {
         [self.focal * p[0] / p[2] + self.center[0], self.focal * p[1] / p[2] + self.center[1]]
     }
 
-    /// Where a point of the world lands, and how that changes.
+    /// Projects a point of the world, with the derivatives of the projection.
     pub(crate) fn slope(&self, pose: &Pose, point: V3) -> ([f64; 2], Slope) {
         let turned = apply(&pose.rotation, point);
         let p = add(turned, pose.translation);
         let inverse = 1.0 / p[2];
         let (x, y) = (p[0] * inverse, p[1] * inverse);
         let f = self.focal * inverse;
-        // Along the camera's axes.
+        // By the point in camera coordinates.
         let along = [[f, 0.0, -f * x], [0.0, f, -f * y]];
         let slope = Slope {
             point: along.map(|a| apply_transposed(&pose.rotation, a)),

@@ -1,14 +1,14 @@
-//! A head does not jump: the prior on second differences of the poses in time, and the band matrix of all poses.
+//! The prior that heads move smoothly, on second differences of the poses in time, and the band matrix of all poses.
 
 use super::math::{Banded, V3, add, product, rotation, rotation_vector, scale, sub, transposed};
 use super::pose::Pose;
 
-/// Unknowns of a pose.
+/// Unknowns of each pose.
 const SIX: usize = 6;
-/// Keeps poses that nothing else holds: a share of a unit on the diagonal.
+/// Added to the diagonal, so that poses without any data are defined.
 const HOLD: f64 = 1e-6;
 
-/// The most frames without a face that the prior goes on over; about half a second. Beyond, the head may be anywhere.
+/// The longest gap, in frames without a face, over which the prior connects poses: about half a second.
 const LONGEST_GAP: usize = 12;
 
 /// The prior: second differences are small.
@@ -19,7 +19,7 @@ pub(crate) struct PathPrior {
     live: Vec<bool>,
 }
 
-/// Frames through which the path is followed: those with a face, and gaps between them that are short.
+/// Frames that the prior connects: those with a face, and short gaps between them.
 fn live(seen: &[bool]) -> Vec<bool> {
     let mut live = seen.to_vec();
     let known: Vec<usize> = (0..seen.len()).filter(|i| seen[*i]).collect();
@@ -29,8 +29,8 @@ fn live(seen: &[bool]) -> Vec<bool> {
     live
 }
 
-/// Poses of frames through which no path was followed: between two that are known on the shortest turn and a straight
-/// line, before the first and after the last as these.
+/// Interpolates the poses of frames in long gaps: between two known poses by the shortest rotation and a straight line,
+/// before the first and after the last by holding these.
 pub(crate) fn bridge(poses: &mut [Pose], seen: &[bool]) {
     let live = live(seen);
     let known: Vec<usize> = (0..poses.len()).filter(|i| live.get(*i) == Some(&true)).collect();
@@ -55,13 +55,13 @@ impl PathPrior {
         PathPrior { turn, shift, live: live(seen) }
     }
 
-    /// Frames with neighbours on both sides that the prior holds together.
+    /// Frames whose neighbours on both sides are connected to them by the prior.
     fn inner(&self, count: usize) -> impl Iterator<Item = usize> {
         (1..count.saturating_sub(1))
             .filter(|i| self.live.get(i - 1..=i + 1).is_some_and(|l| l.iter().all(|live| *live)))
     }
 
-    /// Second differences around frame `i` (1 ≤ i < n − 1), each over its deviation.
+    /// Second differences around frame `i` (1 ≤ i < n − 1), each divided by its standard deviation.
     fn residual(&self, poses: &[Pose], i: usize, weights: &[f64; SIX]) -> [f64; SIX] {
         let [a, b, c] = [&poses[i - 1], &poses[i], &poses[i + 1]];
         let turn =
@@ -71,7 +71,7 @@ impl PathPrior {
         std::array::from_fn(|k| weights[k] * if k < 3 { turn[k] } else { shift[k - 3] })
     }
 
-    /// One over the deviation of each unknown.
+    /// Reciprocal of the standard deviation of each unknown.
     fn weights(&self, poses: &[Pose]) -> [f64; SIX] {
         let live = || poses.iter().zip(&self.live).filter(|(_, live)| **live);
         let sum = live().map(|(p, _)| p.translation[2].abs()).sum::<f64>();
@@ -86,8 +86,8 @@ impl PathPrior {
         self.inner(poses.len()).map(cost).sum()
     }
 
-    /// Adds the prior's second derivatives and gradient. The turns are small, so each unknown's difference moves
-    /// by 1, −2, 1 with those of the three frames.
+    /// Adds the prior's second derivatives and gradient. Rotations between frames are small, so the derivatives of a second
+    /// difference by the unknowns of its three frames are 1, −2 and 1.
     pub(crate) fn add_to(&self, poses: &[Pose], band: &mut PoseBand) {
         const SHARES: [f64; 3] = [1.0, -2.0, 1.0];
         let weights = self.weights(poses);
@@ -122,7 +122,7 @@ impl PoseBand {
         PoseBand { matrix, gradient: vec![0.0; n] }
     }
 
-    /// Adds what one frame says about its pose.
+    /// Adds second derivatives and gradient of one frame's data.
     pub(crate) fn add_frame(&mut self, frame: usize, matrix: &[[f64; SIX]; SIX], gradient: &[f64; SIX]) {
         for a in 0..SIX {
             self.gradient[frame * SIX + a] += gradient[a];
@@ -130,7 +130,7 @@ impl PoseBand {
         }
     }
 
-    /// The steps that bring the gradient to zero; none when the matrix is not positive definite.
+    /// The Newton steps of all poses; none when the matrix is not positive definite.
     pub(crate) fn solve(self) -> Option<Vec<f64>> {
         let mut steps: Vec<f64> = self.gradient.iter().map(|g| -g).collect();
         self.matrix.factor()?.solve(&mut steps);
@@ -199,7 +199,7 @@ mod tests {
         let before = path(60);
         let mut poses = before.clone();
         poses[30].translation = [9.0; 3];
-        // Nothing holds a frame in the long gap.
+        // Frames in a long gap have no data and no prior.
         assert_eq!(prior.cost(&poses), prior.cost(&before));
         bridge(&mut poses, &seen);
         assert_eq!((poses[7], poses[58]), (before[7], before[54]));

@@ -122,8 +122,12 @@ impl Holder {
     }
 }
 
+/// The name of this machine, for messages and for file systems without locks.
 fn host() -> String {
-    let name = gethostname::gethostname().to_string_lossy().into_owned();
+    let known = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let known =
+        known.or_else(|| ["HOSTNAME", "COMPUTERNAME"].iter().find_map(|name| std::env::var(name).ok()));
+    let name: String = known.unwrap_or_default().trim().chars().filter(|c| *c != ')').collect();
     if name.is_empty() { "an unnamed host".into() } else { name }
 }
 

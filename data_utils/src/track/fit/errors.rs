@@ -1,4 +1,4 @@
-//! How far the landmarks are from where a fit puts them.
+//! Distances between landmarks and the fitted model.
 
 use super::state::{FrameLandmarks, State};
 use crate::track::math::add;
@@ -11,7 +11,7 @@ pub struct FitErrors {
     pub stable_median: f64,
     /// Mean over the stable landmarks.
     pub stable_mean: f64,
-    /// 95 of 100 stable landmarks are nearer than this.
+    /// 95th percentile over the stable landmarks.
     pub stable_p95: f64,
     /// Mean over all 468.
     pub all_mean: f64,

@@ -1,5 +1,5 @@
-//! Expression and pose of all frames, with the shape held: each frame's expression is eliminated, the poses left
-//! over form a band matrix through the prior in time.
+//! Expression and pose of all frames with a fixed shape: each frame's expression is eliminated; the remaining system of
+//! the poses is a band matrix because of the prior in time.
 
 use super::state::{FitOptions, FrameLandmarks, MOST_DEVIATIONS, State};
 use super::system::{System, Unknowns, frame};
@@ -12,7 +12,7 @@ use rayon::prelude::*;
 const STEPS: usize = 12;
 const DAMPING: f64 = 1e-4;
 const GIVE_UP: f64 = 1e4;
-/// Share of the cost by which a step must lower it to go on.
+/// Iteration ends when a step lowers the cost by less than this share.
 const ENOUGH: f64 = 1e-5;
 
 /// Moves poses and expressions to the minimum.
@@ -102,7 +102,7 @@ fn step(systems: &[Option<System>], prior: &PathPrior, damping: f64, state: &Sta
     Ok(next)
 }
 
-/// Frames without a face get the expressions between those before and after.
+/// Interpolates the expressions of frames without a face.
 fn bridge(landmarks: &[FrameLandmarks], expression: &mut [Vec<f64>]) {
     let known: Vec<usize> = (0..landmarks.len()).filter(|i| landmarks[*i].is_some()).collect();
     for i in (0..landmarks.len()).filter(|i| landmarks[*i].is_none()) {

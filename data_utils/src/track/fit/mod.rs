@@ -1,11 +1,11 @@
 //! A face model fitted to the landmarks of a whole clip: one identity and one focal length, an expression and a pose
 //! for each frame.
 //!
-//! Three steps, each Levenberg–Marquardt with analytic slopes and a Cauchy loss: every frame's pose alone (`start`);
-//! identity, free offsets and focal length together with pose and expression of a hundred frames that differ
-//! (`shared`, whose frames are eliminated by their Schur complement, the rest solved by preconditioned conjugate
-//! gradients); pose and expression of all frames, held together by a mild prior in time (`frames`, a band matrix),
-//! in turns with the offsets (`offsets`).
+//! Three steps, each Levenberg–Marquardt with analytic derivatives and a Cauchy loss: the pose of every frame alone
+//! (`start`); identity, free offsets and focal length together with pose and expression of about a hundred key frames
+//! (`shared`: the frames are eliminated by their Schur complement, the rest is solved by preconditioned conjugate
+//! gradients); pose and expression of all frames with a weak prior in time (`frames`, a band matrix), alternating with
+//! the offsets (`offsets`).
 
 mod errors;
 mod frames;
@@ -27,12 +27,12 @@ use super::pose::{Lens, Pose};
 use crate::error::{Error, Result};
 use state::State;
 
-/// How often offsets and frames take turns in the end.
+/// Rounds of refining offsets and frames in turn at the end.
 const OFFSET_ROUNDS: usize = 3;
 /// Least number of frames with a face that a fit is made from.
 const LEAST_FRAMES: usize = 3;
-/// Where the tracked heads have their origin: behind and above the tip of the nose (landmark 4), metres; about where
-/// the vertex mean of BFM-2009 lies, which trackers of this field use.
+/// The world's origin relative to the tip of the nose (landmark 4), metres: about the mean of BFM-2009's vertices, which
+/// other trackers for talking heads use as the origin.
 const ORIGIN_FROM_NOSE: V3 = [0.0, 0.0019, -0.0547];
 const NOSE_TIP: usize = 4;
 
@@ -41,22 +41,22 @@ const NOSE_TIP: usize = 4;
 pub struct Fit {
     /// The lens all frames share.
     pub lens: Lens,
-    /// Relative deviation of the focal length that landmarks and prior leave; as large as the prior's where the
-    /// clip does not show it.
+    /// Relative standard deviation of the focal length, given landmarks and prior; as large as that of the prior where the
+    /// clip does not determine it.
     pub focal_deviation: f64,
-    /// Identity coefficients, deviations.
+    /// Identity coefficients, in standard deviations.
     pub identity: Vec<f64>,
-    /// What identity leaves open: an offset of each landmark, `[468]`, metres.
+    /// Offset of each landmark from the face model, `[468]`, metres.
     pub offsets: Vec<V3>,
-    /// Expression coefficients of each frame, deviations.
+    /// Expression coefficients of each frame, in standard deviations.
     pub expression: Vec<Vec<f64>>,
-    /// Pose of each frame; bridged where no face was found.
+    /// Pose of each frame; interpolated where no face was found.
     pub poses: Vec<Pose>,
-    /// The origin of the poses' world in the model's, metres.
+    /// The origin of the poses' world in the model's coordinates, metres.
     pub origin: V3,
-    /// Which frames had landmarks.
+    /// True for frames with landmarks.
     pub seen: Vec<bool>,
-    /// How far the landmarks are from where the fit puts them.
+    /// Distances between the landmarks and the fitted model.
     pub errors: FitErrors,
 }
 

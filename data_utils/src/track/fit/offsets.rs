@@ -1,5 +1,5 @@
-//! The offsets of the landmarks once more, from all frames: those that identity and offsets were taken from are the
-//! clip's extremes, and landmarks sit a little aside there. Poses and expressions stay.
+//! Refines the offsets of the landmarks over all frames, with poses and expressions fixed. The key frames that they were
+//! first taken from are the extremes of the clip, where detected landmarks are slightly biased.
 
 use super::priors::Priors;
 use super::state::{FitOptions, FrameLandmarks, State};
@@ -8,12 +8,12 @@ use crate::track::math::{Cholesky, M3, V3, add, apply, conjugate_gradients};
 use crate::track::model::{FaceModel, POINTS};
 use rayon::prelude::*;
 
-/// Frames whose sums are taken together; fixed, so that sums are the same for any number of threads.
+/// Frames that are summed together; a constant, so that sums do not depend on the number of threads.
 const GROUP: usize = 16;
 const ROUNDS: usize = 60;
 const CLOSE: f64 = 1e-4;
 
-/// What frames say about the points of the shape: second derivatives and gradient of each.
+/// Second derivatives and gradient of each point of the shape, summed over frames.
 #[derive(Clone)]
 struct Points {
     matrix: Vec<M3>,
@@ -60,7 +60,7 @@ pub(super) fn refine(
     let mut all = Points::none();
     groups.iter().for_each(|g| all.add(&g.matrix, &g.gradient));
 
-    // The priors know identity and focal length as well; those stand still here.
+    // The priors also cover identity and focal length, which are fixed here.
     let modes = model.identity.modes();
     let still = vec![0.0; modes];
     let prior = |v: &[f64]| -> Vec<f64> {

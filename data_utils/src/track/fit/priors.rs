@@ -1,20 +1,21 @@
-//! What is believed about identity, offsets and focal length before a clip is seen.
+//! Priors on identity, offsets and focal length.
 
 use super::state::{FitOptions, State, spread};
 use crate::track::math::{V3, dot, scale, sub};
 use crate::track::model::{FaceModel, POINTS};
 
-/// Deviation of an offset, and of the difference of two offsets along an edge, metres.
+/// Standard deviation of an offset, and of the difference of two offsets along an edge, metres.
 const OFFSET: f64 = 0.0015;
 const EDGE: f64 = 0.0005;
-/// Landmark errors are alike from frame to frame, so priors on what frames share count once for so many frames.
+/// Landmark errors are correlated between frames, so the priors on shared unknowns are counted once for every so many
+/// frames.
 const PRIOR_FRAMES: f64 = 330.0;
 /// The same for the prior on the focal length, whose evidence is the weakest.
 pub(super) const FOCAL_FRAMES: f64 = 10.0;
-/// Deviation of the size of the stable points from the mean face's, as a share: landmarks cannot tell it.
+/// Relative standard deviation of the size of a face, measured on the stable points: images do not determine it.
 const SIZE: f64 = 0.002;
-/// Identity coefficients beyond this many deviations are held so many times as strongly, so that they stay within the
-/// five that are allowed.
+/// Beyond this many standard deviations the prior on identity is stronger by a factor, so that coefficients stay within
+/// the five that are allowed.
 const NEAR_WALL: f64 = 3.5;
 const WALL: f64 = 300.0;
 
@@ -56,7 +57,7 @@ impl<'a> Priors<'a> {
         }
     }
 
-    /// How far the size is off, over its deviation, and how that changes with the stable points.
+    /// Error of the size divided by its standard deviation, and its derivatives by the stable points.
     pub(super) fn anchor(&self, state: &State) -> (f64, Vec<(usize, V3)>) {
         let shape = state.neutral(self.model);
         let (size, middle) = spread(self.model, &shape);
@@ -77,19 +78,19 @@ impl<'a> Priors<'a> {
         0.5 * (self.strength * (people + own + smooth) + size * size + focal)
     }
 
-    /// How strongly each identity coefficient is held: more where it comes near the most that is allowed.
+    /// Weight of the prior on each identity coefficient: larger near the most that is allowed.
     pub(super) fn held(&self, state: &State) -> Vec<f64> {
         let wall = |c: &f64| if beyond(*c) == 0.0 { 0.0 } else { WALL };
         state.identity.iter().map(|c| self.strength * (1.0 + wall(c))).collect()
     }
 
-    /// What an offset meets by itself: its own prior, and those of about six edges.
+    /// Diagonal of the prior on an offset: its own, and that of about six edges.
     pub(super) fn of_an_offset(&self) -> f64 {
         self.strength * (1.0 / (OFFSET * OFFSET) + 6.0 / (EDGE * EDGE))
     }
 
-    /// Priors' matrix times `s`, added to `out`, with identity held as `held` says; the scale anchor acts on points
-    /// and is not among them.
+    /// Adds the matrix of the priors times `s` to `out`, with the weights `held` on identity; the prior on the size acts on
+    /// points and is not part of it.
     pub(super) fn times(&self, s: &[f64], held: &[f64], out: &mut [f64]) {
         let modes = self.model.identity.modes();
         let end = s.len() - 1;
@@ -108,7 +109,7 @@ impl<'a> Priors<'a> {
         out[end] += self.focal.1 * s[end];
     }
 
-    /// Where the priors pull from: their gradient.
+    /// The gradient of the priors.
     pub(super) fn gradient(&self, state: &State) -> Vec<f64> {
         let mut s = state.identity.clone();
         s.extend(state.offsets.as_flattened());

@@ -1,8 +1,8 @@
 //! Identity, offsets and focal length from the key frames. Pose and expression of each frame are eliminated (Schur
-//! complement); what is left is solved by conjugate gradients without ever forming it.
+//! complement); the remaining system is solved by conjugate gradients, without forming its matrix.
 //!
 //! The shared unknowns s = (identity, offsets, ln focal) act through y = D·s, the movement of the 468 points and of
-//! ln focal. With M what the frames say about y, C their coupling to y and A their own matrix, the system is
+//! ln focal. With M the frames' second derivatives by y, C their coupling to y and A the matrix of their own unknowns, the system is
 //! Dᵀ(M − Σ Cᵀ A⁻¹ C)D + priors.
 
 use super::priors::{FOCAL_FRAMES, Priors};
@@ -17,7 +17,7 @@ const STEPS: usize = 12;
 const DAMPING: f64 = 1e-3;
 const LEAST_DAMPING: f64 = 1e-6;
 const GIVE_UP: f64 = 1e5;
-/// Share of the cost by which a step must lower it to go on.
+/// Iteration ends when a step lowers the cost by less than this share.
 const ENOUGH: f64 = 1e-4;
 /// Conjugate gradients: most rounds, and the share of the first residual at which they end; for a step, and for the
 /// deviation of the focal length.
@@ -32,8 +32,8 @@ struct Eliminated {
     mixed: Vec<f64>,
 }
 
-/// Moves shape, focal length and the key frames' own unknowns to the minimum. Returns the relative deviation of the
-/// focal length that is left.
+/// Minimises over shape, focal length and the unknowns of the key frames. Returns the relative standard deviation of the
+/// focal length.
 pub(super) fn refine(
     model: &FaceModel,
     landmarks: &[FrameLandmarks],
@@ -84,7 +84,8 @@ pub(super) fn refine(
         *last = 1.0;
     }
     let variance = reduced.solve(&only_focal, CLOSE[1]).last().copied().unwrap_or(0.0);
-    // All frames together say as much about the focal length as a few would whose errors are their own.
+    // Errors are correlated between frames, so all of them together say as much about the focal length as a few
+    // independent ones would.
     Ok((variance.max(0.0) * (key.len() as f64 / FOCAL_FRAMES).max(1.0)).sqrt())
 }
 
@@ -99,7 +100,7 @@ struct Reduced<'a> {
     /// Gradient of y, frames' unknowns eliminated.
     gradient: Vec<f64>,
     prior_gradient: Vec<f64>,
-    /// How strongly the prior holds each identity coefficient.
+    /// Weight of the prior on each identity coefficient.
     held: Vec<f64>,
     /// One plus the damping.
     grown: f64,

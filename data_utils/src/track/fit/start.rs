@@ -1,4 +1,4 @@
-//! First poses: each frame on its own, the mean face, an assumed focal length.
+//! Initial poses: each frame on its own, with the mean face and the assumed focal length.
 
 use super::state::{FitOptions, FrameLandmarks, State};
 use super::system::{Unknowns, frame};
@@ -8,10 +8,10 @@ use crate::track::model::{FaceModel, POINTS};
 use crate::track::pose::{Lens, Pose};
 use rayon::prelude::*;
 
-/// Steps of Levenberg–Marquardt, and the damping it starts with and gives up at.
+/// Steps of Levenberg–Marquardt, and the damping that it starts and ends with.
 const STEPS: usize = 30;
 const DAMPING: [f64; 2] = [1e-3, 1e6];
-/// A head that faces the camera, and how far away it is taken to be, metres, where nothing is known.
+/// The pose that is assumed where nothing is known: a head facing the camera, at this distance in metres.
 const FACING: M3 = [[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]];
 const AWAY: f64 = 0.7;
 /// Outer corners of the eyes.

@@ -1,4 +1,4 @@
-//! What a fit is given and what it looks for: assumptions, the unknowns, and how much each landmark counts.
+//! Assumptions of a fit, its unknowns, and the weights of the landmarks.
 
 use crate::track::math::{V3, add, length, scale, sub};
 use crate::track::model::FaceModel;
@@ -7,31 +7,31 @@ use crate::track::pose::{Lens, Pose};
 /// Landmarks of one frame: column and row in pixels from the image's edge, `[468]`; none where no face was found.
 pub type FrameLandmarks = Option<Vec<[f64; 2]>>;
 
-/// Coefficients stay within this many deviations.
+/// Coefficients are limited to this many standard deviations.
 pub(crate) const MOST_DEVIATIONS: f64 = 5.0;
 /// Weight of the landmarks that move most.
 const LEAST_WEIGHT: f64 = 0.02;
-/// Deviation of a landmark that holds still, pixels.
+/// Standard deviation of a rigid landmark, pixels.
 const NOISE: f64 = 0.35;
-/// What is assumed where the clip does not tell.
+/// Prior assumptions about a clip.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitOptions {
     /// Width and height of the images, pixels.
     pub size: [u32; 2],
     /// Expected focal length over the longer side of the image.
     pub focal: f64,
-    /// Its deviation, as a share; a small one fixes the focal length.
+    /// Its relative standard deviation; a small one fixes the focal length.
     pub focal_deviation: f64,
     /// Frames from which identity and focal length are taken.
     pub key_frames: usize,
-    /// Deviation of the second difference in time of the rotation, radians.
+    /// Standard deviation of the second difference of the rotation in time, radians.
     pub turn_deviation: f64,
     /// The same of the translation along x, y and z, over the distance.
     pub shift_deviation: V3,
 }
 
 impl FitOptions {
-    /// What suits a head that was cropped to fill half of the image.
+    /// Values for a head that was cropped to fill about half of the image.
     pub fn new(size: [u32; 2]) -> Self {
         FitOptions {
             size,
@@ -62,7 +62,7 @@ impl State {
     }
 }
 
-/// How much each landmark counts: those that move with the face say little about the head.
+/// Weights of the landmarks: those that move with the face say little about the head.
 pub(super) fn weights(model: &FaceModel) -> Vec<f64> {
     model.rigidity.iter().map(|r| r.max(LEAST_WEIGHT) / (NOISE * NOISE)).collect()
 }

@@ -7,7 +7,7 @@ use crate::track::pose::{Lens, Pose};
 /// Scale of the Cauchy loss, pixels.
 const CAUCHY: f64 = 2.0;
 
-/// Where the equations are taken.
+/// The point at which the equations are linearised.
 pub(super) struct Unknowns<'a> {
     /// The person's neutral face, `[468]`.
     pub(super) shape: &'a [V3],
@@ -28,7 +28,7 @@ pub(super) struct System {
 }
 
 impl System {
-    /// The matrix with its diagonal grown by a share.
+    /// The matrix with its diagonal increased by a share (damping).
     pub(super) fn damped(&self, damping: f64) -> Vec<f64> {
         let mut matrix = self.hessian.clone();
         (0..self.n).for_each(|i| matrix[i * self.n + i] *= 1.0 + damping);
@@ -36,7 +36,8 @@ impl System {
     }
 }
 
-/// What a frame says about the points of the shape (3 a landmark) and the logarithm of the focal length (last).
+/// Coupling of a frame to the points of the shape (3 values for each landmark) and to the logarithm of the focal length
+/// (last).
 pub(super) struct Coupling {
     /// Frame unknowns against shape and focal, `[n, 3 · 468 + 1]`.
     pub(super) mixed: Vec<f64>,
@@ -49,7 +50,7 @@ pub(super) struct Coupling {
     pub(super) gradient: Vec<f64>,
 }
 
-/// One landmark's share: weight, residual, slopes.
+/// Contribution of one landmark: weight, residual, derivatives.
 struct Share {
     weight: f64,
     residual: [f64; 2],
@@ -57,7 +58,7 @@ struct Share {
     focal: [f64; 2],
 }
 
-/// The equations of one frame; `weights` says how much each landmark counts.
+/// The equations of one frame; `weights` are those of the landmarks.
 pub(super) fn frame(model: &FaceModel, at: &Unknowns, points: &[[f64; 2]], weights: &[f64]) -> System {
     accumulate(model, at, points, weights, |_, _, _| {})
 }
