@@ -1,11 +1,11 @@
-//! How alike every cell of one picture is to every cell of another, at four scales of the other.
+//! Correlation of every cell of one picture with every cell of another, at four scales of the other.
 
 use crate::error::Result;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
 const LEVELS: usize = 4;
-/// Cells to each side that are looked at on every level.
+/// Radius of the window that is read on every level, cells.
 const REACH: usize = 3;
 const WINDOW: usize = 2 * REACH + 1;
 /// Channels that [`Pyramid::around`] gives.
@@ -36,8 +36,9 @@ impl Pyramid {
         Ok(Pyramid { cells, levels })
     }
 
-    /// `[CHANNELS, rows, columns]`: for each cell of the first picture the comparisons around where the flow leads it,
-    /// level by level, bilinear, 0 outside. The first axis of a window runs along x, as the published weights want it.
+    /// `[CHANNELS, rows, columns]`: for each cell of the first picture the correlations in a window around where the flow
+    /// leads, level by level, bilinear, 0 outside. The first axis of a window runs along x, as the published weights
+    /// expect.
     pub(super) fn around(&self, flow: &[f32]) -> Vec<f32> {
         let [columns, rows] = self.cells;
         let count = columns * rows;
@@ -88,7 +89,7 @@ impl Level {
     }
 }
 
-/// Means of two by two; a last odd column or row is left out.
+/// Means of two by two cells; a last odd column or row is dropped.
 fn halved(level: &Level) -> Level {
     let [columns, rows] = level.size;
     let size = [columns / 2, rows / 2];

@@ -1,9 +1,9 @@
 //! Dense optical flow by RAFT-small (Teed & Deng, "RAFT: Recurrent All-Pairs Field Transforms for Optical Flow", ECCV
 //! 2020, arXiv:2003.12039), with the published weights `raft-small.pth`.
 //!
-//! Both pictures become features at 1/8 of their size; every feature of the first is compared with every one of the
-//! second (`correlation`); from a flow of zero, a recurrent network looks at the comparisons around where the flow
-//! leads and corrects it, twelve times.
+//! Both pictures are encoded as features at 1/8 of their size; every feature of the first is correlated with every one
+//! of the second (`correlation`); starting from zero flow, a recurrent network reads the correlations around where the
+//! flow leads and corrects it, twelve times.
 
 mod convolution;
 mod correlation;
@@ -22,19 +22,19 @@ use image::RgbImage;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Pixels of a picture along a side of a feature.
+/// Pixels along a side of a feature cell.
 pub const CELL: u32 = 8;
-/// Least and most pixels of a side: the coarsest comparison needs two cells, and memory grows with the fourth power.
+/// Least and most pixels of a side: the coarsest correlation needs two cells, and memory grows with the fourth power.
 pub const SIDES: [u32; 2] = [128, 1024];
 /// Corrections of the flow.
 const ROUNDS: usize = 12;
-/// Channels of the features, of the recurrent state and of what stays beside it.
+/// Channels of the features, of the recurrent state and of the constant context.
 const FEATURES: usize = 128;
 const HIDDEN: usize = 96;
 const CONTEXT: usize = 64;
-/// Channels that say how the flow moved.
+/// Channels of the motion features.
 const MOTION: usize = 82;
-/// What names begin with in the published file, in SyncTalk's fine-tuned one, and in plain ones.
+/// Prefixes of tensor names: in the published file, in SyncTalk's fine-tuned one, and in plain ones.
 const PREFIXES: [&str; 3] = ["module.", "net_C.", ""];
 
 /// The network.
@@ -50,7 +50,7 @@ pub struct Raft {
     head: [Conv; 2],
 }
 
-/// What the network makes of the picture that flows start from.
+/// The encoded picture that flows start from.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// Features, `[128, cells]`, columns fastest.
@@ -61,7 +61,7 @@ pub struct Source {
     cells: [usize; 2],
 }
 
-/// Where every pixel of one picture is in another.
+/// The flow from one picture to another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Flow {
     /// Columns and rows of cells.
@@ -108,7 +108,7 @@ impl Raft {
         })
     }
 
-    /// What flows that start from `picture` need.
+    /// Encodes the picture that flows start from.
     ///
     /// # Errors
     /// [`Error::Input`] for sides that are no multiples of 8 from 128 to 1024.
@@ -124,7 +124,7 @@ impl Raft {
         })
     }
 
-    /// Where the pixels of `from` are in `to`, a picture of the same size.
+    /// The flow from the picture of `from` to `to`, a picture of the same size.
     ///
     /// # Errors
     /// [`Error::Input`] for a picture of another size.
@@ -164,8 +164,8 @@ impl Raft {
 }
 
 impl Flow {
-    /// Where the centre of pixel (column, row) of the first picture has gone, pixels along x and y: between cells
-    /// bilinear, corners on corners.
+    /// The flow at the centre of pixel (column, row) of the first picture, pixels along x and y; bilinear between cells,
+    /// corners aligned.
     pub fn at(&self, column: f64, row: f64) -> [f64; 2] {
         let [columns, rows] = self.cells;
         let place = |at: f64, cells: usize| {

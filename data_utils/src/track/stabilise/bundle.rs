@@ -1,6 +1,6 @@
-//! All poses and the depths of all patches together, from where the patches were seen: Gauss–Newton with weights that
-//! fall with the residual (Cauchy) and with a patch's unrest, the prior in time, and conjugate gradients whose
-//! preconditioner is the band matrix of the poses.
+//! Bundle adjustment: all poses and the depths of all patches together, from where the patches were found.
+//! Gauss–Newton with weights that fall with the residual (Cauchy) and with how much a patch moves by itself, the prior
+//! in time, and conjugate gradients preconditioned by the band matrix of the poses.
 
 use super::patches::Patch;
 use super::register::Shifts;
@@ -10,11 +10,11 @@ use crate::track::pose::{Lens, Pose};
 use crate::track::temporal::{PathPrior, PoseBand};
 use rayon::prelude::*;
 
-/// Deviation of a good registration, pixels.
+/// Standard deviation of a good registration, pixels.
 const NOISE: f64 = 0.25;
 /// Scale of the Cauchy loss, pixels.
 const CAUCHY: f64 = 0.7;
-/// Unrest of a patch, pixels, at which it counts half.
+/// Own motion of a patch, pixels, at which its weight is halved.
 const UNREST: f64 = 0.45;
 /// Steps, and rounds of conjugate gradients in each.
 const STEPS: usize = 4;
@@ -24,23 +24,23 @@ const SIX: usize = 6;
 /// Observations whose equations are in memory at once.
 const AT_ONCE: usize = 1 << 14;
 
-/// What a patch in a frame says: weights, place, slopes with the pose and with the depth.
+/// One patch found in one frame: weights, position, derivatives by the pose and by the depth.
 struct Observation {
     frame: usize,
     patch: usize,
-    /// Where it is seen, pixels from the edge.
+    /// Where it was found, pixels from the edge.
     place: [f64; 2],
     worth: [f64; 3],
 }
 
-/// The part of the normal equations that joins a pose with a depth.
+/// The block of the normal equations that couples a pose with a depth.
 struct Joint {
     frame: usize,
     patch: usize,
     value: [f64; SIX],
 }
 
-/// Moves poses and patches so that they explain the shifts.
+/// Adjusts poses and depths of patches so that they explain the shifts.
 pub(super) fn adjust(
     patches: &mut [Patch],
     poses: &mut [Pose],
@@ -69,7 +69,7 @@ fn residual(o: &Observation, patches: &[Patch], poses: &[Pose], lens: &Lens) -> 
     [at[0] - o.place[0], at[1] - o.place[1]]
 }
 
-/// How much each patch counts.
+/// Weights of the patches.
 fn weights(observations: &[Observation], patches: &[Patch], poses: &[Pose], lens: &Lens) -> Vec<f64> {
     let mut residuals: Vec<Vec<[f64; 2]>> = vec![Vec::new(); patches.len()];
     for o in observations {
@@ -78,8 +78,8 @@ fn weights(observations: &[Observation], patches: &[Patch], poses: &[Pose], lens
     residuals.into_par_iter().map(|rows| calm(&rows)).collect()
 }
 
-/// How much a patch counts that moves like this, pixels: 1 / (1 + (unrest / `UNREST`)⁴), unrest the median distance
-/// from the median place.
+/// Weight of a patch with these residual positions, pixels: 1 / (1 + (m / `UNREST`)⁴), where m is the median distance
+/// from the median position.
 pub(super) fn calm(moved: &[[f64; 2]]) -> f64 {
     let middle = [0, 1].map(|k| median(moved.iter().map(|r| r[k]).collect()));
     let unrest = median(moved.iter().map(|r| (r[0] - middle[0]).hypot(r[1] - middle[1])).collect());

@@ -1,4 +1,4 @@
-//! The number that poses are judged by.
+//! The measure that poses are judged by.
 
 use super::bundle::calm;
 use super::patches::Patch;
@@ -8,27 +8,27 @@ use crate::error::Result;
 use crate::track::math::median;
 use crate::track::pose::{Lens, Pose};
 
-/// How far the face wanders in the frames once the poses are removed, pixels. Patches of the upper face's skin are
-/// averaged over all frames as the poses put them there, and found again in each frame; what they move together,
-/// against their own mean place, is the poses' fault.
+/// The motion of the face that remains in the frames once the poses are removed, pixels. Patches of skin of the upper
+/// face are averaged over all frames at the positions that the poses predict, and found again in each frame; motion
+/// that all of them have in common is an error of the poses.
 ///
-/// Skin also moves by itself: that of the forehead slides over the skull by two pixels when brows are raised. So a
-/// patch counts the less the more it moves on its own, by the same rule that the poses are fitted with.
+/// Skin also moves by itself: the forehead slides over the skull by two pixels when the brows are raised. So patches
+/// that move by themselves have less weight, by the same rule as when the poses are fitted.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Jitter {
-    /// Deviation over time of the common motion of all patches, along x and y.
+    /// Standard deviation over time of the common motion of all patches, along x and y.
     pub common: [f64; 2],
-    /// Deviation of its change from one frame to the next.
+    /// Standard deviation of its change from one frame to the next.
     pub frame_to_frame: [f64; 2],
-    /// Deviation of the common motion where restless patches count as much as others: brows and forehead are in it.
+    /// Standard deviation of the common motion with equal weights for all patches, so that brows and forehead are in it.
     pub alike: [f64; 2],
-    /// Median over the patches of the deviation of a single one: skin moves by itself as well.
+    /// Median over the patches of the standard deviation of a single one.
     pub single: f64,
     /// Patches that were found in at least half of the frames.
     pub patches: usize,
 }
 
-/// What is left of the face's motion, over time and in numbers.
+/// The motion of the face that the poses leave, over time and in numbers.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResidualMotion {
     /// The numbers.
@@ -38,7 +38,7 @@ pub struct ResidualMotion {
 }
 
 impl ResidualMotion {
-    /// Measures it.
+    /// Measures the motion that `poses` leave.
     pub(super) fn of(
         pictures: &Pictures,
         patches: &[Patch],
@@ -80,7 +80,7 @@ impl ResidualMotion {
     }
 }
 
-/// A patch that was found in enough frames: its mean place, its deviation from it, and how much it counts.
+/// A patch that was found in enough frames: its mean position, its deviation from that, and its weight.
 struct Judge {
     patch: usize,
     mean: [f64; 2],
@@ -96,7 +96,7 @@ impl Judge {
     }
 }
 
-/// The mean of shifts, each worth what its texture says along each direction: (ΣW)⁻¹·ΣW·d.
+/// The mean of shifts, each weighted by its texture along each direction: (ΣW)⁻¹·ΣW·d.
 fn together(shifts: impl Iterator<Item = ([f64; 2], [f64; 3])>) -> Option<[f64; 2]> {
     let (mut w, mut sum) = ([0.0; 3], [0.0; 2]);
     for (d, worth) in shifts {

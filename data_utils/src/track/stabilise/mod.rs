@@ -1,13 +1,13 @@
-//! Poses steadied by the picture: landmarks wobble together by half a pixel against the skin, the skin itself tells
-//! better where the head is.
+//! Stabilizes poses by following the picture: detected landmarks jitter together by half a pixel against the skin, so
+//! the skin itself is the better measure of where the head is.
 //!
-//! Little patches of the reference view lie on the surface: skin of the upper face without eyes and brows, and hair.
-//! In each round every patch is averaged over all frames as the poses put it there, found again in every frame by
-//! Lucas–Kanade, and one sparse least squares moves all poses and the patches' depths; or the patches are followed once
-//! by optical flow ([`FlowTracker`]). What came of it is judged by [`Jitter`].
+//! Small patches of the reference view are placed on the surface: skin of the upper face without eyes and brows, and
+//! hair. In each round every patch is averaged over all frames at the positions that the poses predict and found again
+//! in every frame by Lucas–Kanade; then one sparse least squares adjusts all poses and the depths of the patches. Or the
+//! patches are followed once by optical flow ([`FlowTracker`]). The result is measured by [`Jitter`].
 //!
-//! Hair keeps the poses honest: without it the face's skin stands stiller in the picture, but only because poses follow
-//! skin that slides over the skull, and on a made-up talker the rotation is four times as far from the truth.
+//! Hair is needed: without it the skin of the face moves less in the stabilized picture, but only because the poses
+//! follow skin that slides over the skull. On the sample talker the error of the rotation is then four times as large.
 
 mod bundle;
 mod jitter;
@@ -31,7 +31,7 @@ use super::temporal::{self, PathPrior};
 use crate::error::{Error, Result};
 use patches::Patch;
 
-/// Least number of patches that say more about the head than its landmarks do.
+/// Least number of patches for which stabilizing is better than the landmarks.
 const LEAST_PATCHES: usize = 12;
 
 /// The head in the reference frame.
@@ -39,7 +39,7 @@ const LEAST_PATCHES: usize = 12;
 pub struct Head<'a> {
     /// Its surface, in the poses' world.
     pub mesh: &'a Mesh,
-    /// The frame whose view patches are laid in; see [`reference_frame`].
+    /// The frame in whose view the patches are defined; see [`reference_frame`].
     pub reference: usize,
     /// Pixels of that frame that show skin which hardly moves, `[height, width]`; see [`still_skin`].
     pub still: &'a [bool],
@@ -47,16 +47,16 @@ pub struct Head<'a> {
     pub hair: Option<&'a [bool]>,
 }
 
-/// How much the poses are steadied.
+/// Settings of the stabilization.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StabiliseOptions {
     /// Rounds of averaging, searching and adjusting.
     pub rounds: usize,
-    /// Deviation of the second difference in time of the rotation, radians.
+    /// Standard deviation of the second difference of the rotation in time, radians.
     pub turn_deviation: f64,
     /// The same of the translation along x, y and z, over the distance.
     pub shift_deviation: V3,
-    /// Adjust to every second patch only, so that the others can judge.
+    /// Adjust to every second patch only, so that the others measure the result.
     pub hold_out: bool,
 }
 
@@ -71,20 +71,20 @@ impl Default for StabiliseOptions {
     }
 }
 
-/// What the stabiliser did.
+/// Result of the stabilization.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stabilization {
-    /// Patches on the face, and in the hair.
+    /// Numbers of patches on the face and in the hair.
     pub patches: [usize; 2],
-    /// What the poses left as they came.
+    /// The motion that the given poses left.
     pub before: ResidualMotion,
-    /// What they leave now.
+    /// The motion that the stabilized poses leave.
     pub after: ResidualMotion,
 }
 
-/// Moves `poses` so that the head stands still; patches are followed by `flow` where it is given, otherwise by
-/// Lucas–Kanade. Frames that are not `seen` follow by the prior in time alone, in long
-/// gaps on a line. Where the head has too little texture the poses stay as they are.
+/// Stabilizes `poses`; patches are followed by `flow` where it is given, otherwise by Lucas–Kanade. Frames that are not
+/// `seen` follow by the prior in time alone, in long gaps by interpolation. Where the head has too little texture the
+/// poses stay as they are.
 ///
 /// # Errors
 /// Those of reading a picture; [`Error::Internal`] when numbers of frames disagree.
@@ -97,7 +97,7 @@ pub fn stabilise(
     options: &StabiliseOptions,
     flow: Option<&FlowTracker>,
 ) -> Result<Stabilization> {
-    let all = lay(pictures, head, lens, seen, poses)?;
+    let all = place_patches(pictures, head, lens, seen, poses)?;
     let before = ResidualMotion::of(pictures, &held_out(&all, options.hold_out), lens, seen, poses)?;
     let mut fitted: Vec<Patch> = if options.hold_out { every_second(&all, 0) } else { all.clone() };
     let count = |face: bool| fitted.iter().filter(|p| p.face == face).count();
@@ -121,7 +121,7 @@ pub fn stabilise(
     Ok(Stabilization { patches, before, after })
 }
 
-/// How far the face wanders in the frames once the poses are removed.
+/// The motion of the face that `poses` leave in the frames.
 ///
 /// # Errors
 /// As [`stabilise`].
@@ -132,7 +132,7 @@ pub fn jitter(
     seen: &[bool],
     poses: &[Pose],
 ) -> Result<ResidualMotion> {
-    let all = lay(pictures, head, lens, seen, poses)?;
+    let all = place_patches(pictures, head, lens, seen, poses)?;
     ResidualMotion::of(pictures, &held_out(&all, false), lens, seen, poses)
 }
 
@@ -158,7 +158,13 @@ pub fn still_skin(landmarks: &[[f64; 2]], triangles: &[[u32; 3]], size: [u32; 2]
     patches::still_pixels(landmarks, triangles, size)
 }
 
-fn lay(pictures: &Pictures, head: &Head, lens: &Lens, seen: &[bool], poses: &[Pose]) -> Result<Vec<Patch>> {
+fn place_patches(
+    pictures: &Pictures,
+    head: &Head,
+    lens: &Lens,
+    seen: &[bool],
+    poses: &[Pose],
+) -> Result<Vec<Patch>> {
     let frames = [poses.len(), seen.len(), pictures.count()];
     let pose = poses.get(head.reference).filter(|_| frames.iter().all(|n| *n == frames[0]));
     let pose = pose.ok_or_else(|| {
@@ -171,7 +177,7 @@ fn every_second(patches: &[Patch], first: usize) -> Vec<Patch> {
     patches.iter().skip(first).step_by(2).cloned().collect()
 }
 
-/// The patches that judge: those on the face, the others than were adjusted to if some are held out.
+/// The patches that measure: those on the face; with some held out, those that were not adjusted to.
 fn held_out(all: &[Patch], hold_out: bool) -> Vec<Patch> {
     let mut judges = if hold_out { every_second(all, 1) } else { all.to_vec() };
     judges.retain(|p| p.face);

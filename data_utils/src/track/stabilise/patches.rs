@@ -1,4 +1,4 @@
-//! Patches of the head that are followed through the clip: little squares of the reference view, laid on the surface.
+//! Patches of the head that are followed through the clip: small squares of the reference view, placed on the surface.
 
 use super::super::depth::{DepthMap, Mesh};
 use super::super::math::{V3, add, cross, dot, scale, sub, unit};
@@ -9,22 +9,22 @@ use super::super::pose::{Lens, Pose};
 pub(super) const SIDE: usize = 19;
 /// Pixels in a patch.
 pub(super) const AREA: usize = SIDE * SIDE;
-/// Distance of neighbouring patches, pixels, where the head is as large as it should be.
+/// Distance of neighbouring patches, pixels, for a head of the usual size.
 const STEP: usize = 8;
-/// One in so many of these is taken in the hair, along each axis: there is more of it, and it moves by itself.
+/// One in so many is taken in the hair, along each axis: there is more hair than skin, and it moves by itself.
 const HAIR_EVERY: usize = 2;
-/// Landmarks that move less than this with the face carry a patch, metres.
+/// Largest movement of a landmark with the face at which patches are placed there, metres.
 const STILL: f64 = 0.0095;
 /// Share of a patch that must lie on such skin.
 const MOST: f64 = 0.85;
-/// Patches are taken at most so close to edge-on: cosine of the angle between normal and view.
+/// Least cosine of the angle between normal and view at which a patch is placed.
 const FACING: f64 = 0.35;
-/// Deviation of the depth of a patch on the face and in the hair, metres.
+/// Standard deviation of the depth of a patch on the face and in the hair, metres.
 const FACE_DEPTH: f64 = 0.004;
 const HAIR_DEPTH: f64 = 0.03;
 /// The head behind the mesh, for hair: middle and half axes of an ellipsoid, metres.
 const SKULL: (V3, V3) = ([0.0, 0.02, -0.05], [0.085, 0.125, 0.1]);
-/// Contours of the eyes and brows: skin there moves although its landmarks' neighbours do not.
+/// Contours of the eyes and brows, where the skin moves although landmarks nearby do not.
 const EYES: [&[usize]; 2] = [
     &[
         33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7, 247, 30, 29, 27, 28, 56,
@@ -47,13 +47,13 @@ pub(super) struct Patch {
     normal: V3,
     /// How far it was moved along `along`, metres.
     pub(super) depth: f64,
-    /// Deviation of that.
+    /// Standard deviation of that.
     pub(super) depth_deviation: f64,
-    /// On the face, otherwise in the hair.
+    /// True on the face, false in the hair.
     pub(super) face: bool,
 }
 
-/// Where a patch lands in a frame: the place of each of its pixels, and the image's pixels a pixel of the patch.
+/// A patch projected into a frame: the position of each of its pixels, and image pixels per pixel of the patch.
 pub(super) struct Landing {
     pub(super) places: Vec<[f64; 2]>,
     pub(super) across: [f64; 2],
@@ -66,12 +66,12 @@ impl Patch {
         add(self.points[AREA / 2], scale(self.along, self.depth))
     }
 
-    /// The direction its depth moves it.
+    /// The direction in which its depth moves it.
     pub(super) fn along(&self) -> V3 {
         self.along
     }
 
-    /// Where it lands; none where it is seen from behind, edge-on, or outside the image.
+    /// Projects it; none where it is seen from behind, edge-on, or outside the image.
     pub(super) fn land(&self, pose: &Pose, lens: &Lens, size: [u32; 2]) -> Option<Landing> {
         let center = pose.to_camera(self.center());
         let normal = super::super::math::apply(&pose.rotation, self.normal);
@@ -97,7 +97,7 @@ impl Patch {
     }
 }
 
-/// Lays patches on a head seen from `pose`: where the mesh is `still` skin, and where `hair` says so (both
+/// Places patches on a head seen from `pose`: where the mesh is `still` skin, and where `hair` is set (both
 /// `[height, width]`).
 pub(super) fn lay(
     mesh: &Mesh,

@@ -42,7 +42,7 @@ impl<'a> Pictures<'a> {
         self.size
     }
 
-    /// Looks at one frame.
+    /// Calls a function with one frame.
     pub(crate) fn look<T>(&self, frame: usize, look: impl FnOnce(&GrayImage) -> T) -> Result<T> {
         let slot = self.kept.get(frame).ok_or_else(|| Error::Internal(format!("no frame {frame}")))?;
         if let Some(picture) = slot.get() {
@@ -61,15 +61,15 @@ impl<'a> Pictures<'a> {
         let bytes = picture.as_raw().len() as u64;
         let take = |left: u64| left.checked_sub(bytes);
         if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
-            // Another thread may have been faster; its picture is the same.
+            // Another thread may have stored it first; its picture is the same.
             let _ = slot.set(picture);
         }
         Ok(result)
     }
 }
 
-/// The picture between pixels, bilinear; x and y count from the edge, so a pixel's centre is at + 0.5. The border's
-/// colour goes on outside.
+/// Bilinear interpolation of a picture; x and y are counted from the edge, so the first pixel's centre is at 0.5.
+/// Outside, the border is repeated.
 pub(crate) fn sample(picture: &GrayImage, x: f64, y: f64) -> f32 {
     let (w, h) = (picture.width() as usize, picture.height() as usize);
     let x = (x - 0.5).clamp(0.0, (w - 1) as f64);

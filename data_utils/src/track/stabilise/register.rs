@@ -1,5 +1,5 @@
-//! How far each patch is from where a pose puts it, in every frame: Lucas–Kanade with translation, gain and offset
-//! against the mean of the patch over all frames (Baker & Matthews 2004, inverse compositional).
+//! Finds each patch in every frame near its predicted position: Lucas–Kanade with translation, gain and offset against
+//! the mean of the patch over all frames (Baker & Matthews, "Lucas-Kanade 20 Years On", 2004, inverse compositional).
 
 use super::patches::{AREA, Landing, Patch, SIDE};
 use super::pictures::{Pictures, sample};
@@ -9,41 +9,41 @@ use crate::track::pose::{Lens, Pose};
 use image::GrayImage;
 use rayon::prelude::*;
 
-/// Frames whose sums are taken together; fixed, so that sums are the same for any number of threads.
+/// Frames that are summed together; a constant, so that sums do not depend on the number of threads.
 const GROUP: usize = 16;
 /// Groups that are in memory at once.
 const WAVE: usize = 16;
 /// Steps of one registration, and the step in pixels at which it ends.
 const STEPS: usize = 6;
 const SMALL: f64 = 0.01;
-/// A patch that wants to go farther than this, pixels, or explains less of the picture, is lost in that frame.
+/// A patch that moves farther than this, pixels, or correlates less with the picture, is lost in that frame.
 const FARTHEST: f64 = 6.0;
 const EXPLAINED: f64 = 0.6;
 /// Least contrast of a patch, grey levels (root mean square).
 const CONTRAST: f64 = 1.5;
-/// Texture at which a direction of a patch counts half, squared grey levels.
+/// Texture at which a direction of a patch has half the weight, squared grey levels.
 const TEXTURE: f64 = 1500.0;
 
 /// One patch in one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Shift {
-    /// From where the pose puts it to where it is seen, pixels of the frame.
+    /// From its predicted position to where it was found, pixels of the frame.
     pub(super) by: [f64; 2],
-    /// How much that is worth along x, across, and along y: xx, xy, yy, 0..1.
+    /// Weight matrix of the shift: xx, xy, yy, 0..1.
     pub(super) worth: [f64; 3],
 }
 
 /// Shifts of each frame, of each patch; none where it was not found.
 pub(super) type Shifts = Vec<Vec<Option<Shift>>>;
 
-/// The mean of a patch over the frames, ready to be searched for.
+/// The mean of a patch over the frames, as a template.
 struct Template {
     /// Grey minus its mean, inner pixels.
     grey: Vec<f32>,
-    /// Slopes along x and y.
+    /// Derivatives along x and y.
     slopes: Vec<[f32; 2]>,
     factor: Cholesky,
-    /// Σ slope·slopeᵀ: xx, xy, yy.
+    /// Structure tensor Σ g·gᵀ of the derivatives: xx, xy, yy.
     texture: [f64; 3],
 }
 
@@ -117,7 +117,7 @@ fn templates(
     Ok((0..patches.len()).into_par_iter().map(build).collect())
 }
 
-/// Takes the mean away.
+/// Subtracts the mean.
 fn level(grey: &mut [f32]) {
     let mean = grey.iter().sum::<f32>() / grey.len().max(1) as f32;
     grey.iter_mut().for_each(|g| *g -= mean);
@@ -153,7 +153,7 @@ impl Template {
         (energy.sqrt() > CONTRAST).then_some(Template { grey, slopes, factor, texture })
     }
 
-    /// Where the patch is in a picture, from where it should be.
+    /// The shift of the patch in a picture from its predicted position.
     fn find(&self, picture: &GrayImage, landing: &Landing) -> Option<Shift> {
         // In pixels of the patch.
         let mut by = [0.0; 2];
@@ -170,7 +170,7 @@ impl Template {
                 right[3] += e;
             }
             self.factor.solve(&mut right);
-            // The first two say how far the picture is beyond the template.
+            // The first two are the shift of the picture against the template.
             let gain = (1.0 + right[2]).clamp(0.5, 2.0);
             let step = [right[0] / gain, right[1] / gain];
             by = [by[0] + step[0], by[1] + step[1]];

@@ -1,5 +1,5 @@
-//! The other way to find patches again: dense optical flow from the reference frame to every frame. Slower than
-//! Lucas–Kanade and as good on skin; it needs no pose to begin with that is nearly right.
+//! The alternative to Lucas–Kanade: dense optical flow from the reference frame to every frame. It is slower and as good
+//! on skin, and it does not need initial poses that are nearly right.
 
 use super::super::flow::{CELL, Flow, Raft, SIDES};
 use super::super::pose::{Lens, Pose};
@@ -9,11 +9,11 @@ use crate::error::{Error, Result};
 use image::RgbImage;
 use rayon::prelude::*;
 
-/// Pixels around the patches that the network sees as well.
+/// Margin around the patches in the network's input, pixels.
 const MARGIN: f64 = 24.0;
-/// Movement beyond where the head's own takes it, pixels, that is no flow of a head.
+/// Largest difference between flow and predicted movement that is accepted, pixels.
 const FARTHEST: f64 = 48.0;
-/// Pixels between the places of a patch that are asked: its middle and eight around it.
+/// Distance between the nine points of a patch at which the flow is read, pixels: its middle and eight around it.
 const AROUND: f64 = 6.0;
 
 /// Follows patches by optical flow.
@@ -34,7 +34,7 @@ impl std::fmt::Debug for FlowTracker<'_> {
 /// Where each patch is in each frame, pixels from the edge.
 pub(super) type Tracks = Vec<Vec<Option<[f64; 2]>>>;
 
-/// The part of a picture that the network sees: its corner, and its sides.
+/// The part of a picture that the network gets: its corner and its sides.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Window {
     corner: [i64; 2],
@@ -42,7 +42,7 @@ struct Window {
 }
 
 impl Window {
-    /// Around places, sides that the network takes.
+    /// A window around points, with sides that the network accepts.
     fn around(places: &[[f64; 2]]) -> Self {
         let range = |k: usize| {
             let (low, high) =
@@ -62,7 +62,7 @@ impl Window {
         (Window { corner, ..*self }, by)
     }
 
-    /// What a picture shows in it; its border goes on outside.
+    /// The window of a picture; outside, the border is repeated.
     fn cut(&self, picture: &RgbImage) -> RgbImage {
         let last = [picture.width(), picture.height()].map(|v| i64::from(v) - 1);
         let at = |v: u32, k: usize| (i64::from(v) + self.corner[k]).clamp(0, last[k].max(0)) as u32;
@@ -71,7 +71,7 @@ impl Window {
 }
 
 impl FlowTracker<'_> {
-    /// Follows patches laid in frame `reference` through the `seen` frames; the window goes with the head.
+    /// Follows patches of frame `reference` through the `seen` frames; the window moves with the head.
     pub(super) fn follow(
         &self,
         patches: &[Patch],
@@ -113,7 +113,7 @@ impl FlowTracker<'_> {
     }
 }
 
-/// The flow of a patch around a place of the reference frame, pixels from the edge.
+/// The flow of a patch around a point of the reference frame, pixels from the edge.
 fn mean_flow(flow: &Flow, window: &Window, place: [f64; 2]) -> [f64; 2] {
     let mut sum = [0.0; 2];
     for k in 0..9 {
@@ -126,7 +126,7 @@ fn mean_flow(flow: &Flow, window: &Window, place: [f64; 2]) -> [f64; 2] {
     sum
 }
 
-/// How far the tracks are from where poses put the patches, for those that a pose shows.
+/// Differences between the tracks and the predicted positions of the patches, for patches that are visible.
 pub(super) fn shifts(
     tracks: &Tracks,
     patches: &[Patch],
@@ -157,7 +157,7 @@ mod tests {
         assert!(window.corner[0] <= 76 && window.corner[0] + 248 >= 324);
         let (there, by) = window.moved([-120.4, 7.6]);
         assert_eq!((by, there.corner), ([-120.0, 8.0], [window.corner[0] - 120, window.corner[1] + 8]));
-        // Outside, the border goes on.
+        // Outside, the border is repeated.
         let picture = RgbImage::from_fn(40, 40, |x, y| image::Rgb([x as u8, y as u8, 0]));
         let outside = Window { corner: [-20, 30], sides: [128, 128] };
         let cut = outside.cut(&picture);

@@ -1,11 +1,11 @@
-//! A frame as the reference camera would see it, so that an eye can judge what [`super::Jitter`] counts.
+//! Warps a frame to the reference pose, so that a person can see what [`super::Jitter`] measures.
 
 use super::super::depth::{DepthMap, Mesh};
 use super::super::pose::{Lens, Pose};
 use super::patches::back;
 use image::{Rgb, RgbImage};
 
-/// The pixels of `picture`, taken at `pose`, where the face is seen from `reference`; grey where there is no face.
+/// `picture`, taken at `pose`, warped to how the face is seen from `reference`; grey where there is no face.
 pub fn warp_to_pose(picture: &RgbImage, mesh: &Mesh, reference: &Pose, pose: &Pose, lens: &Lens) -> RgbImage {
     let (width, height) = picture.dimensions();
     let map = DepthMap::new(mesh, reference, lens, [width, height]);
@@ -19,7 +19,7 @@ pub fn warp_to_pose(picture: &RgbImage, mesh: &Mesh, reference: &Pose, pose: &Po
     })
 }
 
-/// The colour between pixels, bilinear; places count from the edge. None outside.
+/// Bilinear interpolation; positions are counted from the edge. None outside.
 fn between(picture: &RgbImage, x: f64, y: f64) -> Option<Rgb<u8>> {
     let (x, y) = (x - 0.5, y - 0.5);
     let (width, height) = (f64::from(picture.width()), f64::from(picture.height()));

@@ -5,9 +5,9 @@ use super::super::math::{V3, apply, dot, length, sub, unit};
 use super::super::pose::{Lens, Pose};
 use super::view::View;
 
-/// A point this much behind the mesh is hidden by it, metres.
+/// A point that is farther than this behind the mesh is hidden, metres.
 const BEHIND: f64 = 0.004;
-/// Points seen more edge-on than this give no colour: cosine of the angle between normal and view.
+/// Least cosine of the angle between normal and view at which a point gets a colour.
 const FACING: f64 = 0.2;
 
 /// Sums of colours over the frames.
@@ -20,7 +20,8 @@ impl Colors {
         Colors { sums: vec![[0.0; 4]; points] }
     }
 
-    /// Adds what one frame shows at the points, weighted by how squarely it sees them. Only pixels of the head count.
+    /// Adds the colours of one frame at the points, weighted by the cosine of the viewing angle. Only pixels of the head
+    /// are used.
     pub(super) fn add(
         &mut self,
         points: &[V3],
@@ -51,12 +52,12 @@ impl Colors {
         }
     }
 
-    /// Mean colours; points that no frame sees have the colour of the nearest that one sees.
+    /// Mean colours; points that are visible in no frame get the colour of the nearest visible one.
     pub(super) fn finish(self, points: &[V3]) -> Vec<[u8; 3]> {
         let mean = |s: &[f64; 4]| (s[3] > 0.0).then(|| [0, 1, 2].map(|k| (s[k] / s[3]).round() as u8));
         let known: Vec<(usize, [u8; 3])> =
             self.sums.iter().enumerate().filter_map(|(i, s)| Some((i, mean(s)?))).collect();
-        // One in so many is near enough for what nobody sees.
+        // A sparse subset is precise enough for points that are not visible.
         let sparse: Vec<_> = known.iter().step_by(known.len().div_ceil(2000).max(1)).collect();
         let nearest = |p: V3| {
             let far = |k: &&(usize, [u8; 3])| length(sub(points[k.0], p));

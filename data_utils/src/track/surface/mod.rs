@@ -1,5 +1,5 @@
-//! The first cloud of a head: the fitted face as a dense mesh, and a shell of hair as large as the silhouettes are,
-//! with normals and the colours the frames show there (`fused.ply`).
+//! The initial cloud of a head: the fitted face as a dense mesh, and a shell of hair that fills the silhouettes, with
+//! normals and colours from the frames (`fused.ply`).
 
 mod colors;
 mod normals;
@@ -19,11 +19,11 @@ use crate::error::{Error, Result};
 use crate::formats::ply::PointCloud;
 use normals::normals;
 
-/// Frames looked at for colours and silhouettes.
+/// Frames that colours and silhouettes are taken from.
 const VIEWS: usize = 28;
 /// Least number of points of the face.
 const FACE_POINTS: usize = 20_000;
-/// Subdivisions tried; each has about four times as many points.
+/// Most subdivisions; each has about four times as many points as the one before.
 const MOST_LEVELS: usize = 5;
 
 /// Makes the cloud. `face` is the person's mean face with its triangles in the poses' world; `read` gives the frames

@@ -1,4 +1,4 @@
-//! Hair and the back of the head: an egg whose outline is the silhouettes' and whose depth is a head's.
+//! Hair and the back of the head: an ellipsoid-like shell with the outline of the silhouettes and the depth of a head.
 
 use super::super::depth::{DepthMap, Mesh};
 use super::super::math::{V3, cross, dot, median, scale, sub, unit};
@@ -9,23 +9,23 @@ use super::view::View;
 const PLANE: f64 = -0.04;
 /// Height of the middle of the outline, metres.
 const MIDDLE: f64 = 0.02;
-/// How far the egg goes to the front and to the back of the plane, metres.
+/// Extent of the shell in front of and behind the plane, metres.
 const DEPTHS: [f64; 2] = [0.07, 0.10];
 /// Directions of the outline.
 const DIRECTIONS: usize = 240;
 /// Rings from the back to the front.
 const RINGS: usize = 72;
-/// The outline is searched to here in steps, metres; gaps in the mask up to a few steps are bridged.
+/// The outline is searched up to this distance in these steps, metres; gaps of a few steps in the mask are skipped.
 const FARTHEST: f64 = 0.22;
 const MARCH: f64 = 0.001;
 const GAP: usize = 4;
 /// Shell points nearer to the camera than the face, or less than this behind it, are left out, metres.
 const BEHIND: f64 = 0.012;
 
-/// Outlines of the head as the frames show it.
+/// Outlines of the head in the frames.
 #[derive(Default)]
 pub(super) struct Silhouette {
-    /// Radii of each direction, one a frame, metres.
+    /// Radii in each direction, one set for each frame, metres.
     radii: Vec<[f64; DIRECTIONS]>,
 }
 
@@ -63,7 +63,7 @@ impl Silhouette {
         }));
     }
 
-    /// The egg's points that do not stand before the face, as the reference frame sees it.
+    /// The points of the shell that are not in front of the face, as seen in the reference frame.
     pub(super) fn shell(&self, face: &Mesh, pose: &Pose, lens: &Lens, size: [u32; 2]) -> Shell {
         let middle = |k: usize| median(self.radii.iter().map(|r| r[k % DIRECTIONS]).collect());
         let radii: Vec<f64> = (0..DIRECTIONS).map(middle).collect();
@@ -97,7 +97,7 @@ impl Silhouette {
     }
 }
 
-/// True for a point before the face, or hardly behind it.
+/// True for a point in front of the face, or hardly behind it.
 fn hidden_by_or_before(map: &DepthMap, p: V3, pose: &Pose, lens: &Lens) -> bool {
     let seen = pose.to_camera(p);
     let [x, y] = lens.project(seen);

@@ -1,15 +1,15 @@
-//! A coarse mesh made dense and smooth: midpoints drawn towards the planes of their ends (Boubekeur & Alexa, "Phong
-//! Tessellation", 2008). The coarse mesh's own points stay where they are.
+//! Smooth subdivision of a mesh: midpoints are moved towards the tangent planes of their end points (Boubekeur & Alexa,
+//! "Phong Tessellation", 2008). The points of the coarse mesh stay where they are.
 
 use super::super::depth::Mesh;
 use super::super::math::{V3, add, dot, scale, sub};
 use super::normals::normals;
 use std::collections::BTreeMap;
 
-/// How far a midpoint goes towards the planes.
+/// How far a midpoint is moved towards the planes, 0..1.
 const SHARE: f64 = 0.75;
 
-/// Each triangle becomes four.
+/// Divides each triangle into four.
 pub(super) fn subdivide(mesh: &Mesh) -> Mesh {
     let normals = normals(mesh);
     let mut vertices = mesh.vertices.clone();

@@ -1,4 +1,4 @@
-//! A frame as the cloud's colours and outline are taken from it.
+//! A frame with the mask of its head.
 
 use image::RgbImage;
 
