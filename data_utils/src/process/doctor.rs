@@ -6,17 +6,17 @@ use crate::error::Result;
 use crate::face::{FaceModels, blendshapes};
 use crate::video::Ffmpeg;
 
-/// Seconds of speech below which a head learns too little of a mouth.
+/// Shorter clips show too few mouth shapes, seconds.
 const GOOD_SECONDS: f64 = 60.0;
-/// Width of the face in the crop source below which it is blurred, pixels.
+/// Width of a face below which the crop is blurred, pixels of the video.
 const GOOD_FACE: f32 = 180.0;
-/// Every how many seconds expression is looked at.
+/// Seconds between two frames in which expression is measured.
 const EVERY: f64 = 0.4;
 
-/// The doctor's words.
+/// What the doctor says, one line for each criterion.
 ///
 /// # Errors
-/// As [`probe::validate`] for a video nothing can be made of.
+/// As [`probe::validate`] for a video that no head can be made of.
 pub fn examine(options: &Options, tools: &Ffmpeg, models: &FaceModels) -> Result<String> {
     let probe = probe::probe(tools, models, &options.video)?;
     probe::validate(options, &probe)?;
@@ -40,7 +40,7 @@ pub fn examine(options: &Options, tools: &Ffmpeg, models: &FaceModels) -> Result
         };
         jaw = jaw.max(score("jawOpen"));
         blink = blink.max((score("eyeBlinkLeft") + score("eyeBlinkRight")) / 2.0);
-        // How far the nose tip is off the middle between the ears: 0 from the front, ±0.5 in profile.
+        // Position of the nose tip between the ears: 0 from the front, ±0.5 in profile.
         if let (Some(nose), Some(a), Some(b)) =
             (face.points.get(4), face.points.get(234), face.points.get(454))
         {

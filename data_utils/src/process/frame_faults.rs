@@ -1,5 +1,5 @@
-//! Which frames no head can learn from: no face or a small one, a second person, black, a covered mouth, another
-//! shot.
+//! Finds frames that no head can be trained on: black, without a face or with a small one, with a second person, with
+//! the mouth covered, or of another shot.
 
 use super::frame_filter::FrameFault;
 use crate::face::Landmarks;
@@ -8,22 +8,22 @@ use crate::segment::regions::FaceFrame;
 use image::RgbImage;
 use image::imageops::{self, FilterType};
 
-/// Side of the small picture by which shots are told apart.
+/// Side of the thumbnail by which cuts are found, pixels.
 const THUMB: u32 = 24;
-/// Places at which the lower face is looked at, across and down.
+/// Points at which the colour of the lower face is sampled, across and down.
 const GRID: [usize; 2] = [16, 12];
-/// Brightest mean level of a black frame.
+/// Largest mean grey level of a black frame.
 const BLACK: f32 = 14.0;
 /// The least width of a face in a frame, pixels.
 const LEAST_WIDTH: f32 = 80.0;
 /// A second face counts when it has at least this share of the first one's width.
 const SECOND: f32 = 0.4;
-/// Least change of the small picture at a cut, grey levels, and how many times the usual change it must be.
+/// Least change of the thumbnail at a cut, grey levels, and as a multiple of the usual change.
 const CUT: [f32; 2] = [14.0, 8.0];
-/// Least difference of a covered mouth from the usual one in L*a*b*, and how many deviations it must be.
+/// Least difference of a covered mouth from the usual one in L*a*b*, and as a multiple of the standard deviation.
 const COVERED: [f32; 2] = [11.0, 7.0];
 
-/// What of a frame is kept to judge it by.
+/// What is measured on each frame.
 #[derive(Debug, Clone)]
 pub struct FrameObservation {
     mean: f32,
@@ -34,7 +34,7 @@ pub struct FrameObservation {
 }
 
 impl FrameObservation {
-    /// Looks at a frame. `faces` are left, top, right and bottom of every face in it, the surest first.
+    /// Measures a frame. `faces` are left, top, right and bottom of every face in it, the most certain first.
     pub fn of(picture: &RgbImage, face: Option<&Landmarks>, faces: &[[f32; 4]]) -> FrameObservation {
         let small = imageops::resize(picture, THUMB, THUMB, FilterType::Triangle);
         let thumb: Vec<f32> =
@@ -68,7 +68,7 @@ fn lower_face(picture: &RgbImage, frame: &FaceFrame) -> Vec<[f32; 3]> {
     Lab::of(&patch).pixels
 }
 
-/// Why each frame is left out; none for good ones.
+/// The fault of each frame; none for good ones.
 pub fn faults(seen: &[FrameObservation]) -> Vec<Option<FrameFault>> {
     let mut faults: Vec<Option<FrameFault>> = seen.iter().map(alone).collect();
     for (fault, other) in faults.iter_mut().zip(other_shots(seen)) {
@@ -84,7 +84,7 @@ pub fn faults(seen: &[FrameObservation]) -> Vec<Option<FrameFault>> {
     faults
 }
 
-/// What a frame shows by itself.
+/// The fault of a frame that can be seen without the others.
 fn alone(seen: &FrameObservation) -> Option<FrameFault> {
     match seen.width {
         _ if seen.mean < BLACK => Some(FrameFault::Black),
@@ -106,7 +106,7 @@ fn other_shots(seen: &[FrameObservation]) -> Vec<bool> {
     let least = CUT[0].max(CUT[1] * median(changes.clone()));
     let (mut shot, mut shots) = (0, vec![0usize; seen.len()]);
     for k in 0..lit.len() {
-        // One torn frame is no cut: those around it are alike.
+        // A single damaged frame is no cut: the frames around it are similar.
         let cut = k > 0
             && changes[k - 1] > least
             && lit.get(k + 1).is_none_or(|next| change(lit[k - 1], *next) > least)
@@ -122,7 +122,7 @@ fn other_shots(seen: &[FrameObservation]) -> Vec<bool> {
     shots.iter().map(|s| *s != longest).collect()
 }
 
-/// Of the frames that are good so far, whether the lower face looks unlike what it usually does.
+/// For each frame that is good so far, whether the lower face differs much from how it usually looks.
 fn strange_mouths(seen: &[FrameObservation], faults: &[Option<FrameFault>]) -> Vec<(usize, bool)> {
     let good: Vec<(usize, &Vec<[f32; 3]>)> = (0..seen.len())
         .filter(|i| faults[*i].is_none())
@@ -132,7 +132,7 @@ fn strange_mouths(seen: &[FrameObservation], faults: &[Option<FrameFault>]) -> V
     let usual: Vec<[f32; 3]> = (0..cells)
         .map(|cell| std::array::from_fn(|k| median(good.iter().map(|(_, p)| p[cell][k]).collect())))
         .collect();
-    // Light counts for less than colour: an open mouth is dark, a hand is not.
+    // Lightness has less weight than colour: an open mouth is dark as well, a hand has another colour.
     let off: Vec<f32> = good
         .iter()
         .map(|(_, patch)| {

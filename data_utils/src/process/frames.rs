@@ -108,7 +108,7 @@ pub fn run(context: &Context) -> Result<String> {
         }));
     }
     let missing = expected.saturating_sub(done);
-    // A frame more or less is rounding.
+    // A difference of up to two frames is rounding.
     let damage = match missing {
         0..=2 => String::new(),
         _ => format!(", {missing} fewer than the {expected} the file promises: it is damaged or cut short"),

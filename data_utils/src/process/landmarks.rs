@@ -4,7 +4,7 @@ use super::context::Context;
 use super::frame_faults::{FrameObservation, faults};
 use super::frame_filter::{self, FrameFilter};
 use super::frames::{self, AT_ONCE};
-use super::smooth::{bridged, smoothed};
+use super::smooth::{interpolated, smoothed};
 use crate::dataset::expression_units;
 use crate::error::{Error, Result};
 use crate::face::{LANDMARKS, Landmarks, blendshapes};
@@ -20,7 +20,7 @@ const SCORES: &str = "bs_raw.npy";
 /// The least share of frames that must be good.
 const LEAST_GOOD: f64 = 0.5;
 
-/// The landmarks of all frames, those of frames without a face bridged; none for frames that are left out.
+/// The landmarks of all frames; none for frames that are not used.
 ///
 /// # Errors
 /// [`Error::Input`] when files are missing or do not fit each other.
@@ -84,10 +84,10 @@ pub fn run(context: &Context) -> Result<String> {
             "cut the bad parts out, or record again",
         ));
     }
-    // Frames without a face get points and scores on a line between their neighbours, so that the arrays are whole.
+    // Points and scores of frames without a face are interpolated, so that the arrays have a row for every frame.
     let none = || Error::Internal("no frame has a face".into());
-    let points = bridged(&points).ok_or_else(none)?;
-    let scores = bridged(&scores).ok_or_else(none)?;
+    let points = interpolated(&points).ok_or_else(none)?;
+    let scores = interpolated(&scores).ok_or_else(none)?;
     for (index, row) in smoothed(&points, &used).iter().enumerate().filter(|(i, _)| used[*i]) {
         let lines = landmarks(row).ibug68().map(|p| format!("{:.6} {:.6}\n", p[0], p[1]));
         context.put(&format!("ori_imgs/{index}.lms"), lines.concat().as_bytes())?;

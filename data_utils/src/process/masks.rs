@@ -16,9 +16,9 @@ use image::{ExtendedColorType, ImageEncoder, RgbImage};
 use rayon::prelude::*;
 use std::path::Path;
 
-/// Frames the plate is made from.
+/// Most frames that the plate is made from.
 const SAMPLES: usize = 96;
-/// Pixels around the person that do not count as free: hair traces would streak into the plate.
+/// Pixels around the person that are not used as background, since traces of hair would show in the plate.
 const AROUND: usize = 4;
 /// Name of the background plate.
 const PLATE: &str = "bc.jpg";
@@ -56,7 +56,7 @@ pub fn parsing(context: &Context) -> Result<String> {
     if todo.is_empty() {
         return Ok(format!("{} label maps that were there", used.len()));
     }
-    // The network where its weights are given, otherwise what the clip itself shows.
+    // The network where its weights are given, otherwise a model learned from the clip itself.
     let network = context.options.parsing.as_deref().map(BiSeNet::open).transpose()?;
     let segmenter = match network {
         Some(_) => None,
@@ -105,7 +105,7 @@ fn mouth_file(labels: &[u8], (width, height): (u32, u32)) -> Vec<u8> {
     bytes
 }
 
-/// Labels of a frame as stage 3 wrote them.
+/// Reads the label map of a frame.
 pub fn read_labels(dir: &Path, index: usize) -> Result<Vec<u8>> {
     let path = dir.join(labels_name(index));
     let refuse = |found: String| {
@@ -118,10 +118,10 @@ pub fn read_labels(dir: &Path, index: usize) -> Result<Vec<u8>> {
     };
     let picture = image::open(&path).map_err(|e| refuse(e.to_string()))?.to_rgb8();
     let labels: Option<Vec<u8>> = picture.pixels().map(|p| Label::of_color(p.0)).collect();
-    labels.ok_or_else(|| refuse("colours without meaning".into()))
+    labels.ok_or_else(|| refuse("colours that are no labels".into()))
 }
 
-/// Writes `bc.jpg`: each pixel's median over the frames in which it is free, smoothly continued elsewhere.
+/// Writes `bc.jpg`: the median of each pixel over the frames in which it is free, extrapolated smoothly elsewhere.
 ///
 /// # Errors
 /// What reading frames and labels fails with.

@@ -47,7 +47,7 @@ use context::Resources;
 use options::Options;
 use stage::Stage;
 
-/// Every stage, none before what it reads.
+/// All stages, in an order in which nothing is read before it is written.
 pub const STAGES: [Stage; 11] = [
     Stage {
         name: "crop",

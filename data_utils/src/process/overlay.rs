@@ -1,4 +1,4 @@
-//! The fitted face over the frames: the pose check video, and sheets for the report.
+//! Draws the fitted face over the frames: a video to check the poses by, and sheets for the report.
 
 use super::context::Context;
 use super::frames::{AT_ONCE, read_frame};
@@ -11,12 +11,12 @@ use image::{Rgb, RgbImage};
 use rayon::prelude::*;
 use std::path::Path;
 
-/// The pose check video.
+/// Name of the video.
 pub const VIDEO: &str = "3dmm_render.mp4";
-/// The pictures.
+/// Names of the pictures.
 pub const PICTURES: [&str; 4] =
     ["report/mesh.png", "report/extremes.png", "report/still.png", "report/mean.png"];
-/// Colour of the edges, and how much of it covers the picture.
+/// Colour of the edges, and its opacity.
 const EDGE: [u8; 3] = [60, 255, 90];
 const COVER: f32 = 0.55;
 /// Frames averaged for `mean.png`.
@@ -30,7 +30,7 @@ pub struct Overlay<'a> {
     pub fit: &'a Fit,
     /// The poses before they were stabilized.
     pub before: &'a [Pose],
-    /// The frame in whose view the face is held still.
+    /// The frame to whose pose others are warped.
     pub reference: usize,
 }
 
@@ -71,7 +71,7 @@ impl Overlay<'_> {
         }
     }
 
-    /// The frames with the least and the greatest of each angle and of each coordinate of the head's place.
+    /// The frames with the smallest and the largest value of each angle and each coordinate of the head's position.
     fn extremes(&self, good: &[usize]) -> Vec<usize> {
         let value = |i: usize, k: usize| match k {
             0..3 => self.fit.poses[i].euler()[k],
@@ -86,7 +86,7 @@ impl Overlay<'_> {
             .collect()
     }
 
-    /// The mean of many frames as PNG: as they are, held still by the fit's poses, and by the stabilized ones.
+    /// The mean of many frames as PNG: unchanged, warped to one pose by the poses of the fit, and by the stabilized poses.
     fn mean(&self, dir: &Path, mesh: &Mesh, good: &[usize]) -> Result<Vec<u8>> {
         let count = AVERAGED.min(good.len());
         let frames: Vec<usize> = (0..count).map(|k| good[k * good.len() / count]).collect();
@@ -155,14 +155,14 @@ fn edges(picture: &mut RgbImage, points: &[[f64; 3]], triangles: &[[u32; 3]], po
     let mut covered = vec![false; (picture.width() * picture.height()) as usize];
     for [a, b, c] in triangles {
         let (Some(a), Some(b), Some(c)) = (at(*a), at(*b), at(*c)) else { continue };
-        // Counter-clockwise from outside is clockwise where rows grow downwards.
+        // Triangles are counter-clockwise from outside, which is clockwise in an image whose rows run downwards.
         if (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) < 0.0 {
             [(a, b), (b, c), (c, a)].into_iter().for_each(|(p, q)| line(picture, &mut covered, p, q));
         }
     }
 }
 
-/// Draws a line between two places that count from the image's edge; pixels that are covered stay as they are.
+/// Draws a line between two points, counted from the image's edge; pixels that are already covered stay as they are.
 fn line(picture: &mut RgbImage, covered: &mut [bool], p: [f64; 2], q: [f64; 2]) {
     let steps = (p[0] - q[0]).abs().max((p[1] - q[1]).abs()).ceil();
     if !(0.0..4096.0).contains(&steps) {

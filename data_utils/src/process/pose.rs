@@ -1,4 +1,4 @@
-//! Stages 8 and 9: where the head is in every frame. A face model is fitted to the landmarks of the whole clip, the
+//! Stages 8 and 9: the pose of the head in every frame. A face model is fitted to the landmarks of the whole clip, the
 //! poses are stabilized by following the picture, and the initial cloud of the head is made.
 
 use super::context::Context;
@@ -25,14 +25,14 @@ use image::imageops;
 
 /// Grey frames that are kept in memory while poses are stabilized, bytes.
 const BUDGET: u64 = 400 << 20;
-/// The landmark below which no hair is followed: the tip of the nose's lower side.
+/// Hair below this landmark, the tip of the nose, is not followed.
 const NOSE: usize = 1;
-/// Degrees of turning or nodding from which on a clip shows its focal length.
+/// Range of turning or nodding that determines the focal length, degrees.
 const SHOWS_FOCAL: f64 = 50.0;
 /// Steps of the progress.
 const STEPS: usize = 4;
 
-/// The face model that is fitted: that of the folder given, otherwise MediaPipe's own face.
+/// The face model to fit: that of the folder given, otherwise MediaPipe's canonical face.
 ///
 /// # Errors
 /// [`Error::Input`] when the folder holds no model that is known.
@@ -103,7 +103,7 @@ fn places(face: &Landmarks) -> Vec<[f64; 2]> {
     face.points.iter().take(POINTS).map(|p| [f64::from(p[0]), f64::from(p[1])]).collect()
 }
 
-/// What was found, in a line.
+/// The result in one line.
 fn words(params: &TrackParams, points: usize) -> String {
     let [median, ..] = params.landmark_error;
     let stabilized = match &params.stabilized_residual {
@@ -118,8 +118,8 @@ fn words(params: &TrackParams, points: usize) -> String {
     )
 }
 
-/// What is known about the focal length. A head that turns little looks the same through a short lens from near and
-/// through a long one from far away.
+/// The focal length and how certain it is. A head that turns little looks almost the same through a short lens from
+/// nearby and through a long lens from far away.
 fn focal(params: &TrackParams) -> String {
     let deviation = params.focal_deviation * 100.0;
     let turns = |k: usize| {

@@ -8,30 +8,30 @@ use crate::video::{Ffmpeg, VideoInfo};
 use image::RgbImage;
 use std::path::Path;
 
-/// Every how many frames a face is looked for (SyncGaussianTalker).
+/// Frames between two in which a face is looked for, as in SyncGaussianTalker.
 const EVERY: f64 = 20.0;
-/// Looks at the least.
+/// Least number of frames in which a face is looked for.
 const LEAST_LOOKS: f64 = 40.0;
-/// Share of the lowest and of the highest edges that are dropped (SyncGaussianTalker).
+/// Share of the lowest and of the highest values of each edge that are dropped as outliers, as in SyncGaussianTalker.
 const DROPPED: f64 = 0.3;
 /// The least that is accepted: side of the video and width of the face in pixels, length in seconds.
 const LEAST_SIDE: u32 = 256;
 const LEAST_FACE: f32 = 64.0;
 const LEAST_SECONDS: f64 = 3.0;
-/// Largest side at which faces are looked for, pixels.
+/// Larger frames are scaled down to this side before faces are looked for, pixels.
 const LOOK_SIDE: u32 = 1280;
-/// The least share of looks that must find a face, and the most that may find a second one.
+/// Least share of those frames that must show a face, and the most that may show a second one.
 const LEAST_FACES: f64 = 0.6;
 const MOST_SECOND: f64 = 0.2;
 
-/// What a first look at a video shows.
+/// Result of the first look at a video.
 #[derive(Debug, Clone)]
 pub struct Probe {
     /// What the container says.
     pub info: VideoInfo,
-    /// Left, top, right and bottom of the face in each look, pixels of the video; none without a face.
+    /// Left, top, right and bottom of the face in each frame looked at, pixels of the video; none without a face.
     pub boxes: Vec<Option<[f32; 4]>>,
-    /// Looks with a second face of some size.
+    /// Number of those frames with a second face.
     pub second: usize,
 }
 
@@ -56,7 +56,7 @@ pub fn probe(tools: &Ffmpeg, models: &FaceModels, path: &Path) -> Result<Probe> 
     Ok(Probe { info, boxes, second })
 }
 
-/// Left, top, right and bottom of points.
+/// Bounding box of points: left, top, right, bottom.
 pub fn bounds(points: &[[f32; 2]]) -> [f32; 4] {
     let nothing = [f32::INFINITY, f32::INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY];
     points.iter().fold(nothing, |b, [x, y]| [b[0].min(*x), b[1].min(*y), b[2].max(*x), b[3].max(*y)])
@@ -116,11 +116,11 @@ pub fn validate(options: &Options, probe: &Probe) -> Result<()> {
     Ok(())
 }
 
-/// The square of the crop: left, top, width and height in pixels of the video. Each edge of the face's box is
-/// taken from its middle 40 % over time; the square lies around their hull, moved into the picture.
+/// The square of the crop: left, top, width and height in pixels of the video. Of each edge of the face's box the middle
+/// 40 % over time are used; the square is centred on the hull of these boxes and moved into the picture.
 pub fn square(probe: &Probe, scale: Option<f64>) -> [u32; 4] {
     let (width, height) = (probe.info.width, probe.info.height);
-    // A square of just this size was cropped already; cropping it again would only cost sharpness.
+    // A video of exactly this size was cropped before; cropping it again would only blur it.
     if [width, height] == [SIDE, SIDE] && scale.is_none() {
         return [0, 0, SIDE, SIDE];
     }

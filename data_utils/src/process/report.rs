@@ -95,7 +95,7 @@ pub fn write(dir: &Path) -> Result<()> {
     files::write_bytes(&dir.join("report.html"), html.as_bytes())
 }
 
-/// What of the face's motion the poses leave, with and without steadying.
+/// The motion of the face that the poses leave, with and without stabilizing.
 fn jitter(params: &TrackParams) -> String {
     let line = |name, motion: &Motion, axis: usize| Line {
         name,
@@ -124,7 +124,7 @@ fn jitter(params: &TrackParams) -> String {
 
 /// Pitch, yaw and roll of the head against the camera.
 fn rotations(cameras: &[Camera]) -> [Line; 3] {
-    // R = Rx(pitch) Ry(yaw) Rz(roll) of the head in an OpenGL camera, signs as the field's trackers have them.
+    // R = Rx(pitch) Ry(yaw) Rz(roll) of the head in an OpenGL camera, with the signs of SyncTalk's trackers.
     let angles: Vec<[f64; 3]> = cameras
         .iter()
         .map(|c| {
@@ -141,7 +141,7 @@ fn rotations(cameras: &[Camera]) -> [Line; 3] {
     ]
 }
 
-/// The world's origin in the camera, less its mean.
+/// The world's origin in camera coordinates, minus its mean.
 fn places(cameras: &[Camera]) -> [Line; 3] {
     let of = |k: usize| {
         let values: Vec<f64> = cameras.iter().map(|c| c.camera_from_world[k][3] * 1000.0).collect();

@@ -14,12 +14,12 @@ use std::path::Path;
 /// Frames on a sheet, across and down, and the side of each.
 const SHEET: [u32; 2] = [4, 3];
 const SIDE: u32 = 256;
-/// Share of a label's colour over the picture.
+/// Opacity of the label colours over the picture.
 const TINT: f32 = 0.4;
-/// What is behind a torso.
+/// Background of the torso sheet, a colour that no torso has.
 const BEHIND: [u8; 3] = [255, 0, 255];
 
-/// Twelve of these frames, from the first to the last.
+/// Twelve of these frames, evenly spread from the first to the last.
 pub fn chosen(good: &[usize]) -> Vec<usize> {
     let count = (SHEET[0] * SHEET[1]) as usize;
     let last = good.len().saturating_sub(1);

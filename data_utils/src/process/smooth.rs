@@ -1,8 +1,8 @@
-//! Rows of numbers over time: gaps bridged, noise taken off without lag.
+//! Interpolates gaps in rows of values over time, and smooths them without lag.
 
-/// Savitzky and Golay's fit of a cubic to five points (Anal. Chem. 36, 1964), × 70: rows are the places 0..4 the fit
-/// is read at, so that the first and last two frames use the fit of the first and last five, as SciPy's
-/// `savgol_filter` does.
+/// Savitzky and Golay's fit of a cubic to five points (Anal. Chem. 36, 1964), × 70: row k holds the
+/// weights for reading the fit at point k, so that the first and last two frames use the fit of the first and last five,
+/// as SciPy's `savgol_filter` does.
 const FIT: [[f32; 5]; 5] = [
     [69.0, 4.0, -6.0, 4.0, -1.0],
     [4.0, 54.0, 24.0, -16.0, 4.0],
@@ -11,7 +11,7 @@ const FIT: [[f32; 5]; 5] = [
     [-1.0, 4.0, -6.0, 4.0, 69.0],
 ];
 
-/// The rows smoothed within each run of good ones; runs shorter than five frames and other frames stay as they are.
+/// Smooths each run of consecutive good rows; runs shorter than five frames and all other rows stay as they are.
 pub fn smoothed(rows: &[Vec<f32>], good: &[bool]) -> Vec<Vec<f32>> {
     let mut out = rows.to_vec();
     let mut start = 0;
@@ -34,9 +34,9 @@ pub fn smoothed(rows: &[Vec<f32>], good: &[bool]) -> Vec<Vec<f32>> {
     out
 }
 
-/// All rows, those that are missing on a line between their neighbours, or as the nearest at the ends; none where
-/// every row is missing.
-pub fn bridged(rows: &[Option<Vec<f32>>]) -> Option<Vec<Vec<f32>>> {
+/// Fills missing rows by linear interpolation between their neighbours, at the ends by the nearest row; none when every
+/// row is missing.
+pub fn interpolated(rows: &[Option<Vec<f32>>]) -> Option<Vec<Vec<f32>>> {
     let known: Vec<usize> = (0..rows.len()).filter(|i| rows[*i].is_some()).collect();
     let row = |i: usize| rows.get(i).and_then(Option::as_ref);
     let mut out = Vec::with_capacity(rows.len());
@@ -77,8 +77,8 @@ mod tests {
     #[test]
     fn gaps_are_bridged_and_ends_held() {
         let rows = [None, Some(vec![1.0]), None, None, Some(vec![4.0]), None];
-        let out: Vec<f32> = bridged(&rows).expect("rows").concat();
+        let out: Vec<f32> = interpolated(&rows).expect("rows").concat();
         assert_eq!(out, [1.0, 1.0, 2.0, 3.0, 4.0, 4.0]);
-        assert!(bridged(&[None, None]).is_none());
+        assert!(interpolated(&[None, None]).is_none());
     }
 }

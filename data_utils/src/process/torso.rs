@@ -1,18 +1,18 @@
-//! Neck and torso alone, continued upwards under the head, by SyncTalk's rules (`data_utils/process.py`,
-//! `extract_torso_and_gt`): a head that moves must not leave holes.
+//! Neck and torso alone, extended upwards behind the head, by SyncTalk's rules (`data_utils/process.py`,
+//! `extract_torso_and_gt`), so that a moving head leaves no holes.
 
 use crate::dataset::Label;
 use image::{Rgb, RgbImage, Rgba, RgbaImage};
 
-/// Rows the torso goes on upwards, and how much darker each is.
+/// Rows by which the torso is extended upwards, and the factor by which each row is darker.
 const TORSO_UP: usize = 9;
 const DARKER: f32 = 0.98;
-/// Rows the neck is grown by, up and down.
+/// Rows by which the neck is dilated, up and down.
 const NECK_GROWS: usize = 3;
-/// How far below its top the neck's colour is taken, and rows it goes on upwards from there.
+/// Rows below the top of the neck at which its colour is taken, and rows by which it is extended upwards from there.
 const PUSH_DOWN: usize = 4;
 const NECK_UP: usize = 48 + PUSH_DOWN + 1;
-/// Blur of the neck's continuation: half its window, and its deviation (upstream passes `BORDER_DEFAULT` = 4 where
+/// Blur of the extended neck: half its window, and its standard deviation (upstream passes `BORDER_DEFAULT` = 4 where
 /// OpenCV expects it).
 const BLUR: (isize, f32) = (2, 4.0);
 
@@ -68,7 +68,7 @@ pub fn torso(picture: &RgbImage, plate: &RgbImage, labels: &[u8]) -> RgbaImage {
     out
 }
 
-/// Continues the neck upwards, from its colour to its mean colour; what was painted.
+/// Extends the neck upwards, blending from its colour to its mean colour. Returns the pixels that were painted.
 fn continue_neck(
     colors: &mut [[u8; 3]],
     neck: &[bool],
@@ -89,7 +89,7 @@ fn continue_neck(
         if top < width || !is_head(top - width) {
             continue;
         }
-        // The top itself is the chin's shadow.
+        // The topmost rows lie in the shadow of the chin.
         let start = top + (column.len() - 1).min(PUSH_DOWN) * width;
         if start >= colors.len() {
             continue;

@@ -21,13 +21,13 @@ pub struct TrackParams {
     pub model: String,
     /// Focal length, pixels.
     pub focal: f64,
-    /// Its deviation as a share; that of the assumption, 0.25, where the clip does not show it.
+    /// Its relative standard deviation; that of the prior, 0.25, where the clip does not determine it.
     pub focal_deviation: f64,
     /// Principal point from the image's edge, pixels.
     pub center: [f64; 2],
     /// Width and height of the frames, pixels.
     pub size: [u32; 2],
-    /// How far the landmarks are from the fit: median and mean of the stable ones, mean of all, pixels.
+    /// Distances between landmarks and fit: median and mean over the stable landmarks, mean over all, pixels.
     pub landmark_error: [f64; 3],
     /// The motion of the face that the poses of the fit leave in the frames.
     #[serde(alias = "fit_leaves")]
@@ -35,15 +35,15 @@ pub struct TrackParams {
     /// The motion that the stabilized poses leave; none where the poses are those of the fit.
     #[serde(alias = "steadied_leaves", default)]
     pub stabilized_residual: Option<Motion>,
-    /// Identity coefficients, deviations.
+    /// Identity coefficients, in standard deviations.
     pub identity: Vec<f64>,
     /// The person's face with the clip's mean expression, `[468, 3]`.
     pub mean_face: Vec<[f64; 3]>,
     /// Names of the expression's coefficients.
     pub expression_names: Vec<String>,
-    /// Expression of each frame, deviations.
+    /// Expression coefficients of each frame, in standard deviations.
     pub expression: Vec<Vec<f32>>,
-    /// Which frames have a face; the others are bridged.
+    /// True for frames with a face; the poses of the others are interpolated.
     pub seen: Vec<bool>,
     /// Angles of each frame, radians: R = Rx(e0)·Ry(e1)·Rz(e2) as SyncTalk's trackers have them.
     pub euler: Vec<[f64; 3]>,
@@ -72,14 +72,14 @@ pub struct Motion {
 }
 
 impl Motion {
-    /// What was measured.
+    /// The measured motion.
     pub fn of(residual: &ResidualMotion) -> Self {
         let Jitter { common, frame_to_frame, alike, single, patches } = residual.jitter;
         let path = residual.path.iter().map(|p| p.map(|p| p.map(|v| v as f32))).collect();
         Motion { common, alike, frame_to_frame, single, patches, path }
     }
 
-    /// In a few words.
+    /// The motion in one line.
     pub fn words(&self) -> String {
         let [[x, y], [dx, dy]] = [self.common, self.frame_to_frame];
         let [ax, ay] = self.alike;
@@ -116,7 +116,7 @@ impl TrackParams {
         }
     }
 
-    /// One camera a frame.
+    /// The camera of each frame.
     pub fn cameras(&self) -> Vec<Camera> {
         let [cx, cy] = self.center;
         let camera = |m: &[[f64; 4]; 4]| Camera::from_opengl(m, self.focal, cx, cy, self.size);
@@ -198,7 +198,7 @@ mod tests {
         };
         std::fs::write(dir.path().join(FILE), params.to_json().expect("JSON")).expect("written");
         let back = TrackParams::read(dir.path()).expect("read");
-        // The head's origin is straight before the camera.
+        // The head's origin is straight ahead of the camera.
         let [x, y, z] = back.cameras()[0].project([0.0; 3]);
         assert!((x - 255.5).abs() < 1e-9 && (y - 249.5).abs() < 1e-9 && (z - 0.6).abs() < 1e-9);
         params.expression.clear();

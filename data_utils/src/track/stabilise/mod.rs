@@ -170,7 +170,7 @@ fn place_patches(
     let pose = pose.ok_or_else(|| {
         Error::Internal(format!("{frames:?} poses, flags and pictures, reference {}", head.reference))
     })?;
-    Ok(patches::lay(head.mesh, head.still, pose, lens, pictures.size(), head.hair))
+    Ok(patches::place(head.mesh, head.still, pose, lens, pictures.size(), head.hair))
 }
 
 fn every_second(patches: &[Patch], first: usize) -> Vec<Patch> {

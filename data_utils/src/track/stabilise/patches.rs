@@ -99,7 +99,7 @@ impl Patch {
 
 /// Places patches on a head seen from `pose`: where the mesh is `still` skin, and where `hair` is set (both
 /// `[height, width]`).
-pub(super) fn lay(
+pub(super) fn place(
     mesh: &Mesh,
     still: &[bool],
     pose: &Pose,
