@@ -35,6 +35,8 @@ pub struct Step {
     pub index: usize,
     /// Whether it runs even when nothing has changed.
     pub redo: bool,
+    /// Whether it is here only since it follows what it reads; it does nothing once its files were invalidated.
+    pub follows: bool,
     /// Its outputs that were changed or put in by hand and stay as they are.
     pub kept: BTreeSet<String>,
 }
@@ -102,7 +104,7 @@ pub fn plan(
             }
         }
         if wanted[index] || follows {
-            steps.push(Step { index, redo, kept });
+            steps.push(Step { index, redo, follows: !wanted[index], kept });
         }
     }
     let whole = options.redo && options.tasks[0] == 0;
@@ -139,7 +141,7 @@ fn refuse(dir: &Path, foreign: &[String], changed: &[String]) -> Result<()> {
 }
 
 /// Whether all outputs of a record are there, whatever is in them.
-fn all_there(dir: &Path, record: &Record) -> bool {
+pub fn all_there(dir: &Path, record: &Record) -> bool {
     let single = record.outputs.keys().filter(|pattern| !pattern.contains('*'));
     single.chain(record.files.keys()).all(|name| dir.join(name).is_file())
 }

@@ -6,7 +6,7 @@ use super::digests::Digests;
 use super::journal::{FOLDER, Journal};
 use super::manifest::{self, Manifest, Record};
 use super::message::Message;
-use super::plan::{Ownership, Step, plan};
+use super::plan::{Ownership, Step, all_there, plan};
 use super::probe;
 use super::stage::Stage;
 use crate::error::{Error, Result};
@@ -67,6 +67,10 @@ impl Runner<'_> {
 
     /// Runs one stage when that is needed, and returns how long it took.
     fn step(&mut self, stage: &Stage, step: &Step) -> Result<Option<f64>> {
+        let recorded = self.manifest.stages.get(stage.name);
+        if step.follows && !recorded.is_some_and(|record| all_there(self.dir(), record)) {
+            return Ok(None);
+        }
         let listener = self.resources.listener;
         let by_hand: Vec<String> = step.kept.iter().cloned().collect();
         if !by_hand.is_empty() {
