@@ -22,13 +22,13 @@ const PROGRAM: &str = "a program";
 const DATA_UTILS: &[&[&str]] = &[
     &["error"],
     &["files"],
-    &["media", "formats"],
+    &["media", "formats", "workspace"],
     &["camera", "network"],
     &["video"],
     &["audio"],
     &["dataset"],
     &["face"],
-    &["parse", "segment", "track"],
+    &["segment", "track"],
     &["process"],
     &["cli"],
 ];
