@@ -102,6 +102,38 @@ fn the_demo_makes_a_talking_head_that_render_can_use_again() {
         assert!(found, "{name} in {}", videos.display());
     }
 
+    // The same voice from another start, and another voice of that name, leave the first video where it is.
+    let bytes = |folder: &Path| {
+        let video = ["mp4", "avi"].map(|end| folder.join("renders").with_extension(end));
+        std::fs::read(video.iter().find(|path| path.is_file()).expect("a video")).expect("read")
+    };
+    let first = bytes(&videos);
+    let again = |voice: &Path, more: &[&str]| {
+        let mut render = program("render");
+        render.arg("-m").arg(out.join("model")).arg("--custom_aud").arg(voice).args(more);
+        render.output().expect("started")
+    };
+    let other = dir.path().join("aud.wav");
+    let whole = std::fs::read(&voice).expect("a voice");
+    // Half of it, with the lengths in its header of 44 bytes set.
+    let mut half = whole[..whole.len() / 4 * 2].to_vec();
+    let length = half.len() as u32;
+    half[4..8].copy_from_slice(&(length - 8).to_le_bytes());
+    half[40..44].copy_from_slice(&(length - 44).to_le_bytes());
+    std::fs::write(&other, half).expect("written");
+    for (voice, number) in [(&voice, 2), (&other, 3)] {
+        let output = again(voice, &["--ss", "00:00:00"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains(&format!("aud_{number}")), "{said}");
+        assert!(bytes(&videos) == first);
+        bytes(&out.join(format!("model/custom/ours_20/renders/aud_{number}")));
+    }
+    let named = videos.to_str().expect("a name");
+    let refusal = again(&other, &["--out", named]);
+    let said = String::from_utf8_lossy(&refusal.stderr);
+    assert!(refusal.status.code() == Some(2) && said.contains("--overwrite"), "{said}");
+    assert!(bytes(&videos) == first);
+
     // And redraws what it was trained on.
     let mut render = program("render");
     render.arg("-s").arg(out.join("data")).arg("-m").arg(out.join("model")).arg("--skip_train");
