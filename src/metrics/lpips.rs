@@ -17,6 +17,7 @@ mod weights;
 use network::{Layer, Tape, host};
 use tap::tap;
 pub use weights::Backbone;
+use weights::NetworkParts;
 
 /// Smallest side of a picture that reaches the last tap of every network.
 const SMALLEST: usize = 32;
@@ -55,7 +56,9 @@ impl Lpips {
     /// # Errors
     /// [`Error::Input`] naming what is missing or has another shape.
     pub fn from_tensors(tensors: &BTreeMap<String, Tensor>, origin: &str, device: &Device) -> Result<Self> {
-        weights::assemble(tensors, origin, device)
+        let NetworkParts { backbone, stages, heads, shift, scale } =
+            weights::assemble(tensors, origin, device)?;
+        Ok(Lpips { backbone, device: device.clone(), stages, heads, shift, scale })
     }
 
     /// Which network it is.

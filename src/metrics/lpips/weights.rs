@@ -1,7 +1,6 @@
 //! Which tensors make which network. Names are torchvision's (`features.3.squeeze.weight`) or those of a whole
 //! LPIPS state dict (`net.slice2.3.squeeze.weight`); heads are `lin0.model.1.weight` or `lins.0.model.1.weight`.
 
-use super::Lpips;
 use super::network::{Conv, Layer, Pool, host};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
@@ -83,8 +82,24 @@ struct Weights<'a> {
     device: &'a Device,
 }
 
+/// A network with its heads, put together from tensors.
+pub(super) struct NetworkParts {
+    pub backbone: Backbone,
+    /// Layers up to each tap.
+    pub stages: Vec<Vec<Layer>>,
+    /// Weights of the channels of each tap.
+    pub heads: Vec<Vec<f32>>,
+    /// Mean and standard deviation the network expects of RGB in −1..1, `[1, 3, 1, 1]`.
+    pub shift: Tensor,
+    pub scale: Tensor,
+}
+
 /// Builds the network whose tensors are there.
-pub(super) fn assemble(tensors: &BTreeMap<String, Tensor>, origin: &str, device: &Device) -> Result<Lpips> {
+pub(super) fn assemble(
+    tensors: &BTreeMap<String, Tensor>,
+    origin: &str,
+    device: &Device,
+) -> Result<NetworkParts> {
     let weights = Weights { tensors, origin, device };
     let backbone = weights.recognise()?;
     let mut stages = Vec::new();
@@ -124,9 +139,8 @@ pub(super) fn assemble(tensors: &BTreeMap<String, Tensor>, origin: &str, device:
             false => Ok(Tensor::new(&values, device)?.reshape((1, 3, 1, 1))?),
         }
     };
-    Ok(Lpips {
+    Ok(NetworkParts {
         backbone,
-        device: device.clone(),
         stages,
         heads,
         shift: constant("shift", [-0.030, -0.088, -0.188])?,
