@@ -37,7 +37,6 @@ pub const KNOWN_CIRCLES: &[&[&str]] = &[
     &["src/gpu/buffers.rs", "src/gpu/context.rs", "src/gpu/kernels.rs", "src/gpu/upload.rs"],
     &["src/head/field/gpu/backward.rs", "src/head/field/gpu/mod.rs"],
     &["src/live/video/avi.rs", "src/live/video/ffmpeg.rs", "src/live/video/mod.rs"],
-    &["src/metrics/lpips.rs", "src/metrics/lpips/weights.rs"],
     &["src/raster/cpu/input.rs", "src/raster/cpu/project.rs"],
     &["src/train/draw.rs", "src/train/own.rs", "src/train/trainer.rs", "src/train/view.rs"],
     &[
