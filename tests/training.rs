@@ -187,7 +187,7 @@ fn a_run_that_goes_on_refuses_other_settings_by_name() {
     let longer = config("fine_iterations = 20\nlog_every = 3");
     let mut session =
         Session::open(longer, &dataset, &rasterizer, options(dir.path(), true)).expect("may change");
-    assert_eq!(session.run(&mut StopAfter(2)).expect("trained").at.1, 5);
+    assert_eq!(session.run(&mut StopAfter(5)).expect("trained").at.1, 5);
 }
 
 #[test]
