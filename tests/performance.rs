@@ -8,11 +8,11 @@ use common::speaking_head::{CLIP_FRAMES, speaking_head, spoken};
 use std::sync::Arc;
 use surfeltalk::Result;
 use surfeltalk::head::Head;
+use surfeltalk::head::backend::CpuBackend;
 use surfeltalk::live::background::BackgroundType;
 use surfeltalk::live::frame_renderer::{FrameOptions, RenderedFrame};
 use surfeltalk::live::performance::{Performance, PerformanceOptions};
 use surfeltalk::live::pose_source::ping_pong;
-use surfeltalk::raster::cpu::CpuRasterizer;
 
 const SIZE: u32 = 48;
 
@@ -28,8 +28,7 @@ fn frames(
     piece: usize,
     batch: usize,
 ) -> Result<Vec<RenderedFrame>> {
-    let rasterizer = CpuRasterizer::<f32>::new();
-    let mut performance = Performance::new(head, &rasterizer, options(batch))?;
+    let mut performance = Performance::new(head, Box::new(CpuBackend::new()), options(batch))?;
     let mut frames = Vec::new();
     for piece in samples.chunks(piece) {
         performance.push_audio(piece, rate)?;
@@ -94,18 +93,19 @@ fn a_head_out_of_its_file_speaks_and_walks_its_clip_forwards_and_backwards() {
 #[test]
 fn sound_after_the_end_at_another_rate_or_for_a_missing_dataset_is_refused() {
     let head = speaking_head(50, SIZE);
-    let rasterizer = CpuRasterizer::<f32>::new();
-    let mut performance = Performance::new(&head, &rasterizer, options(1)).expect("a performance");
+    let mut performance =
+        Performance::new(&head, Box::new(CpuBackend::new()), options(1)).expect("a performance");
     performance.push_audio(&[0.0; 100], 16_000).expect("taken");
     assert_eq!(performance.push_audio(&[0.0; 100], 8_000).expect_err("another rate").exit_code(), 2);
     performance.finish().expect("finished");
     assert!(performance.push_audio(&[0.0; 100], 16_000).is_err());
     let mut filmed = options(1);
     filmed.frames.background = BackgroundType::Gt;
-    let error = Performance::new(&head, &rasterizer, filmed).err().expect("no filmed frames");
+    let error = Performance::new(&head, Box::new(CpuBackend::new()), filmed).err().expect("no filmed frames");
     assert!(error.to_string().contains("dataset"), "{error}");
     let mut bare = Head::from_bytes(&head.to_bytes().expect("bytes")).expect("a head");
     bare.clip = None;
-    let error = Performance::new(&Arc::new(bare), &rasterizer, options(1)).err().expect("no clip");
+    let error =
+        Performance::new(&Arc::new(bare), Box::new(CpuBackend::new()), options(1)).err().expect("no clip");
     assert!(error.to_string().contains("convert"), "{error}");
 }

@@ -3,15 +3,13 @@
 mod common;
 
 use common::talker::{StopAfter, config, newest_checkpoint, options, talker_data};
-use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::train::{Session, SessionOptions, Stage};
 use surfeltalk::{Error, Result};
 
 use data_utils::dataset::Dataset;
 
 fn run(dataset: &Dataset, options: SessionOptions, stop_after: u64) -> Result<(Stage, u64)> {
-    let rasterizer = CpuRasterizer::<f32>::new();
-    let mut session = Session::open(config(""), dataset, &rasterizer, options)?;
+    let mut session = Session::open(config(""), dataset, None, options)?;
     Ok(session.run(&mut StopAfter(stop_after))?.at)
 }
 
@@ -54,9 +52,8 @@ fn the_number_of_threads_does_not_change_a_bit() {
 fn a_head_learns_its_frames() {
     let dir = tempfile::tempdir().expect("a folder");
     let dataset = talker_data(dir.path());
-    let rasterizer = CpuRasterizer::<f32>::new();
     let config = config("coarse_iterations = 60\nfine_iterations = 40\nmax_points = 1500\nbatch_size = 1");
-    let mut trainer = surfeltalk::train::Trainer::new(config, &dataset, &rasterizer).expect("a trainer");
+    let mut trainer = surfeltalk::train::Trainer::new(config, &dataset, None).expect("a trainer");
     let before = surfeltalk::train::evaluate(&mut trainer, 3).expect("scored").psnr;
     while !trainer.finished() {
         trainer.step().expect("a step");
@@ -72,9 +69,8 @@ fn a_model_is_not_overwritten_unasked_and_another_part_is_not_resumed() {
     run(&dataset, options(dir.path(), false), 2).expect("trained");
     let unasked = run(&dataset, options(dir.path(), false), 2).expect_err("refused");
     assert!(matches!(&unasked, Error::Input(p) if p.remedy.contains("--resume")), "{unasked}");
-    let rasterizer = CpuRasterizer::<f32>::new();
     let other = config("part = \"face\"");
-    let opened = Session::open(other, &dataset, &rasterizer, options(dir.path(), true));
+    let opened = Session::open(other, &dataset, None, options(dir.path(), true));
     let error = opened.err().expect("refused");
     assert!(error.to_string().contains("part head") && error.exit_code() == 2, "{error}");
 }

@@ -3,15 +3,13 @@
 mod common;
 
 use common::talker::{StopAfter, config, newest_checkpoint, options, talker_data};
-use common::twins::{gpu, open};
+use common::twins::{ADAPTER, open};
 use data_utils::dataset::Dataset;
 use surfeltalk::Result;
 use surfeltalk::gpu::Gpu;
 use surfeltalk::gpu::context::Restrictions;
-use surfeltalk::head::Laid;
-use surfeltalk::raster::cpu::CpuRasterizer;
-use surfeltalk::raster::gpu::GpuRasterizer;
-use surfeltalk::raster::{Outputs, RasterSettings, Rasterizer};
+use surfeltalk::head::backend::{Backend, CpuBackend, GpuBackend, RenderRequest};
+use surfeltalk::raster::Outputs;
 use surfeltalk::train::{Session, SessionOptions, Stage, StepReport, Trainer, Watcher};
 
 /// Normals and distortion only count in some of the steps.
@@ -19,22 +17,23 @@ const MIXED: &str = "surface_from = 8\ncoarse_iterations = 12\nfine_iterations =
 
 fn run(
     dataset: &Dataset,
-    rasterizer: &dyn Rasterizer,
+    gpu: Option<&Gpu>,
     options: SessionOptions,
     watcher: &mut dyn Watcher,
 ) -> Result<(Stage, u64)> {
-    Ok(Session::open(config(MIXED), dataset, rasterizer, options)?.run(watcher)?.at)
+    Ok(Session::open(config(MIXED), dataset, gpu, options)?.run(watcher)?.at)
 }
 
 #[test]
 fn steps_are_those_of_the_cpu_and_taken_on_the_device() {
     let dir = tempfile::tempdir().expect("a folder");
     let dataset = talker_data(dir.path());
-    let steps = |rasterizer: &dyn Rasterizer| -> Vec<StepReport> {
-        let mut trainer = Trainer::new(config(MIXED), &dataset, rasterizer).expect("a trainer");
+    let steps = |gpu: Option<&Gpu>| -> Vec<StepReport> {
+        let mut trainer = Trainer::new(config(MIXED), &dataset, gpu).expect("a trainer");
+        assert_eq!(trainer.on_gpu(), gpu.is_some());
         (0..20).map(|_| trainer.step().expect("a step")).collect()
     };
-    compare(&steps(&gpu()), &steps(&CpuRasterizer::<f32>::new()));
+    compare(&steps(Some(&ADAPTER)), &steps(None));
 }
 
 fn compare(found: &[StepReport], expected: &[StepReport]) {
@@ -44,7 +43,7 @@ fn compare(found: &[StepReport], expected: &[StepReport]) {
         // Density control takes a few other surfels where numbers differ in the last bit.
         assert!(apart < if k < 4 { 1e-4 } else { 0.03 }, "step {k}: {:?} and {:?}", a.terms, b.terms);
     }
-    let on_device = |s: &StepReport| !s.times.scored.is_zero();
+    let on_device = |s: &StepReport| !s.times.device.is_zero();
     let on_host = |s: &StepReport| !s.times.loss.is_zero();
     assert!(found.iter().all(|s| on_device(s) && !on_host(s)));
     assert!(expected.iter().all(|s| on_host(s) && !on_device(s)));
@@ -73,51 +72,52 @@ fn a_run_whose_device_goes_away_is_saved_and_resumed_bit_for_bit() {
     let whole = tempfile::tempdir().expect("a folder");
     let dataset = talker_data(whole.path());
     let to_the_end = &mut StopAfter(u64::MAX);
-    let at = run(&dataset, &gpu(), options(whole.path(), false), to_the_end).expect("trained");
+    let at = run(&dataset, Some(&ADAPTER), options(whole.path(), false), to_the_end).expect("trained");
     assert_eq!(at, (Stage::Fine, 8));
     // Before and after normals count, and in the fine stage; what is learned is copied to the host every third step.
     for last in [3, 9, 15] {
         let cut = tempfile::tempdir().expect("a folder");
         let doomed = open(Restrictions::default());
-        let rasterizer = GpuRasterizer::new(doomed.clone());
-        let watcher = &mut Unplug(doomed, last + 1);
+        let watcher = &mut Unplug(doomed.clone(), last + 1);
         let error =
-            run(&dataset, &rasterizer, options(cut.path(), false), watcher).expect_err("a lost device");
+            run(&dataset, Some(&doomed), options(cut.path(), false), watcher).expect_err("a lost device");
         assert_eq!(error.exit_code(), 3, "{error}");
         let saved = cut.path().join(format!("model/chkpnt/{last:08}.safetensors"));
         assert!(saved.is_file(), "no {}", saved.display());
-        run(&dataset, &gpu(), options(cut.path(), true), to_the_end).expect("went on");
+        run(&dataset, Some(&ADAPTER), options(cut.path(), true), to_the_end).expect("went on");
         assert!(newest_checkpoint(cut.path()) == newest_checkpoint(whole.path()), "lost after {last}");
     }
 }
 
 #[test]
-fn a_head_looks_the_same_on_the_device_and_on_the_host() {
+fn a_trained_head_looks_the_same_on_both_backends() {
     let dir = tempfile::tempdir().expect("a folder");
     let dataset = talker_data(dir.path());
-    let cpu = CpuRasterizer::<f32>::new();
-    let mut trainer = Trainer::new(config(MIXED), &dataset, &cpu).expect("a trainer");
+    let mut trainer = Trainer::new(config(MIXED), &dataset, None).expect("a trainer");
     while !trainer.finished() {
         trainer.step().expect("a step");
     }
     let conditions: Vec<_> = (0..3).map(|i| trainer.conditions(i, false).expect("conditions")).collect();
     let cameras: Vec<_> = (0..3).map(|i| dataset.frames[i].camera).collect();
-    let head = trainer.head().expect("a head");
-    let settings = RasterSettings {
-        outputs: Outputs { attention: true, ..Outputs::default() },
-        ..RasterSettings::default()
+    let branch = trainer.branch().expect("a branch");
+    let draw = |backend: &mut dyn Backend, frames: usize| {
+        let request = RenderRequest {
+            conditions: &conditions[..frames],
+            cameras: &cameras[..frames],
+            background: [0.0; 7],
+            outputs: Outputs { attention: true, ..Outputs::default() },
+        };
+        backend.render(&request).expect("drawn").wait().expect("images")
     };
-    let expected = head.draw(&cpu, &conditions, &cameras, &settings).expect("drawn");
-    let gpu = gpu();
-    let mut laid = Laid::new(head, &gpu, 3).expect("laid");
-    assert!(laid.on_device());
+    let (mut cpu, mut gpu) = (CpuBackend::new(), GpuBackend::new(ADAPTER.clone()));
+    cpu.load_state(branch, None).expect("loaded");
+    gpu.load_state(branch, None).expect("loaded");
     for frames in [3, 1] {
-        let found = laid.draw(&conditions[..frames], &cameras[..frames], &settings).expect("drawn");
+        let (found, expected) = (draw(&mut gpu, frames), draw(&mut cpu, frames));
         let pairs = [(&found.color, &expected.color), (&found.attention, &expected.attention)];
         for (a, b) in pairs.into_iter().chain([(&found.alpha, &expected.alpha)]) {
-            let part = b.len() / 3 * frames;
-            assert_eq!(a.len(), part);
-            let worst = a.iter().zip(&b[..part]).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+            assert_eq!(a.len(), b.len());
+            let worst = a.iter().zip(b).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
             assert!(worst < 2e-3, "{worst}, {frames} frames");
             assert!(a.iter().any(|v| *v > 0.1));
         }
@@ -129,12 +129,12 @@ fn a_gpu_without_room_for_the_field_leaves_everything_to_the_cpu() {
     let dir = tempfile::tempdir().expect("a folder");
     let dataset = talker_data(dir.path());
     let binding_bytes = Some(1 << 20);
-    let little = GpuRasterizer::new(open(Restrictions { binding_bytes, ..Restrictions::default() }));
-    let steps = |rasterizer: &dyn Rasterizer| -> Vec<StepReport> {
-        let mut trainer = Trainer::new(config(MIXED), &dataset, rasterizer).expect("a trainer");
-        assert!(!trainer.on_device());
+    let little = open(Restrictions { binding_bytes, ..Restrictions::default() });
+    let steps = |gpu: Option<&Gpu>| -> Vec<StepReport> {
+        let mut trainer = Trainer::new(config(MIXED), &dataset, gpu).expect("a trainer");
+        assert!(!trainer.on_gpu());
         (0..16).map(|_| trainer.step().expect("a step")).collect()
     };
-    let (found, expected) = (steps(&little), steps(&CpuRasterizer::<f32>::new()));
+    let (found, expected) = (steps(Some(&little)), steps(None));
     assert!(found.iter().zip(&expected).all(|(a, b)| a.terms == b.terms));
 }

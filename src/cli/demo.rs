@@ -1,11 +1,12 @@
 //! The `demo` program: renders a clip of a made-up talker, trains a head on it, lets the head say new sentences, and compares
 //! them with the made-up talker saying the same. Needs no dataset, no network, no GPU and no ffmpeg.
 
-use super::device::Device;
+use super::device::{Device, backend, rasterizer};
 use super::interrupt::Interrupt;
 use super::progress::{Progress, duration};
 use super::record::Recording;
 use super::watcher::TrainingWatcher;
+use crate::gpu::Gpu;
 use crate::head::cloud::model_dir::ModelDir;
 use crate::head::field::EXPRESSION;
 use crate::head::{Clip, Head, VoiceStatistics};
@@ -23,7 +24,7 @@ use crate::sample::{
     HELD_OUT, MouthRegion, Region, SampleClip, Sentence, Talker, TalkerFrame, measure_mouth_opening,
     training, truth, write_dataset,
 };
-use crate::train::{COPY_EVERY, Session, SessionOptions, TrainConfig};
+use crate::train::{SNAPSHOT_EVERY, Session, SessionOptions, TrainConfig};
 use crate::{Error, Result};
 use clap::Parser;
 use data_utils::audio::FRAME_RATE;
@@ -81,7 +82,8 @@ pub struct DemoFlags {
 /// [`Error::Input`] when the folder cannot be written to; those of training and rendering.
 pub fn run(flags: &DemoFlags) -> Result<()> {
     let start = Instant::now();
-    let rasterizer = flags.device.rasterizer()?;
+    let gpu = flags.device.gpu()?;
+    let rasterizer = rasterizer(gpu.as_ref());
     let (data, model) = (flags.out.join("data"), flags.out.join("model"));
     let talker = Talker::new(PERSON);
     if flags.overwrite {
@@ -101,11 +103,11 @@ pub fn run(flags: &DemoFlags) -> Result<()> {
             "add --overwrite to start over, or name another --out",
         ));
     }
-    if !train(flags, &dataset, &data, &model, rasterizer.as_ref())? {
+    if !train(flags, &dataset, &data, &model, gpu.as_ref())? {
         println!("stopped; run the same command again to continue");
         return Ok(());
     }
-    say(flags, &talker, &dataset, &model, rasterizer.as_ref())?;
+    say(flags, &talker, &dataset, &model, gpu.as_ref())?;
     println!("{:<12} {}", "time", duration(start.elapsed().as_secs_f64()));
     Ok(())
 }
@@ -129,13 +131,7 @@ fn make_data(flags: &DemoFlags, talker: &Talker, data: &Path, rasterizer: &dyn R
 }
 
 /// Trains, or continues to train; false when it was interrupted.
-fn train(
-    flags: &DemoFlags,
-    dataset: &Dataset,
-    data: &Path,
-    model: &Path,
-    rasterizer: &dyn Rasterizer,
-) -> Result<bool> {
+fn train(flags: &DemoFlags, dataset: &Dataset, data: &Path, model: &Path, gpu: Option<&Gpu>) -> Result<bool> {
     let preset = PRESET.parse().map_err(|e| Error::Internal(format!("the preset quick: {e}")))?;
     let mut overrides = toml::Table::new();
     for (key, value) in
@@ -151,9 +147,9 @@ fn train(
         model_path: model.to_path_buf(),
         resume: crate::train::has_checkpoint(model)?,
         overwrite: false,
-        copy_every: COPY_EVERY,
+        snapshot_every: SNAPSHOT_EVERY,
     };
-    let mut session = Session::open(config, dataset, rasterizer, options)?;
+    let mut session = Session::open(config, dataset, gpu, options)?;
     let (_, done, total) = session.position();
     if done >= total {
         return Ok(true);
@@ -165,13 +161,7 @@ fn train(
 }
 
 /// Lets the head say the new sentences and compares them with the truth.
-fn say(
-    flags: &DemoFlags,
-    talker: &Talker,
-    dataset: &Dataset,
-    model: &Path,
-    rasterizer: &dyn Rasterizer,
-) -> Result<()> {
+fn say(flags: &DemoFlags, talker: &Talker, dataset: &Dataset, model: &Path, gpu: Option<&Gpu>) -> Result<()> {
     let started = Instant::now();
     let folder = ModelDir::new(model);
     let mut head = Head::load(&folder.iteration_dir(folder.iteration(None)?))?;
@@ -183,7 +173,7 @@ fn say(
     let sentences: Vec<Sentence> = HELD_OUT.iter().map(|text| Sentence::new(text)).collect::<Result<_>>()?;
     let clip = SampleClip::speak(&sentences, NEW)?;
     let mut filmed = Vec::with_capacity(clip.frames());
-    truth(talker, &clip, flags.size, rasterizer, |_, frame| {
+    truth(talker, &clip, flags.size, rasterizer(gpu).as_ref(), |_, frame| {
         filmed.push(frame);
         Ok(())
     })?;
@@ -203,7 +193,7 @@ fn say(
         known_voice: VoiceStatistics::of(&features).map(|levels| (levels, features.rows)),
         ..PerformanceOptions::default()
     };
-    let mut talking = Performance::new(&head, rasterizer, options)?;
+    let mut talking = Performance::new(&head, backend(gpu, head.first()?, options.frames.batch), options)?;
     talking.push_audio(&sound.samples, sound.rate)?;
     talking.finish()?;
     let interrupt = Interrupt::get()?;

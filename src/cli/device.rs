@@ -1,6 +1,8 @@
 //! `--device auto|gpu|cpu`: where the work is done.
 
 use crate::gpu::{Choice, Gpu};
+use crate::head::Branch;
+use crate::head::backend::{self, Backend};
 use crate::raster::Rasterizer;
 use crate::raster::cpu::CpuRasterizer;
 use crate::raster::gpu::GpuRasterizer;
@@ -32,29 +34,25 @@ impl FromStr for Device {
 }
 
 impl Device {
-    /// What draws: for `gpu` any adapter, a real one before one in software; for `auto` a real one, else the CPU, which
-    /// is faster than a GPU in software.
+    /// The GPU: for `gpu` any adapter, one in hardware before one in software; for `auto` one in hardware; nothing where the
+    /// CPU does the work.
     ///
     /// # Errors
     /// [`Error::Input`] when a GPU is asked for and there is none, [`Error::DeviceLost`] when the one that was asked for
     /// does not answer.
-    pub fn rasterizer(self) -> Result<Box<dyn Rasterizer>> {
-        let gpu = match self {
-            Device::Cpu => None,
-            Device::Auto => Self::or_cpu(Gpu::open(Choice::Hardware)),
-            Device::Gpu => Some(Gpu::open(Choice::Any)?.ok_or_else(|| {
+    pub fn gpu(self) -> Result<Option<Gpu>> {
+        match self {
+            Device::Cpu => Ok(None),
+            Device::Auto => Ok(Self::or_cpu(Gpu::open(Choice::Hardware))),
+            Device::Gpu => Ok(Some(Gpu::open(Choice::Any)?.ok_or_else(|| {
                 Error::input(
                     "--device gpu",
                     "a Vulkan, Metal or DirectX 12 adapter",
                     "none",
                     "install the driver of the graphics card (or Mesa's software Vulkan), or use --device cpu",
                 )
-            })?),
-        };
-        Ok(match gpu {
-            Some(gpu) => Box::new(GpuRasterizer::new(gpu)),
-            None => Box::new(CpuRasterizer::<f32>::new()),
-        })
+            })?)),
+        }
     }
 
     /// What `auto` makes of the search for a real GPU: one that does not answer is said so, and the CPU draws.
@@ -63,6 +61,22 @@ impl Device {
             eprintln!("the GPU is not used: {error}");
             None
         })
+    }
+}
+
+/// The backend that renders `branch`, `frames` frames at once; a GPU without room for it is said on stderr, and the CPU does
+/// all the work.
+pub fn backend(gpu: Option<&Gpu>, branch: &Branch, frames: usize) -> Box<dyn Backend> {
+    let opened = backend::open(gpu, branch, branch.cloud.len(), frames);
+    opened.note.iter().for_each(|note| eprintln!("note: {note}"));
+    opened.backend
+}
+
+/// What draws surfels that the host has: the GPU where there is one, else the CPU.
+pub fn rasterizer(gpu: Option<&Gpu>) -> Box<dyn Rasterizer> {
+    match gpu {
+        Some(gpu) => Box::new(GpuRasterizer::new(gpu.clone())),
+        None => Box::new(CpuRasterizer::<f32>::new()),
     }
 }
 

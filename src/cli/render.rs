@@ -1,12 +1,13 @@
 //! The `render` program: a trained head says a voice, or redraws the frames of its dataset.
 
-use super::device::Device;
+use super::device::{Device, backend, rasterizer};
 use super::interrupt::Interrupt;
 use super::model_source::{ModelSource, dataset_of};
 use super::output_folder::{Destination, METRICS, OutputFolder, voice_name};
 use super::progress::Progress;
 use super::record::{Recording, RenderSummary};
 use crate::composite::Seam;
+use crate::gpu::Gpu;
 use crate::head::cloud::model_dir::ModelDir;
 use crate::head::folder::head_file;
 use crate::head::{Branch, Clip, ClipFrame, Head, VoiceStatistics};
@@ -18,7 +19,6 @@ use crate::live::pose_source::ClipPoses;
 use crate::live::split::split_frames;
 use crate::live::start_time::start_at;
 use crate::metrics::accumulator::{MetricAccumulator, MetricModels};
-use crate::raster::Rasterizer;
 use crate::{Error, Result};
 use clap::Parser;
 use data_utils::audio::ave::AveEncoder;
@@ -111,7 +111,7 @@ struct RenderJob<'a> {
     flags: &'a RenderFlags,
     head: Arc<Head>,
     dataset: Option<Arc<Dataset>>,
-    rasterizer: Box<dyn Rasterizer>,
+    gpu: Option<Gpu>,
     models: MetricModels,
     iteration: u64,
     options: FrameOptions,
@@ -140,12 +140,12 @@ pub fn run(flags: &RenderFlags) -> Result<()> {
         seed: settings.seed,
     };
     let models = MetricModels::open(flags.face_landmarker.as_deref(), flags.lpips_weights.as_deref())?;
-    let rasterizer = flags.device.rasterizer()?;
+    let gpu = flags.device.gpu()?;
     if !flags.quiet {
-        eprintln!("rendering with the model of iteration {iteration} on {}", rasterizer.name());
+        eprintln!("rendering with the model of iteration {iteration} on {}", rasterizer(gpu.as_ref()).name());
     }
     let interrupt = Interrupt::get()?;
-    let job = RenderJob { flags, head, dataset, rasterizer, models, iteration, options, interrupt, started };
+    let job = RenderJob { flags, head, dataset, gpu, models, iteration, options, interrupt, started };
     if let Some(voice) = &flags.custom_aud {
         return job.render_voice(voice);
     }
@@ -211,7 +211,8 @@ impl RenderJob<'_> {
         let whole = dataset.sound_path().map(|path| audio::load(&path)).transpose()?;
         let sound = whole.map(|whole| whole.cut(dataset.frames[first.plate].aud_id as usize, frames.len()));
         let plates = Arc::new(DatasetPlates::new(Arc::clone(dataset), branch.settings.part));
-        let mut renderer = FrameRenderer::new(branch, self.rasterizer.as_ref(), plates, self.options)?;
+        let backend = backend(self.gpu.as_ref(), branch, self.options.batch);
+        let mut renderer = FrameRenderer::new(branch, backend, plates, self.options)?;
         let total = frames.len();
         let mut inputs = frames.into_iter();
         let mut metrics = self.models.against_truth(dataset, branch.settings.part);
@@ -242,7 +243,8 @@ impl RenderJob<'_> {
         let name = voice_name(path);
         let output = self.output(&self.folder("custom").join(&name), "custom", Some(path))?;
         let mut metrics = self.models.of_voice(voice.sound.as_ref());
-        let mut performance = Performance::new(&self.head, self.rasterizer.as_ref(), options)?;
+        let backend = backend(self.gpu.as_ref(), self.head.first()?, self.options.batch);
+        let mut performance = Performance::new(&self.head, backend, options)?;
         match (voice.features, &voice.sound) {
             (Some(features), _) => performance.push_features(features.values)?,
             (None, Some(sound)) => performance.push_audio(&sound.samples, sound.rate)?,

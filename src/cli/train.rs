@@ -3,9 +3,7 @@
 use super::device::Device;
 use super::progress::duration;
 use super::watcher::TrainingWatcher;
-use crate::raster::Rasterizer;
-use crate::raster::cpu::CpuRasterizer;
-use crate::train::{CONFIG_FILE, COPY_EVERY, Session, SessionOptions, Summary, TrainConfig, merge};
+use crate::train::{CONFIG_FILE, SNAPSHOT_EVERY, Session, SessionOptions, Summary, TrainConfig, merge};
 use crate::{Error, Result};
 use clap::Parser;
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Part};
@@ -141,7 +139,7 @@ pub fn run(flags: &TrainFlags) -> Result<()> {
         ));
     }
     let config = flags.config()?;
-    let rasterizer = flags.device.rasterizer()?;
+    let gpu = flags.device.gpu()?;
     let dataset = Dataset::open(
         &flags.source_path,
         &OpenOptions {
@@ -159,15 +157,12 @@ pub fn run(flags: &TrainFlags) -> Result<()> {
         model_path: flags.model_path.clone(),
         resume: flags.resume,
         overwrite: flags.overwrite,
-        copy_every: COPY_EVERY,
+        snapshot_every: SNAPSHOT_EVERY,
     };
-    let mut session = Session::open(config, &dataset, rasterizer.as_ref(), options)?;
+    let mut session = Session::open(config, &dataset, gpu.as_ref(), options)?;
     if !flags.quiet {
-        let device = if session.on_gpu() { rasterizer.name() } else { CpuRasterizer::<f32>::new().name() };
-        eprintln!("training on {device}");
-        if !session.on_gpu() && rasterizer.keeper().is_some() {
-            eprintln!("note: {} has no room for this field, so the CPU does all the work", rasterizer.name());
-        }
+        session.note().iter().for_each(|note| eprintln!("note: {note}"));
+        eprintln!("training on {}", session.device());
     }
     let ((stage, step), done, total) = session.position();
     if let Some(run) = session.interrupted_run().filter(|_| !flags.quiet) {

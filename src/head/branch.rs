@@ -1,13 +1,12 @@
 //! A branch: the canonical cloud and the field that moves it. A head is one or more of them.
 
 use super::branch_settings::BranchSettings;
+use crate::Result;
 use crate::head::cloud::Cloud;
-use crate::head::cloud::activate::{Deltas, activate};
+use crate::head::cloud::activate::Deltas;
+use crate::head::cloud::delta_layout::DeltaLayout;
 use crate::head::cloud::surfels::EMBEDDING;
 use crate::head::field::{Conditions, Field, FieldBounds, FieldGradients, Prepared};
-use crate::raster::delta_layout::DeltaLayout;
-use crate::raster::{RasterSettings, Rasterizer, Rendered};
-use crate::{Camera, Result};
 use candle_core::{Device, Tensor};
 
 /// Degree of the harmonics in exported PLY files, whatever the cloud has: viewers read by position and expect
@@ -24,10 +23,8 @@ pub struct Branch {
     pub field: Field,
     layout: DeltaLayout,
     prepared: Prepared,
-    /// The cloud's embedding where the field is, `[surfels, EMBEDDING]`; the cloud's own may be older while it is learned.
+    /// The cloud's embedding as a tensor, `[surfels, EMBEDDING]`.
     embedding: Tensor,
-    /// Whether that is so.
-    ahead: bool,
 }
 
 impl Branch {
@@ -54,7 +51,7 @@ impl Branch {
             attention: l.attention.clone(),
         };
         let embedding = embedding(&cloud, &field)?;
-        Ok(Branch { settings, cloud, field, layout, prepared, embedding, ahead: false })
+        Ok(Branch { settings, cloud, field, layout, prepared, embedding })
     }
 
     /// What the field says about every surfel in each frame, `[frames, surfels, columns]`.
@@ -66,16 +63,26 @@ impl Branch {
         Ok(packed.flatten_all()?.to_vec1()?)
     }
 
-    /// Deforms, asks `loss` for the gradient of what was said (same shape), and goes back through the field.
+    /// Gradients of `Σ deformation · gradient` for what [`Branch::deform`] gives of the same conditions.
     ///
     /// # Errors
-    /// As [`Branch::deform`], and what `loss` returns.
-    pub fn field_step(
+    /// As [`Branch::deform`].
+    pub(super) fn field_backward(
         &self,
         conditions: &[Conditions],
-        loss: impl FnOnce(&Tensor) -> Result<Tensor>,
+        gradient: Vec<f32>,
     ) -> Result<FieldGradients> {
-        self.field.step(&self.prepared, &self.embedding, conditions, loss)
+        let shape = (conditions.len(), self.cloud.len(), self.layout.width);
+        let gradient = Tensor::from_vec(gradient, shape, &Device::Cpu)?;
+        self.field.backward(&self.prepared, &self.embedding, conditions, &gradient)
+    }
+
+    /// A branch of its own with the same parameters.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when candle fails.
+    pub fn copy(&self) -> Result<Self> {
+        Self::assemble(self.settings.clone(), self.cloud.clone(), self.field.copy()?)
     }
 
     /// The embedding where the field is, `[surfels, EMBEDDING]`.
@@ -89,24 +96,6 @@ impl Branch {
     /// [`crate::Error::Internal`] when the field's device fails.
     pub fn embedding_changed(&mut self) -> Result<()> {
         self.embedding = embedding(&self.cloud, &self.field)?;
-        self.ahead = false;
-        Ok(())
-    }
-
-    /// Puts another embedding where the field is; the cloud keeps its own until [`Branch::fetch_embedding`].
-    pub fn set_embedding(&mut self, embedding: Tensor) {
-        self.embedding = embedding;
-        self.ahead = true;
-    }
-
-    /// Brings the cloud's embedding up to date.
-    ///
-    /// # Errors
-    /// [`crate::Error::Internal`] when the field's device fails.
-    pub fn fetch_embedding(&mut self) -> Result<()> {
-        if std::mem::take(&mut self.ahead) {
-            self.cloud.embedding = self.embedding.flatten_all()?.to_vec1()?;
-        }
         Ok(())
     }
 
@@ -149,52 +138,13 @@ impl Branch {
         weight / (self.settings.extent * (rows * 3).max(1) as f32)
     }
 
-    /// To be called after positions changed: the planes are asked at the new places.
+    /// To be called after positions changed, or surfels came and went: looks up where they lie on the planes.
     ///
     /// # Errors
     /// [`crate::Error::Internal`] when a position is not finite.
-    pub fn places_moved(&mut self) -> Result<()> {
+    pub(super) fn positions_changed(&mut self) -> Result<()> {
         self.prepared = self.field.prepare(&self.cloud.positions)?;
         Ok(())
-    }
-
-    /// To be called after surfels came and went.
-    ///
-    /// # Errors
-    /// As [`Branch::places_moved`].
-    pub fn cloud_moved(&mut self) -> Result<()> {
-        self.embedding_changed()?;
-        self.places_moved()
-    }
-
-    /// Draws the head, one camera for each of the conditions.
-    ///
-    /// # Errors
-    /// Those of the field and of the rasterizer.
-    pub fn draw(
-        &self,
-        rasterizer: &dyn Rasterizer,
-        conditions: &[Conditions],
-        cameras: &[Camera],
-        settings: &RasterSettings,
-    ) -> Result<Rendered> {
-        let packed = self.deform(conditions)?;
-        let deltas = self.deltas(&packed, conditions.len());
-        let activated = activate(&self.cloud, self.cloud.sh_degree, Some(&deltas))?;
-        rasterizer.forward(&activated.batch(), cameras, settings)
-    }
-
-    /// Draws the canonical cloud, as nothing moves it.
-    ///
-    /// # Errors
-    /// Those of the rasterizer.
-    pub fn draw_canonical(
-        &self,
-        rasterizer: &dyn Rasterizer,
-        cameras: &[Camera],
-        settings: &RasterSettings,
-    ) -> Result<Rendered> {
-        rasterizer.forward(&activate(&self.cloud, self.cloud.sh_degree, None)?.batch(), cameras, settings)
     }
 }
 

@@ -2,6 +2,7 @@
 //! trained on. [`Head::from_bytes`] reads a head file, which holds everything a voice needs.
 
 mod archive;
+pub mod backend;
 mod branch;
 mod branch_file;
 mod branch_settings;
@@ -13,13 +14,12 @@ mod file;
 #[cfg(test)]
 mod file_tests;
 pub mod folder;
-mod laid;
 mod voice_statistics;
 
 pub use archive::Archive;
 pub use branch::{Branch, PLY_DEGREE};
 pub use branch_settings::BranchSettings;
 pub use clip::{Clip, ClipFrame, Plate, Plates, clothes_mask};
+pub use conditions::frame_conditions;
 pub use file::Head;
-pub use laid::Laid;
 pub use voice_statistics::{ChannelLevels, VoiceStatistics};

@@ -7,9 +7,10 @@ use super::plate_source::{FramePlate, PlateRequest, PlateSource};
 use super::stopwatch::{FrameTimes, timed};
 use crate::composite::cpu::{HeadImages, compose};
 use crate::composite::{BackgroundPlate, Layers, PixelFormat, Seam};
+use crate::head::Branch;
+use crate::head::backend::{Backend, RenderRequest};
 use crate::head::field::Conditions;
-use crate::head::{Branch, Laid};
-use crate::raster::{Outputs, RasterSettings, Rasterizer, Rendered};
+use crate::raster::{Outputs, Rendered};
 use crate::{Camera, Error, Result};
 use rayon::prelude::*;
 use std::collections::VecDeque;
@@ -67,8 +68,8 @@ pub struct RenderedFrame {
 }
 
 /// Draws a head frame by frame.
-pub struct FrameRenderer<'a> {
-    drawing: Laid<'a>,
+pub struct FrameRenderer {
+    backend: Box<dyn Backend>,
     plates: Arc<dyn PlateSource>,
     background: Option<BackgroundPlate>,
     options: FrameOptions,
@@ -87,14 +88,14 @@ struct Batch {
     images: Rendered,
 }
 
-impl<'a> FrameRenderer<'a> {
-    /// Brings the head to where it is drawn.
+impl FrameRenderer {
+    /// Loads the branch into the backend that draws it.
     ///
     /// # Errors
     /// [`Error::Input`] when filmed frames are needed and `plates` has none; those of the drawing.
     pub fn new(
-        head: &'a Branch,
-        rasterizer: &'a dyn Rasterizer,
+        branch: &Branch,
+        mut backend: Box<dyn Backend>,
         plates: Arc<dyn PlateSource>,
         options: FrameOptions,
     ) -> Result<Self> {
@@ -108,8 +109,9 @@ impl<'a> FrameRenderer<'a> {
         let request = PlateRequest { torso: background.shows_clothes(), filmed };
         let scene = background.needs_scene().then(|| plates.background()).transpose()?;
         let scene = scene.map(|picture| BackgroundPlate::new(picture.into_raw()));
+        backend.load_state(branch, None)?;
         Ok(FrameRenderer {
-            drawing: Laid::new(head, rasterizer, options.batch.max(1))?,
+            backend,
             plates,
             background: scene,
             options,
@@ -147,12 +149,14 @@ impl<'a> FrameRenderer<'a> {
         let plates = inputs.iter().map(|frame| self.start_loading(frame.plate)).collect();
         let conditions: Vec<Conditions> = inputs.iter().map(|f| f.conditions.clone()).collect();
         let cameras: Vec<Camera> = inputs.iter().map(|f| f.camera).collect();
-        let settings = RasterSettings {
+        let request = RenderRequest {
+            conditions: &conditions,
+            cameras: &cameras,
+            background: [0.0; 7],
             outputs: Outputs { attention: self.options.attention, ..Outputs::default() },
-            ..RasterSettings::default()
         };
-        let drawing = &mut self.drawing;
-        let images = timed(&mut self.times.drawing, || drawing.draw(&conditions, &cameras, &settings))?;
+        let backend = &mut self.backend;
+        let images = timed(&mut self.times.drawing, || backend.render(&request)?.wait())?;
         let first = self.submitted;
         self.submitted += inputs.len();
         self.batches.push_back(Batch { first, inputs, plates, images });

@@ -8,8 +8,8 @@ use super::pose_source::{ClipPoses, PoseSource};
 use super::stopwatch::FrameTimes;
 use super::voice_input::VoiceInput;
 use super::voice_match::VoiceMatch;
+use crate::head::backend::Backend;
 use crate::head::{Clip, Head, VoiceStatistics};
-use crate::raster::Rasterizer;
 use crate::{Error, Result};
 use data_utils::audio::ave::AveEncoder;
 use data_utils::audio::features::AudioKind;
@@ -54,13 +54,13 @@ impl Default for PerformanceOptions {
 }
 
 /// A head that speaks. Must not be driven from inside a rayon task: it waits for work that rayon's threads do.
-pub struct Performance<'a> {
+pub struct Performance {
     voice: VoiceInput,
     driver: Driver,
-    renderer: FrameRenderer<'a>,
+    renderer: FrameRenderer,
 }
 
-impl<'a> Performance<'a> {
+impl Performance {
     /// Samples at 16 kHz (257.5 ms) of sound that a frame waits for beyond its beginning: frame `j`, which is shown while
     /// sample `640·j` is heard, can be drawn once sample `640·j + LOOK_AHEAD` was pushed. The audio window of a frame reaches
     /// three rows past its own, a row half a window of mel columns, a column half a Fourier window. Sound at other rates
@@ -72,11 +72,7 @@ impl<'a> Performance<'a> {
     /// # Errors
     /// [`Error::Input`] when the head has no clip and the options do not name what is missing, or for options out of range;
     /// those of the device.
-    pub fn new(
-        head: &'a Arc<Head>,
-        rasterizer: &'a dyn Rasterizer,
-        options: PerformanceOptions,
-    ) -> Result<Self> {
+    pub fn new(head: &Arc<Head>, backend: Box<dyn Backend>, options: PerformanceOptions) -> Result<Self> {
         let branch = head.first()?;
         let clip = head.clip.as_ref();
         let plates: Arc<dyn PlateSource> = match options.plates {
@@ -101,7 +97,7 @@ impl<'a> Performance<'a> {
         let voice = VoiceInput::new(kind, options.encoder, matching);
         let smooth_coef = if options.frames.background.allows_lag() { options.smooth_coef } else { 1.0 };
         let driver = Driver::new(poses, voice.row_len(), smooth_coef, options.frame_count)?;
-        let renderer = FrameRenderer::new(branch, rasterizer, plates, options.frames)?;
+        let renderer = FrameRenderer::new(branch, backend, plates, options.frames)?;
         Ok(Performance { voice, driver, renderer })
     }
 

@@ -12,6 +12,8 @@ use rayon::prelude::*;
 pub struct Loss {
     /// The terms, means over the frames.
     pub terms: LossTerms,
+    /// The terms of each frame.
+    pub frames: Vec<LossTerms>,
     /// With respect to the drawn images.
     pub gradients: ImageGradients,
     /// Mean |Δ| over lips, eyes and brows of each frame, what moves most; 0 where landmarks are not known.
@@ -23,6 +25,7 @@ impl Loss {
     pub fn without_gradients(frames: &[LossTerms]) -> Self {
         Loss {
             terms: LossTerms::mean(frames),
+            frames: frames.to_vec(),
             gradients: ImageGradients::default(),
             hardness: frames.iter().map(LossTerms::hardness).collect(),
         }

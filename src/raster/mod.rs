@@ -6,9 +6,7 @@
 
 pub mod constants;
 pub mod cpu;
-pub mod delta_layout;
 pub mod gpu;
-pub mod keep;
 mod real;
 
 pub use real::Real;
@@ -190,25 +188,6 @@ pub trait Rasterizer<R: Real = f32>: Send + Sync {
 
     /// Takes images that nobody needs any more; a backend may use their memory for the next ones.
     fn recycle(&self, _rendered: Rendered<R>) {}
-
-    /// Brings goals to where they will be compared, while others do something else; nothing where that is the host. They
-    /// count once, in a look at the same goals with the same weights.
-    ///
-    /// # Errors
-    /// [`crate::Error::Internal`] when sizes disagree, [`crate::Error::DeviceLost`] when the GPU goes away.
-    fn stage(
-        &self,
-        _: &[crate::loss::Target],
-        _: &crate::loss::Weights,
-        _size: [usize; 2],
-    ) -> Result<Option<keep::Staged>> {
-        Ok(None)
-    }
-
-    /// The same backend where it keeps surfels and scores what it draws of them; empty at first.
-    fn keeper(&self) -> Option<Box<dyn keep::Keeper + '_>> {
-        None
-    }
 
     /// What draws: "CPU, 2 threads", or the adapter's name.
     fn name(&self) -> String;

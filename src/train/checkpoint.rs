@@ -3,13 +3,14 @@
 //! `chkpnt/<step>.safetensors` holds the head, Adam's moments, the densification statistics, the sampler and the
 //! step. The newest two are kept; an old one goes only after the new one was read back.
 
-use super::adam::Adam;
 use super::config::TrainConfig;
 use super::sampler::{Sampler, SamplerState};
-use super::trainer::Trainer;
+use super::trainer::{Sampling, Trainer};
+use crate::gpu::Gpu;
+use crate::head::backend::BranchMoments;
+use crate::head::backend::adam::Adam;
 use crate::head::cloud::density::DensityStats;
 use crate::head::{Archive, Branch};
-use crate::raster::Rasterizer;
 use crate::{Error, Result};
 use data_utils::dataset::Dataset;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ struct Progress {
     done: u64,
     skipped: u64,
     sampler: SamplerState,
+    /// Training frames and their errors that the sampler is to be told after it sampled the next batch.
+    #[serde(default)]
+    errors: Vec<(usize, f32)>,
     statistics: DensityStats,
     adam_steps: Vec<(String, u64)>,
 }
@@ -53,18 +57,18 @@ pub fn remove_all(model: &Path) -> Result<()> {
 }
 
 /// Everything that makes a run, as it was after some step.
-pub(super) struct Copy {
+pub(super) struct Snapshot {
     done: u64,
     archive: Archive,
 }
 
-impl Copy {
+impl Snapshot {
     /// The run as it is now.
     ///
     /// # Errors
     /// [`Error::DeviceLost`] when what is learned was on a device that is gone.
     pub(super) fn of(trainer: &mut Trainer<'_>) -> Result<Self> {
-        Ok(Copy { done: trainer.done, archive: store(trainer)? })
+        Ok(Snapshot { done: trainer.done, archive: store(trainer)? })
     }
 
     /// Steps done then.
@@ -109,22 +113,20 @@ fn remove(path: &Path) -> Result<()> {
 
 fn store(trainer: &mut Trainer<'_>) -> Result<Archive> {
     let mut archive = Archive::default();
-    trainer.fetch()?;
-    trainer.head.store(&mut archive, "")?;
+    let (sampler, errors) = trainer.sampling.state();
+    let (branch, moments) = trainer.backend.read_state()?;
+    branch.store(&mut archive, "")?;
     let mut adam_steps = Vec::new();
-    let mut put = |name: String, adam: &Adam| {
-        adam_steps.push((name.clone(), adam.steps));
+    for (name, adam) in moments.iter().flat_map(|moments| moments.arrays()) {
         archive.put(format!("adam.first.{name}"), &[adam.first.len()], adam.first.clone());
         archive.put(format!("adam.second.{name}"), &[adam.second.len()], adam.second.clone());
-    };
-    for (name, _, adam) in trainer.own.moments().arrays_mut(trainer.head.cloud.bands()) {
-        put(format!("cloud.{name}"), adam);
+        adam_steps.push((name, adam.steps));
     }
-    trainer.mover.moments().arrays().into_iter().for_each(|(name, adam)| put(name, &adam));
     let progress = Progress {
         done: trainer.done,
         skipped: trainer.skipped,
-        sampler: trainer.sampler.state(),
+        sampler,
+        errors,
         statistics: trainer.statistics.clone(),
         adam_steps,
     };
@@ -139,12 +141,7 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// [`Error::Input`] when the checkpoint is damaged, of another part, sizes or dataset.
-    pub fn resume(
-        config: TrainConfig,
-        dataset: &'a Dataset,
-        rasterizer: &'a dyn Rasterizer,
-        path: &Path,
-    ) -> Result<Self> {
+    pub fn resume(config: TrainConfig, dataset: &'a Dataset, gpu: Option<&Gpu>, path: &Path) -> Result<Self> {
         let mut archive = Archive::read(path)?;
         let at = path.display().to_string();
         let refuse = |expected: String, found: String| {
@@ -152,15 +149,14 @@ impl<'a> Trainer<'a> {
         };
         let progress: Progress = serde_json::from_str(&archive.take_text(&at, "progress")?)
             .map_err(|e| refuse("the progress of a run".into(), e.to_string()))?;
-        let head = Branch::restore(&mut archive, "", &at, &candle_core::Device::Cpu)?;
-        let kept = &head.settings;
+        let branch = Branch::restore(&mut archive, "", &at, &candle_core::Device::Cpu)?;
+        let kept = &branch.settings;
         if kept.part != config.part {
             return Err(refuse(format!("part {}", config.part), format!("part {}", kept.part)));
         }
         if kept.sh_degree != config.sh_degree {
             return Err(refuse(format!("sh_degree {}", config.sh_degree), kept.sh_degree.to_string()));
         }
-        let mut trainer = Trainer::with_head(config, dataset, rasterizer, head)?;
         let steps = |name: &str| {
             let found = progress.adam_steps.iter().find(|(n, _)| n == name);
             found.map(|(_, steps)| *steps).ok_or_else(|| refuse(format!("steps of {name}"), "none".into()))
@@ -177,16 +173,10 @@ impl<'a> Trainer<'a> {
             *adam = Adam { first, second, steps: steps(name)? };
             Ok(())
         };
-        let bands = trainer.head.cloud.bands();
-        for (name, _, adam) in trainer.own.moments().arrays_mut(bands) {
-            load(&format!("cloud.{name}"), adam)?;
-        }
-        trainer.own.changed();
-        let mut arrays = trainer.mover.moments().arrays();
-        arrays.iter_mut().try_for_each(|(name, adam)| load(name, adam))?;
-        trainer.mover.moments().set(arrays.into_iter().map(|(_, adam)| adam).collect())?;
-        trainer.mover.changed();
-        let n = trainer.head.cloud.len();
+        let mut moments = BranchMoments::new(&branch);
+        moments.arrays_mut().into_iter().try_for_each(|(name, adam)| load(&name, adam))?;
+        let mut trainer = Trainer::with_branch(config, dataset, gpu, &branch, &moments)?;
+        let n = branch.cloud.len();
         let s = progress.statistics;
         if [s.gradient.len(), s.views.len(), s.radius.len()] != [n; 3] {
             return Err(refuse(format!("statistics of {n} surfels"), s.gradient.len().to_string()));
@@ -194,8 +184,11 @@ impl<'a> Trainer<'a> {
         trainer.statistics = s;
         let (hard, seed) = (trainer.config.hard_frames, trainer.config.seed);
         let frames = trainer.frames.len();
-        trainer.sampler = Sampler::resume(progress.sampler, frames, hard, seed)
-            .ok_or_else(|| refuse(format!("{frames} training frames"), "another number".into()))?;
+        let sampler = Sampler::resume(progress.sampler, frames, hard, seed);
+        let sampler = sampler.filter(|_| progress.errors.iter().all(|(frame, _)| *frame < frames));
+        let sampler =
+            sampler.ok_or_else(|| refuse(format!("{frames} training frames"), "another number".into()))?;
+        trainer.sampling = Sampling::new(sampler, progress.errors);
         trainer.done = progress.done;
         trainer.skipped = progress.skipped;
         Ok(trainer)

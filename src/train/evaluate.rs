@@ -1,13 +1,14 @@
 //! How well held-out frames are drawn while training goes on.
 
-use super::step::Stage;
+use super::position::Stage;
 use super::targets;
 use super::trainer::Trainer;
 use crate::Result;
+use crate::head::backend::RenderRequest;
 use crate::loss::Composite;
 use crate::metrics::psnr::psnr_masked;
 use crate::metrics::ssim::ssim;
-use crate::raster::RasterSettings;
+use crate::raster::Outputs;
 use data_utils::dataset::Part;
 use image::RgbImage;
 use std::fmt;
@@ -39,7 +40,6 @@ impl fmt::Display for Evaluation {
 /// # Errors
 /// Those of reading frames and of drawing.
 pub fn evaluate(trainer: &mut Trainer<'_>, count: usize) -> Result<Evaluation> {
-    trainer.fetch()?;
     let dataset = trainer.dataset;
     let val = dataset.val_indices();
     let held_out: Vec<usize> = if val.is_empty() { dataset.train_indices() } else { val }.collect();
@@ -51,14 +51,17 @@ pub fn evaluate(trainer: &mut Trainer<'_>, count: usize) -> Result<Evaluation> {
     for k in 0..count {
         let index = held_out[k * held_out.len() / count];
         let camera = dataset.frames[index].camera;
-        let settings = RasterSettings::default();
-        let rendered = match stage {
-            Stage::Coarse => trainer.head.draw_canonical(trainer.rasterizer, &[camera], &settings)?,
-            Stage::Fine => {
-                let conditions = [trainer.conditions(index, true)?];
-                trainer.head.draw(trainer.rasterizer, &conditions, &[camera], &settings)?
-            }
+        let conditions = match stage {
+            Stage::Coarse => Vec::new(),
+            Stage::Fine => vec![trainer.conditions(index, true)?],
         };
+        let request = RenderRequest {
+            conditions: &conditions,
+            cameras: &[camera],
+            background: [0.0; 7],
+            outputs: Outputs::default(),
+        };
+        let rendered = trainer.backend.render(&request)?.wait()?;
         let target = [targets::target(dataset, index, part, [0.0; 3], &trainer.edge)?];
         let composite = Composite::new(&rendered, [0.0; 3], &target);
         let [target] = target;

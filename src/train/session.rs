@@ -1,16 +1,17 @@
 //! A whole training run: the model folder, checkpoints, logs, progress, and stopping when asked.
 
-use super::checkpoint::{self, Copy};
+use super::checkpoint::{self, Snapshot};
 use super::config::TrainConfig;
 use super::evaluate::{Evaluation, evaluate};
 use super::events::Events;
 use super::model_folder;
-use super::step::{Stage, StepReport};
+use super::position::Stage;
+use super::step::StepReport;
 use super::trainer::Trainer;
+use crate::gpu::Gpu;
 use crate::head::cloud::init::Points;
 use crate::head::cloud::model_dir::{CfgArgs, ModelDir};
 use crate::head::{Clip, folder};
-use crate::raster::Rasterizer;
 use crate::{Error, Result};
 use data_utils::dataset::{Dataset, Split};
 use data_utils::workspace::{Lock, remove_temporaries};
@@ -20,8 +21,8 @@ use std::time::{Duration, Instant};
 /// The settings of a run, in its model folder.
 pub const CONFIG_FILE: &str = "config.toml";
 
-/// Steps between two copies: some hundredths of a second's work every few seconds.
-pub const COPY_EVERY: u64 = 100;
+/// Steps between two snapshots: some hundredths of a second's work every few seconds.
+pub const SNAPSHOT_EVERY: u64 = 100;
 
 /// Where a run reads, writes and whether it goes on.
 #[derive(Debug, Clone)]
@@ -34,9 +35,9 @@ pub struct SessionOptions {
     pub resume: bool,
     /// Start over although a model is there.
     pub overwrite: bool,
-    /// Steps between two copies of what is learned on a device, which are kept in memory and written when the device
-    /// goes away; [`COPY_EVERY`] will do.
-    pub copy_every: u64,
+    /// Steps between two snapshots of what is learned on a GPU. They are kept in memory and written when the GPU goes away;
+    /// [`SNAPSHOT_EVERY`] will do.
+    pub snapshot_every: u64,
 }
 
 /// A run that can be started.
@@ -45,7 +46,7 @@ pub struct Session<'a> {
     options: SessionOptions,
     folder: ModelDir,
     /// The run some steps ago, where what is learned is on a device.
-    copy: Option<Copy>,
+    snapshot: Option<Snapshot>,
     /// Keeps other runs out of the model folder.
     lock: Lock,
 }
@@ -89,7 +90,7 @@ impl<'a> Session<'a> {
     pub fn open(
         config: TrainConfig,
         dataset: &'a Dataset,
-        rasterizer: &'a dyn Rasterizer,
+        gpu: Option<&Gpu>,
         options: SessionOptions,
     ) -> Result<Self> {
         let lock = Lock::acquire(&options.model_path, "train")?;
@@ -104,7 +105,7 @@ impl<'a> Session<'a> {
                 ));
             };
             model_folder::check_resumable(&options.model_path, &config, dataset)?;
-            let trainer = Trainer::resume(config, dataset, rasterizer, &path)?;
+            let trainer = Trainer::resume(config, dataset, gpu, &path)?;
             remove_temporaries(&options.model_path)?;
             write_config(&options, &trainer.config)?;
             trainer
@@ -112,14 +113,14 @@ impl<'a> Session<'a> {
             if !options.overwrite {
                 model_folder::check_vacant(&options.model_path)?;
             }
-            let trainer = Trainer::new(config, dataset, rasterizer)?;
+            let trainer = Trainer::new(config, dataset, gpu)?;
             model_folder::clear(&options.model_path)?;
             model_folder::claim(&options.model_path, dataset)?;
             write_folder(&folder, &trainer, dataset, &options)?;
             trainer
         };
         model_folder::record(&options.model_path, dataset)?;
-        Ok(Session { trainer, options, folder, copy: None, lock })
+        Ok(Session { trainer, options, folder, snapshot: None, lock })
     }
 
     /// The run that worked in the model folder before and ended without saying so, as `train (process 12 on host)`.
@@ -127,9 +128,14 @@ impl<'a> Session<'a> {
         self.lock.interrupted()
     }
 
-    /// Whether the GPU that draws also trains; false where the CPU does all.
-    pub fn on_gpu(&self) -> bool {
-        self.trainer.on_device()
+    /// What it trains on: "CPU, 2 threads", or the adapter's name.
+    pub fn device(&self) -> String {
+        self.trainer.backend.name()
+    }
+
+    /// A sentence for the user when the GPU is not used although there is one.
+    pub fn note(&self) -> Option<&str> {
+        self.trainer.note.as_deref()
     }
 
     /// The stage and step it stands at, and how many steps are done of how many.
@@ -142,16 +148,16 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`Error::Input`] when the disk is full; [`Error::Internal`] when the loss stays infinite or not a number, with an
     /// earlier checkpoint on the disk; [`Error::DeviceLost`] when the GPU goes away, with one of at most
-    /// [`SessionOptions::copy_every`] steps before.
+    /// [`SessionOptions::snapshot_every`] steps before.
     pub fn run(&mut self, watcher: &mut dyn Watcher) -> Result<Summary> {
         let mut events = Events::open(&self.options.model_path)?;
         let (start, first) = (Instant::now(), self.trainer.steps_done());
         let mut evaluation = None;
         while !self.trainer.finished() && !watcher.stop() {
             if let Err(error) = self.advance(&mut events, &mut evaluation, watcher) {
-                if let (Error::DeviceLost(_), Some(copy)) = (&error, &self.copy) {
+                if let (Error::DeviceLost(_), Some(snapshot)) = (&error, &self.snapshot) {
                     events.flush()?;
-                    copy.save(&self.options.model_path)?;
+                    snapshot.save(&self.options.model_path)?;
                 }
                 return Err(error);
             }
@@ -166,7 +172,7 @@ impl<'a> Session<'a> {
                 Stage::Coarse => None,
                 Stage::Fine => Some(Clip::of(self.trainer.dataset, self.trainer.config.part)?),
             };
-            folder::save(&iteration, &[self.trainer.head()?], clip.as_ref())?;
+            folder::save(&iteration, &[self.trainer.branch()?], clip.as_ref())?;
         }
         Ok(Summary {
             at: self.trainer.position(),
@@ -187,9 +193,12 @@ impl<'a> Session<'a> {
         watcher: &mut dyn Watcher,
     ) -> Result<()> {
         let before = self.trainer.steps_done();
-        let due = self.copy.as_ref().is_none_or(|copy| before >= copy.done() + self.options.copy_every);
-        if due && self.trainer.on_device() {
-            self.copy = Some(Copy::of(&mut self.trainer)?);
+        let due = self
+            .snapshot
+            .as_ref()
+            .is_none_or(|snapshot| before >= snapshot.done() + self.options.snapshot_every);
+        if due && self.trainer.on_gpu() {
+            self.snapshot = Some(Snapshot::of(&mut self.trainer)?);
         }
         let report = self.trainer.step()?;
         let done = self.trainer.steps_done();
@@ -210,7 +219,7 @@ impl<'a> Session<'a> {
         if (save || report.stage_ends) && !last {
             let (stage, step) = (report.stage, report.step);
             let folder = self.iteration_dir(stage, step);
-            folder::save(&folder, &[self.trainer.head()?], None)?;
+            folder::save(&folder, &[self.trainer.branch()?], None)?;
         }
         if check {
             self.save_checkpoint(events)?;
@@ -229,10 +238,10 @@ impl<'a> Session<'a> {
 
     fn save_checkpoint(&mut self, events: &mut Events) -> Result<()> {
         events.flush()?;
-        let copy = Copy::of(&mut self.trainer)?;
-        copy.save(&self.options.model_path)?;
-        if self.trainer.on_device() {
-            self.copy = Some(copy);
+        let snapshot = Snapshot::of(&mut self.trainer)?;
+        snapshot.save(&self.options.model_path)?;
+        if self.trainer.on_gpu() {
+            self.snapshot = Some(snapshot);
         }
         Ok(())
     }
@@ -284,16 +293,16 @@ fn log(events: &mut Events, step: u64, report: &StepReport) -> Result<()> {
         ("perceptual", report.perceptual.into()),
         ("surfels", report.surfels as f64),
         ("skipped_steps", report.skipped as f64),
-        ("ms_load", ms(times.load)),
+        ("ms_load", ms(report.load)),
         ("ms_field_forward", ms(times.field_forward)),
-        ("ms_copies", ms(times.copies)),
         ("ms_activate", ms(times.activate)),
-        ("ms_scored", ms(times.scored)),
         ("ms_raster_forward", ms(times.raster_forward)),
         ("ms_loss", ms(times.loss)),
         ("ms_raster_backward", ms(times.raster_backward)),
+        ("ms_device", ms(times.device)),
         ("ms_field_backward", ms(times.field_backward)),
-        ("ms_optimiser", ms(times.optimiser)),
+        ("ms_optimizer", ms(times.optimizer)),
+        ("ms_density", ms(report.density)),
     ]);
     events.scalars(&format!("train_{}", report.stage), step, &values)
 }

@@ -1,29 +1,28 @@
 //! One training step after another: a static stage that finds the cloud, then a stage in which the field
 //! moves it. Numbers in, numbers out; files, logs and clocks on the wall belong to the session.
 
-use super::adam::Adam;
 use super::augment::ConditionNoise;
+use super::batch::{Batch, Source};
 use super::config::TrainConfig;
-use super::draw::Drawn;
-use super::field_moments::FieldRates;
-use super::moments::CloudRates;
-use super::mover::{self, Mover};
-use super::own::{Looking, OnTheDevice, OnTheHost, Own};
-use super::sampler::Sampler;
-use super::schedule::{active_degree, log_linear};
-use super::step::{Clock, Stage, StepReport};
+use super::position::{Position, Stage};
+use super::sampler::{Sampler, SamplerState};
+use super::schedule::{active_degree, rates};
+use super::step::StepReport;
 use super::targets::EdgeBand;
 use crate::gpu::Gpu;
+use crate::head::backend::{
+    self, Backend, BranchMoments, Opened, PatchLoss, StepInputs, StepOutputs, StepTargets,
+};
 use crate::head::cloud::density::{self, DensityOptions, DensityStats};
 use crate::head::cloud::init;
-use crate::head::cloud::surfels::EMBEDDING;
-use crate::head::field::{Conditions, DeviceField};
-use crate::head::{Branch, BranchSettings};
+use crate::head::field::Conditions;
+use crate::head::{Branch, BranchSettings, frame_conditions};
+use crate::loss::LossTerms;
 use crate::loss::perceptual::Perceptual;
-use crate::raster::Rasterizer;
 use crate::{Error, Result};
 use candle_core::Device;
 use data_utils::dataset::Dataset;
+use std::time::{Duration, Instant};
 
 /// After this many steps in a row without finite numbers a run ends.
 const BAD_STEPS: u32 = 3;
@@ -34,32 +33,60 @@ const FIRST_OPACITY: f32 = 0.5;
 
 /// A head being trained.
 pub struct Trainer<'a> {
-    /// What the run was told.
+    /// The configuration of the run.
     pub config: TrainConfig,
-    pub(super) head: Branch,
     /// The dataset.
     pub dataset: &'a Dataset,
-    /// What draws.
-    pub rasterizer: &'a dyn Rasterizer,
+    pub(super) backend: Box<dyn Backend>,
+    /// Why the GPU is not used although there is one.
+    pub(super) note: Option<String>,
+    pub(super) settings: BranchSettings,
     pub(super) frames: Vec<usize>,
-    pub(super) own: Box<dyn Own + 'a>,
-    pub(super) mover: Box<dyn Mover>,
+    pub(super) surfels: usize,
     pub(super) statistics: DensityStats,
-    pub(super) sampler: Sampler,
+    pub(super) sampling: Sampling,
     pub(super) done: u64,
     pub(super) skipped: u64,
-    pub(super) perceptual: Option<Perceptual>,
-    pub(super) noise: ConditionNoise,
     pub(super) edge: EdgeBand,
+    perceptual: Option<Perceptual>,
+    noise: ConditionNoise,
     bad_in_a_row: u32,
 }
 
+/// The sampler, which is one step ahead: while a step runs, the frames of the next are read.
+pub(super) struct Sampling {
+    pub(super) sampler: Sampler,
+    /// The batch of the next step with its targets.
+    next: Option<(Batch, StepTargets)>,
+    /// The sampler's state before the next batch was sampled, when it was.
+    before: Option<SamplerState>,
+    /// Training frames and their errors that the sampler is to be told after it sampled the next batch. A checkpoint holds
+    /// them with the state before.
+    errors: Vec<(usize, f32)>,
+}
+
+impl Sampling {
+    /// Goes on from a sampler's state, and the errors that it is to be told after the next batch.
+    pub(super) fn new(sampler: Sampler, errors: Vec<(usize, f32)>) -> Self {
+        Sampling { sampler, next: None, before: None, errors }
+    }
+
+    /// What a checkpoint needs: the state before the next batch, and the errors of the last.
+    pub(super) fn state(&self) -> (SamplerState, Vec<(usize, f32)>) {
+        match &self.before {
+            Some(before) => (before.clone(), self.errors.clone()),
+            None => (self.sampler.state(), Vec::new()),
+        }
+    }
+}
+
 impl<'a> Trainer<'a> {
-    /// A fresh trainer: the cloud from the dataset's points, the field from the seed.
+    /// A fresh trainer: the cloud from the dataset's points, the field from the seed. It trains on `gpu` where there is one
+    /// with enough room.
     ///
     /// # Errors
     /// [`Error::Input`] when the dataset has no training frame or no points, or weights cannot be read.
-    pub fn new(config: TrainConfig, dataset: &'a Dataset, rasterizer: &'a dyn Rasterizer) -> Result<Self> {
+    pub fn new(config: TrainConfig, dataset: &'a Dataset, gpu: Option<&Gpu>) -> Result<Self> {
         let points = dataset.initial_points()?;
         let options = init::InitOptions {
             sh_degree: config.sh_degree,
@@ -85,17 +112,21 @@ impl<'a> Trainer<'a> {
             &cloud,
             config.field.clone(),
         )?;
-        let mut head = Branch::new(settings, cloud, &Device::Cpu)?;
-        let seen = dataset.train_indices().map(|index| head.conditions(dataset, index, true));
-        head.field.set_statistics(&seen.collect::<Result<Vec<_>>>()?);
-        Self::with_head(config, dataset, rasterizer, head)
+        let mut branch = Branch::new(settings, cloud, &Device::Cpu)?;
+        let seen =
+            dataset.train_indices().map(|index| frame_conditions(&branch.settings, dataset, index, true));
+        let seen = seen.collect::<Result<Vec<_>>>()?;
+        branch.field.set_statistics(&seen);
+        let moments = BranchMoments::new(&branch);
+        Self::with_branch(config, dataset, gpu, &branch, &moments)
     }
 
-    pub(super) fn with_head(
+    pub(super) fn with_branch(
         config: TrainConfig,
         dataset: &'a Dataset,
-        rasterizer: &'a dyn Rasterizer,
-        head: Branch,
+        gpu: Option<&Gpu>,
+        branch: &Branch,
+        moments: &BranchMoments,
     ) -> Result<Self> {
         let frames: Vec<usize> = dataset.train_indices().collect();
         if frames.is_empty() {
@@ -112,20 +143,18 @@ impl<'a> Trainer<'a> {
             }
             _ => None,
         };
-        let surfels = head.cloud.len().max(config.max_points);
-        // A GPU without room for the field leaves everything to the CPU.
-        let fits = |gpu: &Gpu| DeviceField::fits(gpu, &head.field, surfels, config.batch_size);
-        let keeper = rasterizer.keeper().filter(|keeper| fits(keeper.device()));
-        let mover = mover::choose(&head, keeper.as_ref().map(|keeper| keeper.device()))?;
-        let own: Box<dyn Own + 'a> = match keeper {
-            Some(keeper) => Box::new(OnTheDevice::new(keeper, &head.cloud)),
-            None => Box::new(OnTheHost::new(&head.cloud)),
-        };
+        let surfels = branch.cloud.len();
+        let most = surfels.max(config.max_points);
+        let Opened { mut backend, note } = backend::open(gpu, branch, most, config.batch_size);
+        backend.load_state(branch, Some(moments))?;
+        let sampler = Sampler::new(frames.len(), config.hard_frames, config.seed);
         Ok(Trainer {
-            own,
-            mover,
-            statistics: DensityStats::new(head.cloud.len()),
-            sampler: Sampler::new(frames.len(), config.hard_frames, config.seed),
+            backend,
+            note,
+            settings: branch.settings.clone(),
+            surfels,
+            statistics: DensityStats::new(surfels),
+            sampling: Sampling::new(sampler, Vec::new()),
             done: 0,
             skipped: 0,
             bad_in_a_row: 0,
@@ -134,41 +163,26 @@ impl<'a> Trainer<'a> {
             edge: EdgeBand::of(dataset, config.mask_margin)?,
             frames,
             config,
-            head,
             dataset,
-            rasterizer,
         })
     }
 
-    /// The head so far.
+    /// The branch as it is now.
     ///
     /// # Errors
     /// [`Error::DeviceLost`] when it was on a device that is gone.
-    pub fn head(&mut self) -> Result<&Branch> {
-        self.fetch()?;
-        Ok(&self.head)
+    pub fn branch(&mut self) -> Result<&Branch> {
+        Ok(self.backend.read_state()?.0)
     }
 
     /// Surfels of the cloud.
     pub fn surfels(&self) -> usize {
-        self.head.cloud.len()
+        self.surfels
     }
 
-    /// Whether what is learned goes when a device goes.
-    pub fn on_device(&self) -> bool {
-        self.own.on_device() || self.mover.on_device()
-    }
-
-    /// Whether the rasterizer's device runs the field.
-    pub fn field_is_with_rasterizer(&self) -> bool {
-        !self.mover.asks_the_host()
-    }
-
-    /// Brings the host's copy of what is learned up to date.
-    pub(super) fn fetch(&mut self) -> Result<()> {
-        self.own.fetch(&mut self.head.cloud)?;
-        self.mover.fetch(&mut self.head)?;
-        if self.mover.asks_the_host() { Ok(()) } else { self.head.places_moved() }
+    /// Whether it trains on a GPU, so that what is learned goes when that goes.
+    pub fn on_gpu(&self) -> bool {
+        self.backend.gpu().is_some()
     }
 
     /// Steps done of both stages.
@@ -194,7 +208,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Input`] when the dataset has no sound.
     pub fn conditions(&self, index: usize, freeze_frame_code: bool) -> Result<Conditions> {
-        self.head.conditions(self.dataset, index, freeze_frame_code)
+        frame_conditions(&self.settings, self.dataset, index, freeze_frame_code)
     }
 
     /// One step.
@@ -203,130 +217,142 @@ impl<'a> Trainer<'a> {
     /// Those of reading a frame; [`Error::Internal`] when three steps in a row give no finite numbers,
     /// [`Error::DeviceLost`] when the GPU goes away, with whatever is learned there.
     pub fn step(&mut self) -> Result<StepReport> {
-        let stage = if self.done < self.config.coarse_iterations { Stage::Coarse } else { Stage::Fine };
-        let (step, steps) = match stage {
-            Stage::Coarse => (self.done + 1, self.config.coarse_iterations),
-            Stage::Fine => (self.done + 1 - self.config.coarse_iterations, self.config.fine_iterations),
-        };
-        let mut clock = Clock::start();
-        let view = self.choose(stage, step)?;
-        clock.lap(|t| &mut t.load);
-
-        let degree = active_degree(self.done, self.config.sh_interval, self.head.cloud.sh_degree);
-        let mut drawn = None;
-        let statistics = stage == Stage::Coarse && step < self.config.densify_until;
-        let (head, config, own, mover) = (&self.head, &self.config, &mut self.own, &mut self.mover);
-        let (perceptual, view) = (self.perceptual.as_ref(), &view);
-        match stage {
-            Stage::Coarse => {
-                let targets = view.targets(self.dataset, config.part, &self.edge)?;
-                clock.lap(|t| &mut t.load);
-                let targets = &targets;
-                let looking = Looking { config, head, perceptual, view, targets, degree, statistics };
-                drawn = Some(own.draw(&looking, None, None, &mut clock)?.0);
-            }
-            Stage::Fine => {
-                let (dataset, edge, rasterizer) = (self.dataset, &self.edge, self.rasterizer);
-                std::thread::scope(|scope| {
-                    // Frames are read, and brought to who draws, while the field runs.
-                    let mut targets = Some(scope.spawn(move || {
-                        let targets = view.targets(dataset, config.part, edge)?;
-                        let staged = rasterizer.stage(
-                            &targets,
-                            &view.weights,
-                            dataset.size.map(|side| side as usize),
-                        )?;
-                        Ok::<_, Error>((targets, staged))
-                    }));
-                    let places = own.device_positions(&head.cloud)?;
-                    mover.step(head, &view.conditions, places, &mut clock, &mut |rows, clock| {
-                        let read = targets.take().and_then(|thread| thread.join().ok());
-                        let died = || Error::Internal("the thread that reads frames died".into());
-                        let (targets, staged) = read.ok_or_else(died)??;
-                        let targets = &targets;
-                        clock.lap(|t| &mut t.load);
-                        let looking = Looking { config, head, perceptual, view, targets, degree, statistics };
-                        let (found, gradient) = own.draw(&looking, staged, Some(rows), clock)?;
-                        drawn = Some(found);
-                        Ok(gradient)
-                    })
-                })?;
-            }
-        }
-        let drawn = drawn.ok_or_else(|| Error::Internal("a step without a picture".into()))?;
+        let start = Instant::now();
+        let position = Position::after(self.done, &self.config);
+        let (batch, targets) = self.take_batch(position)?;
+        let mut load = start.elapsed();
+        let next = self.sample_next()?;
+        let (outputs, waited, next) = self.run(position, &batch, &targets, next)?;
+        load += waited;
+        self.sampling.next = next;
         self.done += 1;
-        let report = |trainer: &Self, times| StepReport {
-            stage,
-            step,
-            stage_ends: step == steps,
-            terms: drawn.terms,
-            perceptual: drawn.perceptual,
-            surfels: trainer.head.cloud.len(),
-            skipped: trainer.skipped,
-            times,
+        let errors = self.check(position, &batch, &outputs)?;
+        errors.iter().for_each(|(frame, error)| self.sampling.sampler.observe(*frame, *error));
+        self.sampling.errors = errors;
+        let before = Instant::now();
+        if outputs.finite && position.controls_density(&self.config) {
+            self.control_density(position.step, &outputs)?;
+        }
+        Ok(StepReport {
+            stage: position.stage,
+            step: position.step,
+            stage_ends: position.step == position.steps,
+            terms: LossTerms::mean(&outputs.terms),
+            perceptual: outputs.perceptual,
+            surfels: self.surfels,
+            skipped: self.skipped,
+            load,
+            density: before.elapsed(),
+            times: outputs.times,
+        })
+    }
+
+    fn sample(&mut self, position: Position) -> Result<Batch> {
+        let Trainer { dataset, settings, config, frames, noise, sampling, .. } = self;
+        let source = Source { dataset, settings, config, frames, noise };
+        Batch::sample(&mut sampling.sampler, &source, position)
+    }
+
+    /// The batch of this step: the one that was prepared, or, for the first step of a run, a new one.
+    fn take_batch(&mut self, position: Position) -> Result<(Batch, StepTargets)> {
+        if let Some(ready) = self.sampling.next.take() {
+            return Ok(ready);
+        }
+        let batch = self.sample(position)?;
+        let errors = std::mem::take(&mut self.sampling.errors);
+        errors.iter().for_each(|(frame, error)| self.sampling.sampler.observe(*frame, *error));
+        let targets = batch.targets(self.dataset, self.config.part, &self.edge, self.backend.gpu())?;
+        Ok((batch, targets))
+    }
+
+    /// Samples the batch of the step after this one, when there is one.
+    fn sample_next(&mut self) -> Result<Option<Batch>> {
+        if self.done + 1 >= self.config.total_iterations() {
+            self.sampling.before = None;
+            return Ok(None);
+        }
+        self.sampling.before = Some(self.sampling.sampler.state());
+        self.sample(Position::after(self.done + 1, &self.config)).map(Some)
+    }
+
+    /// Runs a step while another thread reads the frames of the next; how long the step had to wait for that.
+    #[expect(clippy::type_complexity, reason = "a step, a time, and what the next step starts from")]
+    fn run(
+        &mut self,
+        position: Position,
+        batch: &Batch,
+        targets: &StepTargets,
+        next: Option<Batch>,
+    ) -> Result<(StepOutputs, Duration, Option<(Batch, StepTargets)>)> {
+        let config = &self.config;
+        let patches = self.perceptual.as_ref().filter(|_| batch.perceptual).map(|network| PatchLoss {
+            network,
+            weight: config.lambda_perceptual,
+            dice: &batch.dice,
+        });
+        let inputs = StepInputs {
+            conditions: &batch.conditions,
+            cameras: &batch.cameras,
+            background: batch.background,
+            targets,
+            weights: &batch.weights,
+            sh_degree: active_degree(self.done, config.sh_interval, self.settings.sh_degree),
+            rest_weight: config.lambda_motion,
+            statistics: position.controls_density(config),
+            patches,
+            rates: &rates(config, position, self.settings.extent),
         };
-        if !drawn.finite {
-            self.skipped += 1;
-            self.bad_in_a_row += 1;
-            if self.bad_in_a_row >= BAD_STEPS {
-                return Err(Error::Internal(format!(
-                    "{stage} step {step}: the loss or a gradient was not a finite number {BAD_STEPS} times in a \
-                     row; the last checkpoint is good"
-                )));
-            }
-            return Ok(report(self, clock.times));
-        }
-        self.bad_in_a_row = 0;
-        for ((pick, error), borrowed) in view.picks.iter().zip(&drawn.errors).zip(&view.borrowed) {
-            if !borrowed {
-                self.sampler.observe(*pick, *error);
-            }
-        }
-        self.learn(stage, step, steps, &drawn)?;
-        clock.lap(|t| &mut t.optimiser);
-        Ok(report(self, clock.times))
+        let (dataset, edge, gpu) = (self.dataset, &self.edge, self.backend.gpu().cloned());
+        let backend = &mut self.backend;
+        std::thread::scope(|scope| {
+            let prepared = next.map(|batch| {
+                scope.spawn(move || {
+                    let targets = batch.targets(dataset, config.part, edge, gpu.as_ref())?;
+                    Ok::<_, Error>((batch, targets))
+                })
+            });
+            let outputs = backend.train_step(&inputs)?;
+            let start = Instant::now();
+            let died = |_| Error::Internal("the thread that reads frames died".into());
+            let next = prepared.map(|thread| thread.join().map_err(died)?).transpose()?;
+            Ok((outputs, start.elapsed(), next))
+        })
     }
 
-    /// Takes Adam's steps and controls the density.
-    fn learn(&mut self, stage: Stage, step: u64, steps: u64, drawn: &Drawn) -> Result<()> {
-        let extent = self.head.settings.extent;
-        if stage == Stage::Coarse {
-            let rates = CloudRates::at(&self.config, step, steps, extent, 1.0);
-            self.own.learn(&mut self.head.cloud, &rates)?;
-            self.control_density(step, drawn)?;
-            if step < steps {
-                return Ok(());
-            }
-            self.own.places(&mut self.head.cloud)?;
-            return self.head.cloud_moved();
+    /// Counts steps without finite numbers; the errors of the frames of a good one.
+    fn check(
+        &mut self,
+        position: Position,
+        batch: &Batch,
+        outputs: &StepOutputs,
+    ) -> Result<Vec<(usize, f32)>> {
+        if outputs.finite {
+            self.bad_in_a_row = 0;
+            let errors = batch.picks.iter().zip(&outputs.terms).zip(&batch.is_mixed);
+            let errors = errors.filter(|(_, is_mixed)| !**is_mixed);
+            return Ok(errors.map(|((pick, terms), _)| (*pick, terms.hardness())).collect());
         }
-        let [planes, other] = [self.config.grid_lr, self.config.deformation_lr]
-            .map(|[first, last]| log_linear(first, last, step, steps) as f32);
-        let rates = CloudRates::at(&self.config, step, steps, extent, self.config.fine_cloud_lr);
-        let of_field = FieldRates { planes, other, embedding: rates.embedding() };
-        self.mover.learn(&mut self.head, &of_field)?;
-        if self.config.fine_cloud_lr > 0.0 {
-            self.own.learn(&mut self.head.cloud, &rates)?;
-            if self.mover.asks_the_host() {
-                self.own.places(&mut self.head.cloud)?;
-                self.head.places_moved()?;
-            }
+        self.skipped += 1;
+        self.bad_in_a_row += 1;
+        if self.bad_in_a_row >= BAD_STEPS {
+            return Err(Error::Internal(format!(
+                "{} step {}: the loss or a gradient was not a finite number {BAD_STEPS} times in a row; the last \
+                 checkpoint is good",
+                position.stage, position.step
+            )));
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
-    /// Clones, splits and prunes surfels (3DGS, Kerbl et al. 2023, §5) as the static stage goes on.
-    fn control_density(&mut self, step: u64, drawn: &Drawn) -> Result<()> {
+    /// Clones, splits and removes surfels (3DGS, Kerbl et al. 2023, §5) as the static stage goes on.
+    fn control_density(&mut self, step: u64, outputs: &StepOutputs) -> Result<()> {
         let c = &self.config;
-        if step >= c.densify_until {
-            return Ok(());
-        }
-        self.statistics.add(&drawn.radii, &drawn.screen)?;
+        self.statistics.add(&outputs.radii, &outputs.screen)?;
         if step < c.densify_from || !step.is_multiple_of(c.densify_every) {
             return Ok(());
         }
         let options = DensityOptions {
-            extent: self.head.settings.extent,
+            extent: self.settings.extent,
             gradient_threshold: c.densify_grad_threshold,
             split_scale: c.percent_dense,
             min_opacity: c.opacity_cull,
@@ -336,19 +362,10 @@ impl<'a> Trainer<'a> {
             seed: c.seed,
             step,
         };
-        self.own.fetch(&mut self.head.cloud)?;
-        let edits = density::decide(&self.head.cloud, &self.statistics, &options)?;
-        edits.apply(&mut self.head.cloud)?;
-        let edit = |adam: &mut Adam, stride: usize| {
-            edits.apply_moments(&mut adam.first, stride)?;
-            edits.apply_moments(&mut adam.second, stride)
-        };
-        let arrays = self.own.moments().arrays_mut(self.head.cloud.bands());
-        arrays.into_iter().try_for_each(|(_, stride, adam)| edit(adam, stride))?;
-        self.mover.moments().edit_embedding(|adam| edit(adam, EMBEDDING))?;
-        self.own.changed();
-        self.mover.changed();
-        self.statistics = DensityStats::new(self.head.cloud.len());
+        let edits = density::decide(&self.backend.read_state()?.0.cloud, &self.statistics, &options)?;
+        self.backend.edit(&edits)?;
+        self.surfels = edits.rows.len();
+        self.statistics = DensityStats::new(self.surfels);
         Ok(())
     }
 }

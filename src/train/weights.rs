@@ -1,7 +1,7 @@
 //! The weights of the loss at a step.
 
 use super::config::TrainConfig;
-use super::step::Stage;
+use super::position::Stage;
 use crate::loss::term::Phase;
 use crate::loss::{TERMS, Weights};
 

@@ -13,12 +13,11 @@ use sphere::sphere;
 use std::collections::BTreeMap;
 use std::time::Instant;
 use surfeltalk::Result;
-use surfeltalk::gpu::kernels::Timing;
+use surfeltalk::gpu::kernels::{Recorder, Timing};
 use surfeltalk::gpu::{Choice, Gpu};
 use surfeltalk::head::field::{
     AUDIO_ROWS, Conditions, DeviceField, EXPRESSION, Field, FieldBounds, FieldConfig, LearnRates, Learned,
 };
-use surfeltalk::raster::keep::DevicePositions;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -58,12 +57,11 @@ fn main() -> Result<()> {
             .collect();
         let (planes, embedding) = (field.plane_values()?, vec![0.1; surfels * config.embedding]);
         let learned = Learned { planes: [planes.as_slice(); 3], embedding: [embedding.as_slice(); 3] };
-        let mut there = DeviceField::new(&gpu, &field, &learned)?;
-        let places = DevicePositions::upload(&gpu, &positions)?;
+        let mut field_there = DeviceField::new(&gpu, &field, &learned)?;
+        let places = gpu.upload(&[&positions])?;
         let mut parts: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         let mut stages: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for timing in [Timing::Off, Timing::Stages] {
-            there.time(timing);
             for run in 0..WARM_UP + RUNS {
                 let mut last = Instant::now();
                 let mut lap = |parts: &mut BTreeMap<&str, Vec<f64>>, part: &'static str| {
@@ -73,17 +71,29 @@ fn main() -> Result<()> {
                         parts.entry(part).or_default().push(time);
                     }
                 };
-                there.ask(&field, &conditions, &places)?;
-                lap(&mut parts, "1 there, submitted");
-                gpu.finish()?;
-                lap(&mut parts, "2 there, waited for");
-                there.backward(&field)?;
-                lap(&mut parts, "3 back");
-                there.learn(&RATES)?;
-                gpu.finish()?;
-                lap(&mut parts, "4 Adam");
+                let mut times = Vec::new();
+                let mut recorder = Recorder::new(&gpu, timing);
+                field_there.record_forward(&mut recorder, &field, &conditions, &places)?;
+                lap(&mut parts, "1 forward, recorded");
+                times.extend(recorder.submit(&[], |_, _| ())?);
+                lap(&mut parts, "2 forward, waited for");
+                let mut recorder = Recorder::new(&gpu, timing);
+                field_there.record_backward(&mut recorder)?;
+                let mut sums = Vec::new();
+                let read = |_: usize, data: &[u8]| {
+                    sums.extend(data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)));
+                };
+                times.extend(recorder.submit(&[field_there.sums()?], read)?);
+                lap(&mut parts, "3 backward, read back");
+                field_there.gradients(&field, &sums)?;
+                lap(&mut parts, "4 small networks, backward");
+                let mut recorder = Recorder::new(&gpu, timing);
+                let lent = field_there.record_adam(&mut recorder, &RATES)?;
+                times.extend(recorder.submit(&[], |_, _| ())?);
+                drop(lent);
+                lap(&mut parts, "5 Adam");
                 let mut of_run: BTreeMap<&str, f64> = BTreeMap::new();
-                for (stage, time) in there.times() {
+                for (stage, time) in times {
                     *of_run.entry(stage).or_default() += time;
                 }
                 if run >= WARM_UP && timing == Timing::Stages {

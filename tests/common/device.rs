@@ -7,7 +7,6 @@ use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::backward::{self, GradientBuffers, Upstream};
 use surfeltalk::raster::gpu::forward::{self, WORK_BYTES, Work};
 use surfeltalk::raster::gpu::{GpuRasterizer, Inputs};
-use surfeltalk::raster::keep::OnHost;
 use surfeltalk::raster::{
     ImageGradients, RasterSettings, Rasterizer, Rendered, SurfelBatch, SurfelGradients,
 };
@@ -54,7 +53,7 @@ impl Differentiable for GpuRasterizer {
             return Ok(read.finish());
         }
         let (outputs, frames) = (&settings.outputs, cameras.len());
-        let together = forward::frames_together(self, batch, frames, size, outputs, false)?;
+        let together = forward::frames_together(self, &batch.into(), frames, size, outputs, false)?;
         for first in (0..frames).step_by(together) {
             let range = first..(first + together).min(frames);
             let inputs = Inputs::upload(self, batch, cameras, settings, size, range)?;
@@ -91,6 +90,10 @@ impl Differentiable for GpuRasterizer {
     }
 }
 
+/// The part of the loss that runs on the host: given the numbers of some frames and their composites
+/// (`[frames, 3, rows, columns]`), adds the gradient of the whole loss to the last slice, of the same shape.
+pub type OnHost<'a> = &'a mut dyn FnMut(std::ops::Range<usize>, &[f32], &mut [f32]) -> Result<()>;
+
 /// What a scored batch gives.
 pub struct Scored {
     pub scores: Vec<LossTerms>,
@@ -113,7 +116,7 @@ pub fn score_scene(
     let frames = cameras.len();
     let mut read = ReadGradients::new(&batch, &settings);
     let (mut scores, mut radii) = (Vec::new(), Vec::new());
-    let together = forward::frames_together(rasterizer, &batch, frames, size, &outputs, true)?;
+    let together = forward::frames_together(rasterizer, &(&batch).into(), frames, size, &outputs, true)?;
     for first in (0..frames).step_by(together) {
         let range = first..(first + together).min(frames);
         let inputs = Inputs::upload(rasterizer, &batch, cameras, &settings, size, range.clone())?;

@@ -67,7 +67,7 @@ pub fn options(dir: &Path, resume: bool) -> SessionOptions {
         model_path: dir.join("model"),
         resume,
         overwrite: false,
-        copy_every: 3,
+        snapshot_every: 3,
     }
 }
 

@@ -6,9 +6,9 @@
 //! frame-major, then surfel, then component. Sums over frames run in frame order, so results do not depend
 //! on the number of threads.
 
+use crate::head::cloud::delta_layout::DeltaLayout;
 use crate::head::cloud::quaternion::{normalized, normalized_vjp};
 use crate::head::cloud::surfels::Cloud;
-use crate::raster::delta_layout::DeltaLayout;
 use crate::raster::{Colors, SurfelBatch, SurfelGradients};
 use crate::{Error, Result};
 use rayon::prelude::*;

@@ -1,6 +1,7 @@
 //! The canonical cloud: its parameters, how it starts, how it grows and shrinks, and the files that hold it.
 
 pub mod activate;
+pub mod delta_layout;
 pub mod density;
 pub mod init;
 pub mod model_dir;

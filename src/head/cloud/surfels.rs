@@ -33,7 +33,8 @@ impl Cloud {
         self.opacity_logits.is_empty()
     }
 
-    /// What a rasterizer may keep, in its order ([`crate::raster::keep::Kept`]): everything but the embedding.
+    /// The surfels' own parameters, everything but the embedding: positions, rotations, log-scales, opacity logits,
+    /// harmonics.
     pub fn own(&self) -> [&[f32]; 5] {
         [&self.positions, &self.rotations, &self.log_scales, &self.opacity_logits, &self.harmonics]
     }

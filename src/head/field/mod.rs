@@ -45,7 +45,7 @@ mod tests;
 pub use blendshapes::{squashed, stretched};
 pub use config::{FieldBounds, FieldConfig, TokenInputs};
 pub use deform::{Deformation, Field, FieldGradients};
-pub use gpu::{DeviceField, LearnRates, Learned};
+pub use gpu::{DeviceDeltas, DeviceField, LearnRates, Learned};
 pub use heads::Layout;
 pub use triplane::Prepared;
 

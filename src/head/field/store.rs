@@ -18,6 +18,19 @@ impl Field {
         Ok(field)
     }
 
+    /// A field of its own with the same parameters and buffers.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when candle fails.
+    pub fn copy(&self) -> Result<Self> {
+        let mut copy = Self::with_dtype(self.config.clone(), &self.bounds, 0, &self.device, self.dtype)?;
+        copy.statistics = self.statistics.clone();
+        for ((_, to), (_, from)) in copy.parameters().iter().zip(self.parameters()) {
+            to.set(&from.as_tensor().copy()?)?;
+        }
+        Ok(copy)
+    }
+
     /// Puts the parameters and buffers of [`Field::to_safetensors`] into this field, all or none.
     ///
     /// # Errors

@@ -2,17 +2,15 @@
 
 use super::GpuRasterizer;
 use super::backward::software_list_max;
-use super::inputs::Inputs;
+use super::inputs::{BatchShape, Inputs};
 use super::layout::{Images, Params};
 use super::plan::{Counts, SIDE_MAX, channels};
-use super::rows::Activation;
 use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append, size_class};
 use crate::gpu::kernels::{Constants, Recorder};
 use crate::gpu::shaders::Reduce;
 use crate::raster::{Outputs, RasterSettings, Rendered, SurfelBatch};
 use crate::{Camera, Error, Result};
-use std::ops::Range;
 
 /// What the backward pass needs of the forward pass.
 pub struct ForwardState {
@@ -55,7 +53,7 @@ pub const WORK_BYTES: u64 = 12;
 /// [`Error::Input`] when the images are too large, or not even one frame fits.
 pub fn frames_together(
     rasterizer: &GpuRasterizer,
-    batch: &SurfelBatch<'_, f32>,
+    shape: &BatchShape,
     frames: usize,
     [width, height]: [usize; 2],
     outputs: &Outputs,
@@ -70,11 +68,11 @@ pub fn frames_together(
         ));
     }
     let counts = Counts {
-        surfels: batch.surfels as u64,
+        surfels: shape.surfels as u64,
         frames: frames as u64,
-        own_copies: batch.copies > 1,
+        own_copies: shape.copies > 1,
         pixels: (width * height) as u64,
-        color_width: batch.colors.width() as u64,
+        color_width: shape.color_width() as u64,
         surfel_width: 14,
         channels: channels(&Images::drawn(outputs)),
         scored,
@@ -90,43 +88,25 @@ pub(super) fn forward(
     settings: &RasterSettings<f32>,
     size: [usize; 2],
 ) -> Result<Rendered<f32>> {
-    forward_with(rasterizer, batch, cameras, settings, size, &mut |range| {
-        Ok((Inputs::upload(rasterizer, batch, cameras, settings, size, range)?, None))
-    })
-}
-
-/// The surfels of a group of frames, and what makes them on the device.
-type Source<'a> = (Inputs, Option<(&'a Activation<'a>, super::rows::Group)>);
-
-/// Draws every camera from the surfels that `source` has for each group of frames.
-///
-/// # Errors
-/// As [`forward`], and those of `source`.
-pub(super) fn forward_with<'a>(
-    rasterizer: &GpuRasterizer,
-    shape: &SurfelBatch<'_, f32>,
-    cameras: &[Camera],
-    settings: &RasterSettings<f32>,
-    size: [usize; 2],
-    source: &mut dyn FnMut(Range<usize>) -> Result<Source<'a>>,
-) -> Result<Rendered<f32>> {
-    let frames = cameras.len();
-    let mut rendered = rasterizer.spare.rendered(frames, size);
+    let (frames, outputs) = (cameras.len(), &settings.outputs);
+    let mut rendered = rasterizer.empty_images(frames, size);
     if size[0] * size[1] == 0 || frames == 0 {
-        rendered.radii = vec![0; frames * shape.surfels];
+        rendered.radii = vec![0; frames * batch.surfels];
         return Ok(rendered);
     }
-    let together = frames_together(rasterizer, shape, frames, size, &settings.outputs, false)?;
+    let together = frames_together(rasterizer, &BatchShape::from(batch), frames, size, outputs, false)?;
     for first in (0..frames).step_by(together) {
-        let source = source(first..(first + together).min(frames))?;
-        let mut room = first_room(rasterizer, &source.0);
+        let range = first..(first + together).min(frames);
+        let inputs = Inputs::upload(rasterizer, batch, cameras, settings, size, range)?;
+        let mut capacity = first_room(rasterizer, &inputs);
         loop {
-            let work = attempt(rasterizer, &source, settings, room, &mut rendered)?;
-            match more_room(rasterizer, &source.0, room, &work)? {
+            let mut recorder = rasterizer.recorder();
+            let drawn = record(&mut recorder, rasterizer, &inputs, outputs, capacity)?;
+            let work = drawn.read(recorder, rasterizer, &inputs, outputs, capacity, &mut rendered)?;
+            match more_room(rasterizer, &inputs, capacity, &work)? {
                 None => break,
-                Some(more) => room = more,
+                Some(more) => capacity = more,
             }
-            rasterizer.gpu.pool.trim();
         }
     }
     Ok(rendered)
@@ -191,37 +171,41 @@ pub fn more_room(rasterizer: &GpuRasterizer, inputs: &Inputs, room: u64, work: &
             "use fewer surfels (--max_points), a smaller --batch_size or smaller images",
         ));
     }
+    // The buffers that were too small make room.
+    gpu.pool.trim();
     Ok(Some(more))
 }
 
-/// Runs the stages once, with room for `room` pairs, and reads the images back where that was enough.
-fn attempt(
-    rasterizer: &GpuRasterizer,
-    (inputs, made): &Source<'_>,
-    settings: &RasterSettings<f32>,
-    room: u64,
-    rendered: &mut Rendered<f32>,
-) -> Result<Work> {
-    let images = Images::drawn(&settings.outputs);
-    let mut recorder = rasterizer.recorder();
-    if let Some((activation, group)) = made {
-        activation.forward(&mut recorder, inputs, group)?;
+impl Drawn {
+    /// Submits a recording that draws, and adds its images to `rendered` where there was room for all pairs.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] when the device goes away.
+    pub fn read(
+        &self,
+        recorder: Recorder<'_>,
+        rasterizer: &GpuRasterizer,
+        inputs: &Inputs,
+        outputs: &Outputs,
+        capacity: u64,
+        rendered: &mut Rendered<f32>,
+    ) -> Result<Work> {
+        let images = Images::drawn(outputs);
+        let mut work = Work::default();
+        let sources: [(&wgpu::Buffer, u64); 3] = [
+            (&self.work, WORK_BYTES),
+            (&self.radii, 4 * inputs.instances()),
+            (&self.images, 4 * channels(&images) * inputs.pixels()),
+        ];
+        let times = recorder.submit(&sources, |i, data| match i {
+            0 => work = Work::of(data),
+            _ if !work.fits(capacity) => {}
+            1 => append(&mut rendered.radii, data),
+            _ => append_images(rendered, &images, inputs.frames.len(), data),
+        })?;
+        rasterizer.note_times(times);
+        Ok(work)
     }
-    let drawn = record(&mut recorder, rasterizer, inputs, &settings.outputs, room)?;
-    let mut work = Work::default();
-    let sources: [(&wgpu::Buffer, u64); 3] = [
-        (&drawn.work, WORK_BYTES),
-        (&drawn.radii, 4 * inputs.instances()),
-        (&drawn.images, 4 * channels(&images) * inputs.pixels()),
-    ];
-    let times = recorder.submit(&sources, |i, data| match i {
-        0 => work = Work::of(data),
-        _ if !work.fits(room) => {}
-        1 => append(&mut rendered.radii, data),
-        _ => append_images(rendered, &images, inputs.frames.len(), data),
-    })?;
-    rasterizer.note_times(times);
-    Ok(work)
 }
 
 /// Records the stages, with room for `room` pairs; where there are more, nothing is drawn.

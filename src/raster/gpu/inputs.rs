@@ -8,6 +8,34 @@ use crate::raster::{Colors, Outputs, RasterSettings, SurfelBatch};
 use crate::{Camera, Result};
 use std::ops::Range;
 
+/// How many surfels a batch has and what of them is drawn.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchShape {
+    /// Surfels in one copy.
+    pub surfels: usize,
+    /// Copies: 1 (every camera sees the same), or the number of cameras.
+    pub copies: usize,
+    /// Harmonics of each channel, 0 where colours are RGB.
+    pub harmonics: usize,
+}
+
+impl BatchShape {
+    /// Floats of a surfel's colour.
+    pub(super) fn color_width(&self) -> usize {
+        3 * self.harmonics.max(1)
+    }
+}
+
+impl From<&SurfelBatch<'_, f32>> for BatchShape {
+    fn from(batch: &SurfelBatch<'_, f32>) -> Self {
+        let harmonics = match batch.colors {
+            Colors::Ready(_) => 0,
+            Colors::Harmonics { degree, .. } => (degree + 1).pow(2),
+        };
+        BatchShape { surfels: batch.surfels, copies: batch.copies, harmonics }
+    }
+}
+
 /// Surfels and cameras of some frames of a batch.
 pub struct Inputs {
     /// Which frames of the batch.
@@ -16,8 +44,9 @@ pub struct Inputs {
     pub(crate) params: Params,
     pub(crate) cameras: Loan,
     /// Parameters, as `shaders/shared/surfels.wgsl` lays them out.
-    pub(super) surfels: Loan,
-    pub(super) colors: Loan,
+    pub surfels: Loan,
+    /// Colours of the copies.
+    pub colors: Loan,
 }
 
 impl Inputs {
@@ -35,7 +64,7 @@ impl Inputs {
     ) -> Result<Self> {
         let (surfels, colors) = surfels(rasterizer, batch, &settings.outputs, range.clone())?;
         Ok(Inputs {
-            params: params(batch, settings, range.len(), size),
+            params: params(&BatchShape::from(batch), settings, range.len(), size),
             cameras: camera_buffer(rasterizer, &cameras[range.clone()])?,
             frames: range,
             surfels,
@@ -43,27 +72,32 @@ impl Inputs {
         })
     }
 
-    /// The same with room for surfels that are made on the device; of `batch` only the shape counts.
+    /// The same with room for surfels that stages before the drawing write.
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`] when the device goes away.
-    pub(super) fn to_be_made(
+    pub fn reserve(
         rasterizer: &GpuRasterizer,
-        batch: &SurfelBatch<'_, f32>,
+        shape: &BatchShape,
         cameras: &[Camera],
         settings: &RasterSettings<f32>,
         size: [usize; 2],
         range: Range<usize>,
     ) -> Result<Self> {
-        let params = params(batch, settings, range.len(), size);
+        let params = params(shape, settings, range.len(), size);
         let count = u64::from(params.copies) * u64::from(params.surfels);
         Ok(Inputs {
             params,
             cameras: camera_buffer(rasterizer, &cameras[range.clone()])?,
             frames: range,
             surfels: rasterizer.gpu.storage(4 * 14 * count),
-            colors: rasterizer.gpu.storage(4 * batch.colors.width() as u64 * count),
+            colors: rasterizer.gpu.storage(4 * shape.color_width() as u64 * count),
         })
+    }
+
+    /// Copies of the surfels.
+    pub fn copies(&self) -> u32 {
+        self.params.copies
     }
 
     /// Tiles of all frames.
@@ -89,25 +123,22 @@ fn camera_buffer(rasterizer: &GpuRasterizer, cameras: &[Camera]) -> Result<Loan>
 
 /// What holds for a group of frames.
 fn params(
-    batch: &SurfelBatch<'_, f32>,
+    shape: &BatchShape,
     settings: &RasterSettings<f32>,
     frames: usize,
     [width, height]: [usize; 2],
 ) -> Params {
     let [b0, b1, b2, b3, b4, b5, b6] = settings.background;
     let mut params = Params {
-        surfels: batch.surfels as u32,
+        surfels: shape.surfels as u32,
         frames: frames as u32,
-        copies: if batch.copies > 1 { frames as u32 } else { 1 },
-        instances: (batch.surfels * frames) as u32,
+        copies: if shape.copies > 1 { frames as u32 } else { 1 },
+        instances: (shape.surfels * frames) as u32,
         width: width as u32,
         height: height as u32,
         tiles_x: width.div_ceil(TILE) as u32,
         tiles_y: height.div_ceil(TILE) as u32,
-        functions: match batch.colors {
-            Colors::Ready(_) => 0,
-            Colors::Harmonics { degree, .. } => ((degree + 1) * (degree + 1)) as u32,
-        },
+        functions: shape.harmonics as u32,
         attention: u32::from(settings.outputs.attention),
         background_0: b0,
         background_1: b1,

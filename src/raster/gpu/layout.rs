@@ -67,47 +67,6 @@ words! {
     }
 }
 
-words! {
-    /// See `shaders/shared/raw.wgsl`.
-    RowWords {
-        surfels: u32,
-        copies: u32,
-        width: u32,
-        first_row: u32,
-        position: u32,
-        rotation: u32,
-        log_scale: u32,
-        opacity: u32,
-        harmonics: u32,
-        attention: u32,
-        added: u32,
-        stored: u32,
-        drawn: u32,
-        attends: u32,
-        geometry_groups: u32,
-        fresh: u32,
-        rest: f32,
-    }
-}
-
-words! {
-    /// See `shaders/optim/adam.wgsl`.
-    AdamWords {
-        count: u32,
-        surfels: u32,
-        stored: u32,
-        first_gradient: u32,
-        correction1: f32,
-        correction2: f32,
-        position: f32,
-        rotation: f32,
-        scaling: f32,
-        opacity: f32,
-        feature: f32,
-        higher: f32,
-    }
-}
-
 impl CameraWords {
     pub(super) fn new(camera: &Camera) -> Self {
         let m = camera.camera_from_world.map(|row| row.map(|v| v as f32));

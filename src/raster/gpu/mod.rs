@@ -20,24 +20,19 @@
 pub mod backward;
 pub mod forward;
 mod inputs;
-mod keep;
 pub(crate) mod layout;
 mod plan;
-mod rows;
 mod spare;
 #[cfg(test)]
 mod tests;
 
 use super::cpu::input as checks;
-use super::keep::Staged;
 use super::{RasterSettings, Rasterizer, Rendered, SurfelBatch};
 use crate::gpu::Gpu;
 use crate::gpu::kernels::{Recorder, StageTime, Timing};
 use crate::gpu::shaders::Reduce;
-use crate::loss::gpu::DeviceTargets;
-use crate::loss::{Target, Weights};
 use crate::{Camera, Result};
-pub use inputs::Inputs;
+pub use inputs::{BatchShape, Inputs};
 use spare::Spare;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -81,6 +76,11 @@ impl GpuRasterizer {
         std::mem::take(&mut *self.times.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Images without a frame yet, in memory that was used before.
+    pub fn empty_images(&self, frames: usize, size: [usize; 2]) -> Rendered {
+        self.spare.rendered(frames, size)
+    }
+
     /// An empty recording that is timed as the rasterizer is.
     pub fn recorder(&self) -> Recorder<'_> {
         Recorder::new(&self.gpu, self.timing)
@@ -121,14 +121,6 @@ impl Rasterizer<f32> for GpuRasterizer {
 
     fn recycle(&self, rendered: Rendered<f32>) {
         self.spare.keep_rendered(rendered);
-    }
-
-    fn stage(&self, goals: &[Target], weights: &Weights, size: [usize; 2]) -> Result<Option<Staged>> {
-        Ok(Some(Staged(Box::new(DeviceTargets::upload(&self.gpu, goals, weights, size)?))))
-    }
-
-    fn keeper(&self) -> Option<Box<dyn super::keep::Keeper + '_>> {
-        Some(Box::new(keep::GpuKeeper::new(self)))
     }
 
     fn name(&self) -> String {

@@ -1,11 +1,9 @@
 //! What host and device share agrees: constants and layouts.
 
-use super::layout::{AdamWords, CameraWords, Params, RowWords};
+use super::layout::{CameraWords, Params};
 use crate::gpu::shaders::{Reduce, source};
 use crate::gpu::uniforms::assert_layout;
-use crate::head::cloud::quaternion::SHORTEST;
 use crate::raster::constants;
-use crate::train::adam::{BETA1, BETA2, EPSILON};
 
 fn module(stage: &str) -> naga::Module {
     naga::front::wgsl::parse_str(&source(stage, Reduce::Threads).expect("a source")).expect("a shader")
@@ -44,15 +42,6 @@ fn constants_are_the_same_on_the_host() {
 }
 
 #[test]
-fn adam_and_quaternions_have_the_host_s_constants() {
-    let adam = module("adam");
-    for (name, value) in [("BETA1", BETA1), ("BETA2", BETA2), ("EPSILON", EPSILON)] {
-        assert_eq!(constant(&adam, name), Some(f64::from(value)), "{name}");
-    }
-    assert_eq!(constant(&module("activate"), "SHORTEST"), Some(f64::from(SHORTEST)));
-}
-
-#[test]
 fn the_window_is_as_wide_on_the_host() {
     let module = module("ssim");
     let [window, reach, wide, tile] =
@@ -68,8 +57,4 @@ fn the_window_is_as_wide_on_the_host() {
 fn structs_are_laid_out_the_same_on_the_host() {
     assert_layout("project", "Params", Params::MEMBERS);
     assert_layout("project", "Camera", CameraWords::MEMBERS);
-    for stage in ["activate", "activate_backward"] {
-        assert_layout(stage, "RowParams", RowWords::MEMBERS);
-    }
-    assert_layout("adam", "AdamParams", AdamWords::MEMBERS);
 }

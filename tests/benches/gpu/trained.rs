@@ -4,8 +4,8 @@ use super::common::scene::Scene;
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions};
 use std::path::Path;
 use surfeltalk::Result;
-use surfeltalk::head::Head;
 use surfeltalk::head::cloud::activate::activate;
+use surfeltalk::head::{Head, frame_conditions};
 use surfeltalk::raster::{Outputs, RasterSettings};
 
 /// Training frames of the dataset, evenly spread.
@@ -17,8 +17,10 @@ pub(super) fn scene(head: &Path, data: &Path, frames: usize) -> Result<Scene<f32
     let indices: Vec<usize> = dataset.train_indices().collect();
     let picks: Vec<usize> =
         (0..frames).filter_map(|k| indices.get(k * indices.len() / frames).copied()).collect();
-    let conditions: Vec<_> =
-        picks.iter().map(|index| head.conditions(&dataset, *index, true)).collect::<Result<_>>()?;
+    let conditions: Vec<_> = picks
+        .iter()
+        .map(|index| frame_conditions(&head.settings, &dataset, *index, true))
+        .collect::<Result<_>>()?;
     let packed = head.deform(&conditions)?;
     let deltas = head.deltas(&packed, picks.len());
     let drawn = activate(&head.cloud, head.cloud.sh_degree, Some(&deltas))?;

@@ -1,15 +1,16 @@
-//! The field on the rasterizer's device: what is large, planes and embedding, is learned there, and the rows never leave it.
-//! What is small stays with [`Field`] on the CPU: the tokens, and the rows' weights, which go there in every step and whose
-//! gradients come back. So a step moves some hundred kilobytes, whatever the number of surfels.
+//! The field on the GPU. Planes and embedding live there with the state of Adam, and the deltas never leave it. The tokens and
+//! the small weights stay with [`Field`] on the CPU: the weights of a step's frames are uploaded, their gradients read back.
+//! So a step moves some hundred kilobytes, whatever the number of surfels.
 //!
 //! ```text
-//! ask ─▶ dense ─▶ layers × (dense, attend, dense, normalise, dense, dense, normalise) ─▶ dense ─▶ heads
+//! sample_planes ─▶ dense ─▶ layers × (dense, attend, dense, normalise, dense, dense, normalise) ─▶ dense ─▶ heads
 //! ```
 //!
 //! Every stage has its twin in `rows`, `rows_backward` and `triplane`; tests hold the two together. Sums over rows are made
 //! in pieces of fixed size, those of the planes in integers, so the same numbers give the same bits.
 
 mod backward;
+mod deltas;
 mod forward;
 mod record;
 mod trace;
@@ -26,11 +27,11 @@ use super::triplane::PLANES;
 use super::{Conditions, Field, FieldBounds};
 use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append, size_class};
-use crate::gpu::kernels::{StageTime, Timing};
-use crate::raster::keep::{DeviceDeltas, DevicePositions};
+use crate::gpu::kernels::Recorder;
 use crate::{Error, Result};
 use backward::Ways;
 use candle_core::{DType, Tensor};
+pub use deltas::DeviceDeltas;
 use record::{Recording, Shape};
 use trace::{Back, Trace};
 use uniforms::LearnWords;
@@ -83,11 +84,16 @@ pub struct DeviceField {
     plane_sums: Loan,
     /// Gradients of what the planes and the embedding say, `[surfels, features + embedding]`.
     of_inputs: Loan,
-    rows: Option<DeviceDeltas>,
+    deltas: Option<DeviceDeltas>,
     asked: Option<Asked>,
-    went_back: bool,
-    timing: Timing,
-    times: Vec<StageTime>,
+    back: Option<BackwardBuffers>,
+}
+
+/// What the last backward pass used and left.
+struct BackwardBuffers {
+    sums: Loan,
+    places: SumPlaces,
+    _scratch: (Loan, Back, Vec<Loan>),
 }
 
 /// What a step asked, until it goes back.
@@ -106,6 +112,8 @@ struct Asked {
     rows: Loan,
     /// Of the frames that went there last.
     trace: Trace,
+    /// Uniforms of the forward pass.
+    _uniforms: Vec<Loan>,
 }
 
 impl DeviceField {
@@ -161,24 +169,12 @@ impl DeviceField {
             plane_numbers: numbers,
             gpu: gpu.clone(),
             bounds: field.bounds,
-            rows: None,
+            deltas: None,
             asked: None,
-            went_back: false,
-            timing: Timing::Off,
-            times: Vec::new(),
+            back: None,
             widths,
             surfels,
         })
-    }
-
-    /// Times stages from now on, where the device can tell.
-    pub fn time(&mut self, timing: Timing) {
-        self.timing = timing;
-    }
-
-    /// What stages took since this was asked last.
-    pub fn times(&mut self) -> Vec<StageTime> {
-        std::mem::take(&mut self.times)
     }
 
     /// Everything as it is now.
@@ -201,24 +197,28 @@ impl DeviceField {
         Ok(learned)
     }
 
-    /// The packed deformation of every frame for surfels at `positions`, `[frames, surfels, columns]`, and room for its
-    /// gradient; nothing is waited for.
+    /// Records the packed deformation of every frame for surfels at `positions`, `[surfels, 3]` at the start of the buffer. The
+    /// result, and room for its gradient, is [`DeviceField::deltas`].
     ///
     /// # Errors
-    /// [`Error::Internal`] when conditions do not fit the field, [`Error::DeviceLost`] when the device goes away.
-    pub fn ask(
+    /// [`Error::Internal`] when conditions do not fit the field, [`Error::Input`] when there is no room for so many frames,
+    /// [`Error::DeviceLost`] when the device goes away.
+    pub fn record_forward(
         &mut self,
+        recorder: &mut Recorder<'_>,
         field: &Field,
         conditions: &[Conditions],
-        positions: &DevicePositions,
-    ) -> Result<&DeviceDeltas> {
+        positions: &Buffer,
+    ) -> Result<()> {
         let (surfels, frames) = (self.surfels, conditions.len());
-        if frames == 0 || positions.surfels != surfels as u64 {
-            let found = positions.surfels;
-            return Err(Error::Internal(format!("{found} places for {surfels} surfels in {frames} frames")));
+        if frames == 0 || positions.size() < 12 * surfels as u64 {
+            let found = positions.size();
+            return Err(Error::Internal(format!(
+                "{found} bytes of positions for {surfels} surfels in {frames} frames"
+            )));
         }
-        // What was asked before makes room first.
-        self.asked = None;
+        // The buffers of the last step make room first.
+        (self.asked, self.back) = (None, None);
         let folded = field.fold_each(conditions)?;
         let values = field.row_values(&folded)?;
         let (places, weights) = weights::lay(&self.widths, &values);
@@ -236,84 +236,111 @@ impl DeviceField {
             trace::frames_together(&self.widths, places.layers.len(), surfels, frames, limit).unwrap_or(1);
         let w = &self.widths;
         let shape = Shape { frames: together, rows: surfels };
-        let asked = Asked {
+        let mut asked = Asked {
             trace: Trace::new(&self.gpu, w, places.layers.len(), shape),
             folded,
             values,
             places,
             weights: self.gpu.upload(&[&weights])?,
-            positions: positions.buffer.clone(),
+            positions: positions.clone(),
             frames,
             together,
             inputs: self.gpu.storage(4 * (surfels * (w.features() + w.embedding)) as u64),
             rows: self.gpu.storage(4 * (surfels * w.model) as u64),
+            _uniforms: Vec::new(),
         };
-        if self.rows.as_ref().is_none_or(|rows| rows.len != numbers) {
-            self.rows = Some(DeviceDeltas::new(&self.gpu, numbers));
+        if self.deltas.as_ref().is_none_or(|deltas| deltas.len != numbers) {
+            self.deltas = Some(DeviceDeltas::new(&self.gpu, numbers));
         }
-        let packed = self.packed()?.values.clone();
-        let mut recording = Recording::new(&self.gpu, self.timing);
+        let packed = (*self.deltas()?.values).clone();
+        let mut recording = Recording::new(&self.gpu);
         self.ask_planes(&mut recording, &asked);
         for range in groups(&asked) {
             self.frames_there(&mut recording, &asked, &range, &packed);
         }
-        self.times.extend(recording.send()?);
+        asked._uniforms.push(recording.record_into(recorder)?);
         self.asked = Some(asked);
-        self.went_back = false;
-        self.packed()
+        Ok(())
     }
 
-    fn packed(&self) -> Result<&DeviceDeltas> {
-        self.rows.as_ref().ok_or_else(|| Error::Internal("the field was asked nothing".into()))
-    }
-
-    /// Goes back from the gradient that was put beside the rows of the last [`DeviceField::ask`]. Those of planes and
-    /// embedding stay on the device; the others come back, one for each of [`Field::parameters`] after the planes.
+    /// The packed deformation of the last forward pass, `[frames, surfels, columns]`, and its gradient.
     ///
     /// # Errors
-    /// [`Error::Internal`] when nothing was asked, [`Error::DeviceLost`] when the device goes away.
-    pub fn backward(&mut self, field: &Field) -> Result<Vec<Tensor>> {
-        let asked = self.asked.take().ok_or_else(|| Error::Internal("the field was asked nothing".into()))?;
+    /// [`Error::Internal`] when there was none.
+    pub fn deltas(&self) -> Result<&DeviceDeltas> {
+        self.deltas.as_ref().ok_or_else(|| Error::Internal("a field without a forward pass".into()))
+    }
+
+    /// Records the backward pass from the gradient beside [`DeviceField::deltas`]. The gradients of planes and embedding stay
+    /// on the device; the sums of [`DeviceField::sums`] are to be read back for [`DeviceField::gradients`].
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when there was no forward pass.
+    pub fn record_backward(&mut self, recorder: &mut Recorder<'_>) -> Result<()> {
+        let Some(asked) = &self.asked else {
+            return Err(Error::Internal("a backward pass of the field without its forward pass".into()));
+        };
         let places = SumPlaces::new(&self.widths, asked.places.layers.len(), asked.frames);
         let sums = self.gpu.storage(4 * places.count as u64);
         let of_rows = self.gpu.storage(4 * (self.surfels * self.widths.model) as u64);
         let shape = Shape { frames: asked.together, rows: self.surfels };
         let back = Back::new(&self.gpu, &self.widths, shape);
-        let packed = self.packed()?;
+        let deltas = self.deltas()?;
         let ways = Ways {
-            packed: &packed.values,
-            of_packed: &packed.gradients,
+            packed: &deltas.values,
+            of_packed: &deltas.gradients,
             sums: &sums,
             places: &places,
             of_rows: &of_rows,
             back: &back,
         };
-        let mut recording = Recording::new(&self.gpu, self.timing);
-        for range in groups(&asked) {
+        let mut recording = Recording::new(&self.gpu);
+        for range in groups(asked) {
             if asked.together < asked.frames {
-                self.frames_there(&mut recording, &asked, &range, ways.packed);
+                self.frames_there(&mut recording, asked, &range, ways.packed);
             }
-            self.frames_back(&mut recording, &asked, &range, &ways);
+            self.frames_back(&mut recording, asked, &range, &ways);
         }
-        self.planes_back(&mut recording, &asked, &ways);
-        let mut found: Vec<f32> = Vec::with_capacity(places.count);
-        let sources: [(&Buffer, u64); 1] = [(&sums, 4 * places.count as u64)];
-        self.times.extend(recording.submit(&sources, |_, data| append(&mut found, data))?);
-        self.went_back = true;
-        let gradients = places.gradients(&self.widths, &asked.values, &found);
-        field.collect_rest(&asked.folded, gradients)
+        self.planes_back(&mut recording, asked, &ways);
+        let uniforms = vec![recording.record_into(recorder)?];
+        self.back = Some(BackwardBuffers { sums, places, _scratch: (of_rows, back, uniforms) });
+        Ok(())
     }
 
-    /// A step of Adam on planes and embedding along the gradients of the last [`DeviceField::backward`].
+    /// The sums that the last backward pass left, and how many bytes they are.
     ///
     /// # Errors
-    /// [`Error::Internal`] when there are none, [`Error::DeviceLost`] when the device goes away.
-    pub fn learn(&mut self, rates: &LearnRates) -> Result<()> {
-        if !self.went_back {
-            return Err(Error::Internal("a step of Adam without gradients".into()));
+    /// [`Error::Internal`] when there was none.
+    pub fn sums(&self) -> Result<(&Buffer, u64)> {
+        let back = self.back.as_ref().ok_or_else(no_backward)?;
+        Ok((&back.sums, 4 * back.places.count as u64))
+    }
+
+    /// Gradients of the small parameters from the sums that were read back, one for each of [`Field::parameters`] after the
+    /// planes.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when there was no backward pass, or the sums are not its.
+    pub fn gradients(&self, field: &Field, sums: &[f32]) -> Result<Vec<Tensor>> {
+        let (Some(asked), Some(back)) = (&self.asked, &self.back) else { return Err(no_backward()) };
+        if sums.len() != back.places.count {
+            let (found, expected) = (sums.len(), back.places.count);
+            return Err(Error::Internal(format!("{found} sums of the field where {expected} belong")));
+        }
+        field.collect_rest(&asked.folded, back.places.gradients(&self.widths, &asked.values, sums))
+    }
+
+    /// Records a step of Adam on planes and embedding along the gradients of the last backward pass. The buffers returned must
+    /// live until the recording is submitted.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when there are none.
+    pub fn record_adam(&mut self, recorder: &mut Recorder<'_>, rates: &LearnRates) -> Result<Vec<Loan>> {
+        if self.back.is_none() {
+            return Err(no_backward());
         }
         let w = &self.widths;
-        let mut recording = Recording::new(&self.gpu, self.timing);
+        let mut recording = Recording::new(&self.gpu);
         let [correction1, correction2] = rates.plane_corrections;
         let count = self.plane_numbers as u32;
         let words =
@@ -334,9 +361,12 @@ impl DeviceField {
         };
         let [values, first, second] = self.embedding.each_ref().map(|a| &**a);
         recording.each("adam_rows", &words.words(), &[&*self.of_inputs, values, first, second], numbers);
-        self.times.extend(recording.send()?);
-        Ok(())
+        Ok(vec![recording.record_into(recorder)?])
     }
+}
+
+fn no_backward() -> Error {
+    Error::Internal("gradients of a field without its backward pass".into())
 }
 
 /// Frames that go together.

@@ -8,7 +8,7 @@ use super::weights::DensePlace;
 use crate::Result;
 use crate::gpu::Gpu;
 use crate::gpu::buffers::Loan;
-use crate::gpu::kernels::{Recorder, StageTime, Timing};
+use crate::gpu::kernels::Recorder;
 use crate::gpu::shaders::Reduce;
 use std::num::NonZeroU64;
 use std::ops::Range;
@@ -64,7 +64,6 @@ pub(super) enum Then<'a> {
 /// about the same for a word and for a thousand.
 pub(super) struct Recording<'g> {
     gpu: &'g Gpu,
-    timing: Timing,
     waiting: Vec<Waiting>,
     constants: Vec<u32>,
 }
@@ -76,8 +75,8 @@ enum Waiting {
 }
 
 impl<'g> Recording<'g> {
-    pub(super) fn new(gpu: &'g Gpu, timing: Timing) -> Self {
-        Recording { gpu, timing, waiting: Vec::new(), constants: Vec::new() }
+    pub(super) fn new(gpu: &'g Gpu) -> Self {
+        Recording { gpu, waiting: Vec::new(), constants: Vec::new() }
     }
 
     /// Stage `name` with its constants at binding 0 and buffers after them.
@@ -97,10 +96,9 @@ impl<'g> Recording<'g> {
         self.waiting.push(Waiting::Clear { buffer: buffer.clone(), bytes });
     }
 
-    /// Records everything, with the constants, which are lent until it is submitted.
-    fn record(self) -> Result<(Recorder<'g>, Loan)> {
+    /// Records everything into `recorder`. The uniforms returned must live until that is submitted.
+    pub(super) fn record_into(self, recorder: &mut Recorder<'_>) -> Result<Loan> {
         let lent = self.gpu.branching(&self.constants);
-        let mut recorder = Recorder::new(self.gpu, self.timing);
         for waiting in &self.waiting {
             let (name, constants, buffers, groups) = match waiting {
                 Waiting::Stage { name, constants, buffers, groups } => (name, constants, buffers, groups),
@@ -122,7 +120,7 @@ impl<'g> Recording<'g> {
                 .collect();
             recorder.bound_stage(*name, Reduce::Threads, vec![], &entries, *groups as u64)?;
         }
-        Ok((recorder, lent))
+        Ok(lent)
     }
 
     /// A stage with a thread per number.
@@ -298,26 +296,6 @@ impl<'g> Recording<'g> {
         let count = shape.rows * width;
         let words = FrameWords { count: count as u32, frames: shape.frames as u32, fresh: fresh.into() };
         self.each("sum_frames", &words.words(), &[rows, sums], count);
-    }
-
-    /// Submits and reads back.
-    pub(super) fn submit(
-        self,
-        sources: &[(&Buffer, u64)],
-        take: impl FnMut(usize, &[u8]),
-    ) -> Result<Vec<StageTime>> {
-        let (recorder, _lent) = self.record()?;
-        recorder.submit(sources, take)
-    }
-
-    /// Submits, and waits for nothing unless stages are timed.
-    pub(super) fn send(self) -> Result<Vec<StageTime>> {
-        let timing = self.timing;
-        let (recorder, _lent) = self.record()?;
-        match timing {
-            Timing::Off => recorder.send().map(|()| Vec::new()),
-            _ => recorder.submit(&[], |_, _| ()),
-        }
     }
 }
 

@@ -3,8 +3,8 @@
 use super::*;
 use crate::gpu::buffers::append;
 use crate::gpu::context::Restrictions;
+use crate::gpu::kernels::{Recorder, Timing};
 use crate::gpu::{Choice, Gpu};
-use crate::raster::keep::DevicePositions;
 
 fn gpu(restrictions: Restrictions) -> Gpu {
     let found = Gpu::restricted(Choice::Any, restrictions).expect("a device");
@@ -56,11 +56,18 @@ fn run(gpu: &Gpu, f: &Field, at: &[f32], e: &Tensor, c: &[Conditions], g: &Tenso
         embedding: [&embedding, &zeros[1], &zeros[1]].map(Vec::as_slice),
     };
     let mut there = DeviceField::new(gpu, f, &learned).unwrap();
-    let places = DevicePositions::upload(gpu, at).unwrap();
-    let rows = there.ask(f, c, &places).unwrap();
-    let packed = read(gpu, &rows.values, g.elem_count());
-    gpu.queue.write_buffer(&rows.gradients, 0, bytemuck::cast_slice(&flat(g)));
-    let rest = there.backward(f).unwrap().iter().map(flat).collect();
+    let places = gpu.upload(&[at]).unwrap();
+    let mut recorder = Recorder::new(gpu, Timing::Off);
+    there.record_forward(&mut recorder, f, c, &places).unwrap();
+    recorder.send().unwrap();
+    let deltas = there.deltas().unwrap();
+    let packed = read(gpu, &deltas.values, g.elem_count());
+    gpu.queue.write_buffer(&deltas.gradients, 0, bytemuck::cast_slice(&flat(g)));
+    let mut recorder = Recorder::new(gpu, Timing::Off);
+    there.record_backward(&mut recorder).unwrap();
+    let mut sums = Vec::new();
+    recorder.submit(&[there.sums().unwrap()], |_, data| append(&mut sums, data)).unwrap();
+    let rest = there.gradients(f, &sums).unwrap().iter().map(flat).collect();
     // The first moments, 0 before, are a tenth of the gradients afterwards.
     let rates = LearnRates {
         planes: RATES[0],
@@ -68,7 +75,10 @@ fn run(gpu: &Gpu, f: &Field, at: &[f32], e: &Tensor, c: &[Conditions], g: &Tenso
         plane_corrections: CORRECTIONS,
         embedding_corrections: CORRECTIONS,
     };
-    there.learn(&rates).unwrap();
+    let mut recorder = Recorder::new(gpu, Timing::Off);
+    let lent = there.record_adam(&mut recorder, &rates).unwrap();
+    recorder.send().unwrap();
+    drop(lent);
     Found { packed, rest, learned: there.get().unwrap() }
 }
 
@@ -130,13 +140,16 @@ fn what_does_not_fit_is_known_before_anything_is_allocated() {
     let embedding = flat(&embedding(&config, rows, DType::F32));
     let learned = Learned { planes: [planes.as_slice(); 3], embedding: [embedding.as_slice(); 3] };
     let mut there = DeviceField::new(&gpu, &f, &learned).unwrap();
-    let at = DevicePositions::upload(&gpu, &places(rows)).unwrap();
-    let error = there.ask(&f, &conditions(&config, 100), &at).unwrap_err();
+    let at = gpu.upload(&[&places(rows)]).unwrap();
+    let mut recorder = Recorder::new(&gpu, Timing::Off);
+    let error = there.record_forward(&mut recorder, &f, &conditions(&config, 100), &at).unwrap_err();
     assert!(error.exit_code() == 2 && error.to_string().contains("--batch_size"), "{error}");
-    let few = DevicePositions::upload(&gpu, &places(7)).unwrap();
-    assert!(matches!(there.ask(&f, &conditions(&config, 1), &few), Err(Error::Internal(_))));
-    assert!(matches!(there.backward(&f), Err(Error::Internal(_))), "nothing was asked");
-    there.ask(&f, &conditions(&config, 2), &at).unwrap();
+    let few = gpu.upload(&[&places(7)]).unwrap();
+    let one = conditions(&config, 1);
+    assert!(matches!(there.record_forward(&mut recorder, &f, &one, &few), Err(Error::Internal(_))));
+    assert!(matches!(there.record_backward(&mut recorder), Err(Error::Internal(_))), "no forward pass");
+    assert!(there.sums().is_err() && there.gradients(&f, &[]).is_err());
+    there.record_forward(&mut recorder, &f, &conditions(&config, 2), &at).unwrap();
 }
 
 #[test]

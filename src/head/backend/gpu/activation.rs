@@ -1,30 +1,33 @@
-//! Surfels that are made on the device, from what is kept there and a field's rows, and gradients that stay there.
+//! From parameters and deltas to drawn surfels on the GPU, and gradients back; twin of `head/cloud/activate.rs`.
 
-use super::GpuRasterizer;
-use super::backward::GradientBuffers;
-use super::inputs::Inputs;
-use super::keep::{GpuKeeper, Held};
-use super::layout::{ABSENT, RowWords};
+use super::device_cloud::DeviceCloud;
+use super::uniforms::{ABSENT, RowWords};
+use crate::gpu::Gpu;
 use crate::gpu::buffers::Loan;
 use crate::gpu::kernels::Recorder;
 use crate::gpu::shaders::Reduce;
-use crate::raster::delta_layout::DeltaLayout;
-use crate::raster::keep::{Deltas, Look};
-use crate::raster::{RasterSettings, SurfelBatch};
+use crate::head::cloud::delta_layout::DeltaLayout;
+use crate::head::field::DeviceDeltas;
+use crate::raster::Outputs;
+use crate::raster::gpu::Inputs;
+use crate::raster::gpu::backward::GradientBuffers;
 use crate::{Error, Result};
 use std::ops::Range;
 
-/// Makes drawn surfels from parameters and deltas on the device, and takes their gradients back.
+/// What is added to the surfels, with the meaning of its columns; nothing where they are drawn as they are.
+pub(super) type Deltas<'a> = Option<(&'a DeltaLayout, &'a DeviceDeltas)>;
+
+/// Records the activation of a cloud for some frames, and its backward pass.
 pub(super) struct Activation<'a> {
-    keeper: &'a GpuKeeper<'a>,
-    held: &'a Held,
+    gpu: &'a Gpu,
+    cloud: &'a DeviceCloud,
     deltas: Deltas<'a>,
     words: RowWords,
     /// Whether deltas have columns that mean nothing, whose gradient is 0.
     gaps: bool,
 }
 
-/// The constants of a group of frames.
+/// The uniforms of a group of frames. They must live until the recording is submitted.
 pub(super) struct Group {
     forward: Loan,
     backward: Loan,
@@ -38,19 +41,21 @@ pub(super) struct Group {
 }
 
 impl<'a> Activation<'a> {
-    /// Of `shape` only the counts mean anything.
+    /// For `frames` frames drawn with harmonics of degree `sh_degree`. `rest` is the weight of |displacement| of each surfel
+    /// in each frame, per coordinate.
     ///
     /// # Errors
-    /// [`Error::Internal`] when deltas do not belong to the surfels and frames, or a layout is none.
+    /// [`Error::Internal`] when deltas do not belong to the surfels and frames, or the layout to the cloud.
     pub(super) fn new(
-        keeper: &'a GpuKeeper<'a>,
-        shape: &SurfelBatch<'_>,
-        look: &Look<'_>,
-        settings: &RasterSettings,
+        gpu: &'a Gpu,
+        cloud: &'a DeviceCloud,
         deltas: Deltas<'a>,
+        frames: usize,
+        sh_degree: usize,
+        outputs: &Outputs,
+        rest: f32,
     ) -> Result<Self> {
-        let held = keeper.held()?;
-        let (n, stored, drawn) = (keeper.surfels, keeper.stored, shape.colors.width());
+        let (n, stored, drawn) = (cloud.surfels, cloud.harmonics_width, 3 * (sh_degree + 1).pow(2));
         if drawn > stored {
             return Err(Error::Internal(format!(
                 "{drawn} floats of harmonics drawn where a surfel has {stored}"
@@ -60,30 +65,28 @@ impl<'a> Activation<'a> {
             surfels: n as u32,
             stored: stored as u32,
             drawn: drawn as u32,
-            attends: settings.outputs.attention.into(),
-            rest: look.rest,
+            attends: outputs.attention.into(),
+            rest,
             ..Self::columns(deltas.map(|(layout, _)| layout))
         };
         let mut gaps = false;
         if let Some((layout, deltas)) = deltas {
             layout.check(stored / 3)?;
-            let expected = (look.cameras.len() * n * layout.width) as u64;
+            let expected = (frames * n * layout.width) as u64;
             if deltas.len != expected {
-                return Err(Error::Internal(format!(
-                    "{} floats of deltas where {expected} belong",
-                    deltas.len
-                )));
+                let found = deltas.len;
+                return Err(Error::Internal(format!("{found} floats of deltas where {expected} belong")));
             }
             gaps = layout.columns() < layout.width;
         } else {
             words.rest = 0.0;
         }
-        if settings.outputs.attention && words.attention == ABSENT {
+        if outputs.attention && words.attention == ABSENT {
             return Err(Error::Internal(
                 "the attention image is wanted but the deltas have no attention".into(),
             ));
         }
-        Ok(Activation { keeper, held, deltas, words, gaps })
+        Ok(Activation { gpu, cloud, deltas, words, gaps })
     }
 
     /// Where the columns of a row are.
@@ -114,20 +117,11 @@ impl<'a> Activation<'a> {
         }
     }
 
-    pub(super) fn rasterizer(&self) -> &'a GpuRasterizer {
-        self.keeper.rasterizer
-    }
-
-    /// Not 0 where a gradient is not finite.
-    pub(super) fn broken(&self) -> &wgpu::Buffer {
-        &self.held.broken
-    }
-
-    /// Constants for the frames of `inputs`.
+    /// Uniforms for the frames of `inputs`.
     pub(super) fn group(&self, inputs: &Inputs) -> Group {
-        let (gpu, n, first) = (&self.keeper.rasterizer.gpu, self.keeper.surfels, inputs.frames.start == 0);
+        let (gpu, n, first) = (self.gpu, self.cloud.surfels, inputs.frames.start == 0);
         let words = RowWords {
-            copies: inputs.params.copies,
+            copies: inputs.copies(),
             first_row: if self.deltas.is_some() { (inputs.frames.start * n) as u32 } else { 0 },
             fresh: first.into(),
             ..self.words
@@ -160,8 +154,8 @@ impl<'a> Activation<'a> {
         let values = self.deltas.map_or(&group.none[0], |(_, deltas)| &deltas.values);
         let buffers: [(u32, &wgpu::Buffer); 6] = [
             (0, &group.forward),
-            (1, self.held.geometry()),
-            (2, self.held.harmonics()),
+            (1, self.cloud.geometry()),
+            (2, self.cloud.harmonics()),
             (3, values),
             (4, &inputs.surfels),
             (5, &inputs.colors),
@@ -180,20 +174,20 @@ impl<'a> Activation<'a> {
         gradients: &GradientBuffers,
     ) -> Result<()> {
         if group.first {
-            recorder.clear(&self.held.broken, 4);
+            recorder.clear(&self.cloud.not_finite, 4);
         }
         let [none, other] = &group.none;
         let (values, of_deltas) = self.deltas.map_or((none, other), |(_, d)| (&d.values, &d.gradients));
         recorder.clear(of_deltas, group.clear);
         let buffers: [(u32, &wgpu::Buffer); 8] = [
             (0, &group.backward),
-            (1, self.held.geometry()),
+            (1, self.cloud.geometry()),
             (2, values),
             (3, &gradients.surfels),
             (4, &gradients.colors),
             (5, of_deltas),
-            (6, &self.held.sums),
-            (7, &self.held.broken),
+            (6, &self.cloud.gradients),
+            (7, &self.cloud.not_finite),
         ];
         recorder.stage("activate_backward", Reduce::Threads, vec![], &buffers, group.groups[1])
     }

@@ -1,0 +1,241 @@
+//! The images of a training step on the GPU: activation, drawing, loss, and their backward passes.
+
+use super::activation::{Activation, Deltas, Group};
+use super::device_cloud::DeviceCloud;
+use super::groups;
+use crate::gpu::buffers::{Loan, append};
+use crate::gpu::kernels::Recorder;
+use crate::head::Branch;
+use crate::head::backend::step::{StepInputs, StepOutputs};
+use crate::loss::gpu::{self as loss_gpu, DeviceTargets, LossPass, LossSums};
+use crate::raster::RasterSettings;
+use crate::raster::gpu::backward::{self, GradientBuffers};
+use crate::raster::gpu::forward::{self, Drawn, WORK_BYTES, Work};
+use crate::raster::gpu::{BatchShape, GpuRasterizer, Inputs};
+use crate::{Error, Result};
+
+/// A training step that is being recorded.
+pub(super) struct Step<'a> {
+    rasterizer: &'a GpuRasterizer,
+    branch: &'a Branch,
+    inputs: &'a StepInputs<'a>,
+    settings: RasterSettings,
+    size: [usize; 2],
+    /// Pairs that each group of frames has room for.
+    capacities: &'a mut Vec<u64>,
+    passes: Vec<Pass>,
+    perceptual: f32,
+}
+
+/// Frames that go through the stages together.
+struct Pass {
+    inputs: Inputs,
+    /// The targets of these frames alone; nothing where those of the whole step serve.
+    targets: Option<DeviceTargets>,
+    work: Loan,
+    radii: Loan,
+    screen: Loan,
+    loss: LossPass,
+    capacity: u64,
+    /// Needed until the recording is submitted.
+    scratch: Option<Scratch>,
+}
+
+/// Buffers that another thread must not get before the stages that use them are submitted.
+struct Scratch {
+    _group: Group,
+    _state: forward::ForwardState,
+    _images: Loan,
+    _gradients: [Loan; 2],
+    _added: Option<Loan>,
+}
+
+impl<'a> Step<'a> {
+    pub(super) fn new(
+        rasterizer: &'a GpuRasterizer,
+        branch: &'a Branch,
+        inputs: &'a StepInputs<'a>,
+        size: [usize; 2],
+        capacities: &'a mut Vec<u64>,
+    ) -> Self {
+        let settings = inputs.settings();
+        Step { rasterizer, branch, inputs, settings, size, capacities, passes: Vec::new(), perceptual: 0.0 }
+    }
+
+    /// Records the stages of all frames. False when it is known already that pairs did not fit; capacities are then larger.
+    pub(super) fn record_images(
+        &mut self,
+        recorder: &mut Recorder<'a>,
+        cloud: &DeviceCloud,
+        deltas: Deltas<'_>,
+    ) -> Result<bool> {
+        let (rasterizer, inputs, frames) = (self.rasterizer, self.inputs, self.inputs.cameras.len());
+        let outputs = self.settings.outputs;
+        let copies = if deltas.is_some() { frames } else { 1 };
+        let harmonics = (inputs.sh_degree + 1).pow(2);
+        let shape = BatchShape { surfels: cloud.surfels, copies, harmonics };
+        let rest = self.branch.rest(inputs.rest_weight, frames);
+        let gpu = rasterizer.gpu();
+        let activation = Activation::new(gpu, cloud, deltas, frames, inputs.sh_degree, &outputs, rest)?;
+        let together = forward::frames_together(rasterizer, &shape, frames, self.size, &outputs, true)?;
+        for (index, range) in groups(frames, together).enumerate() {
+            let part = Inputs::reserve(
+                rasterizer,
+                &shape,
+                inputs.cameras,
+                &self.settings,
+                self.size,
+                range.clone(),
+            )?;
+            let targets = match &inputs.targets.device {
+                Some(_) if together >= frames => None,
+                _ => {
+                    let targets = &inputs.targets.targets[range];
+                    Some(DeviceTargets::of_part(gpu, targets, frames, inputs.weights, self.size)?)
+                }
+            };
+            if self.capacities.len() == index {
+                self.capacities.push(forward::first_room(rasterizer, &part));
+            }
+            let capacity = self.capacities[index];
+            let Some(pass) = self.record_pass(recorder, &activation, part, targets, capacity)? else {
+                return Ok(false);
+            };
+            self.passes.push(pass);
+            if together < frames {
+                // The buffers of these frames serve the next.
+                std::mem::replace(recorder, rasterizer.recorder()).send()?;
+                self.passes.iter_mut().for_each(|pass| pass.scratch = None);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Records the stages of some frames: activation, drawing and loss, and back.
+    fn record_pass(
+        &mut self,
+        recorder: &mut Recorder<'a>,
+        activation: &Activation<'_>,
+        inputs: Inputs,
+        targets: Option<DeviceTargets>,
+        capacity: u64,
+    ) -> Result<Option<Pass>> {
+        let (rasterizer, outputs) = (self.rasterizer, self.settings.outputs);
+        let gpu = rasterizer.gpu();
+        let device_targets = self.targets(targets.as_ref())?;
+        let group = activation.group(&inputs);
+        activation.forward(recorder, &inputs, &group)?;
+        let drawn = forward::record(recorder, rasterizer, &inputs, &outputs, capacity)?;
+        let loss = loss_gpu::record(recorder, gpu, &inputs, &outputs, device_targets, &drawn.images)?;
+        let mut added = None;
+        if self.inputs.patches.is_some() {
+            let submitted = std::mem::replace(recorder, rasterizer.recorder());
+            let Some(gradient) = self.patch_gradient(submitted, &inputs, &drawn, capacity)? else {
+                return Ok(None);
+            };
+            loss.add_color(recorder, &inputs, added.insert(gpu.upload(&[&gradient])?))?;
+        }
+        loss.add_alpha(recorder, self.targets(targets.as_ref())?)?;
+        let (state, upstream) = (&drawn.state, &loss.upstream);
+        let gradients =
+            backward::record(recorder, rasterizer, &inputs, state, &outputs, upstream, capacity as u32)?;
+        activation.backward(recorder, &group, &gradients)?;
+        let Drawn { state, images, radii, work, .. } = drawn;
+        let GradientBuffers { surfels, colors, screen, .. } = gradients;
+        let scratch = Some(Scratch {
+            _group: group,
+            _state: state,
+            _images: images,
+            _gradients: [surfels, colors],
+            _added: added,
+        });
+        Ok(Some(Pass { inputs, targets, work, radii, screen, loss, capacity, scratch }))
+    }
+
+    fn targets<'t>(&'t self, own: Option<&'t DeviceTargets>) -> Result<&'t DeviceTargets> {
+        let missing = || Error::Internal("a step whose targets were not uploaded".into());
+        own.or(self.inputs.targets.device.as_ref()).ok_or_else(missing)
+    }
+
+    /// Submits what is recorded and reads the composites, for the part of the loss that runs on the CPU; its gradient. Nothing
+    /// when the pairs did not fit.
+    fn patch_gradient(
+        &mut self,
+        recorder: Recorder<'_>,
+        inputs: &Inputs,
+        drawn: &Drawn,
+        capacity: u64,
+    ) -> Result<Option<Vec<f32>>> {
+        // Colour comes first in the buffer of images.
+        let sources = [(&*drawn.work, WORK_BYTES), (&*drawn.images, 12 * inputs.pixels())];
+        let (mut work, mut color) = (Work::default(), Vec::new());
+        let times = recorder.submit(&sources, |i, data| match i {
+            0 => work = Work::of(data),
+            _ => append(&mut color, data),
+        })?;
+        self.rasterizer.note_times(times);
+        if let Some(more) = forward::more_room(self.rasterizer, inputs, capacity, &work)? {
+            let index = self.passes.len();
+            self.capacities[index] = more;
+            return Ok(None);
+        }
+        let mut gradient = vec![0.0; color.len()];
+        self.perceptual += self.inputs.add_patches(inputs.frames.clone(), &color, &mut gradient)?;
+        Ok(Some(gradient))
+    }
+
+    /// Submits, waits, and reads what the step found, and `sums`, those of the field. Nothing when pairs did not fit;
+    /// capacities are then larger.
+    pub(super) fn read(
+        self,
+        recorder: Recorder<'_>,
+        cloud: &DeviceCloud,
+        sums: Option<(&wgpu::Buffer, u64)>,
+    ) -> Result<Option<(StepOutputs, Vec<f32>)>> {
+        const EACH: usize = 6;
+        let mut sources: Vec<(&wgpu::Buffer, u64)> = Vec::new();
+        for pass in &self.passes {
+            let per_instance = if self.inputs.statistics { pass.inputs.instances() } else { 0 };
+            sources.push((&pass.work, WORK_BYTES));
+            sources.push((&pass.radii, 4 * per_instance));
+            sources.push((&pass.screen, 8 * per_instance));
+            sources.extend(pass.loss.sources());
+        }
+        let first_own = sources.len();
+        sources.push((&cloud.not_finite, 4));
+        sources.extend(sums);
+        let mut works = vec![Work::default(); self.passes.len()];
+        let mut loss_sums: Vec<LossSums> = self.passes.iter().map(|_| LossSums::default()).collect();
+        let (mut outputs, mut field_sums) =
+            (StepOutputs { finite: true, ..StepOutputs::default() }, Vec::new());
+        let times = recorder.submit(&sources, |i, data| {
+            let (pass, source) = (i / EACH, i % EACH);
+            match (i.checked_sub(first_own), source) {
+                (Some(0), _) => outputs.finite &= data.iter().all(|b| *b == 0),
+                (Some(_), _) => append(&mut field_sums, data),
+                (None, 0) => works[pass] = Work::of(data),
+                (None, 1) => append(&mut outputs.radii, data),
+                (None, 2) => append(&mut outputs.screen, data),
+                (None, _) => loss_sums[pass].take(source - 3, data),
+            }
+        })?;
+        self.rasterizer.note_times(times);
+        let mut all_fit = true;
+        for (index, (pass, work)) in self.passes.iter().zip(&works).enumerate() {
+            if let Some(more) = forward::more_room(self.rasterizer, &pass.inputs, pass.capacity, work)? {
+                self.capacities[index] = more;
+                all_fit = false;
+            }
+        }
+        if !all_fit {
+            return Ok(None);
+        }
+        for (pass, sums) in self.passes.iter().zip(&loss_sums) {
+            outputs.terms.extend(self.targets(pass.targets.as_ref())?.loss_terms(sums));
+        }
+        outputs.perceptual = self.perceptual;
+        outputs.finite &= outputs.terms.iter().all(|terms| terms.total.is_finite());
+        outputs.finite &= field_sums.iter().all(|v: &f32| v.is_finite());
+        Ok(Some((outputs, field_sums)))
+    }
+}

@@ -1,0 +1,256 @@
+//! A training step on the GPU against the CPU: field, activation, drawing, loss, their backward passes, and Adam. On whatever
+//! adapter there is; a machine without any fails.
+
+mod common;
+
+use common::branches::{
+    Case, NO_RATES, Outcome, RATES, STATIC, case, differences, load, outcome, parameters, step,
+};
+use common::goals::WEIGHTS;
+use common::twins::{ADAPTER, open};
+use surfeltalk::gpu::context::Restrictions;
+use surfeltalk::head::backend::{
+    Backend, BranchMoments, CpuBackend, GpuBackend, RenderRequest, StepInputs, StepTargets,
+};
+use surfeltalk::head::cloud::density::{DensityOptions, DensityStats, decide};
+use surfeltalk::loss::{LossTerms, Weights};
+use surfeltalk::raster::Outputs;
+
+fn gpu() -> GpuBackend {
+    GpuBackend::new(ADAPTER.clone())
+}
+
+/// An adapter on which derivatives of windows of two frames go together and not of three.
+fn lesser([width, height]: [u64; 2]) -> GpuBackend {
+    let binding_bytes = Some((36 * width * height * 5 / 2).max(1 << 20));
+    GpuBackend::new(open(Restrictions { binding_bytes, default_limits: true, without_subgroups: true }))
+}
+
+fn assert_twins(backend: &mut dyn Backend, case: &Case) {
+    for (has_field, weights) in [(true, WEIGHTS), (false, STATIC)] {
+        let found = outcome(backend, case, has_field, &weights);
+        let expected = outcome(&mut CpuBackend::new(), case, has_field, &weights);
+        let faults = differences(&found, &expected, case.branch.cloud.len());
+        assert!(faults.is_empty(), "with the field {has_field}:\n{}", faults.join("\n"));
+    }
+}
+
+#[test]
+fn a_training_step_is_the_cpu_s() {
+    assert_twins(&mut gpu(), &case(1, 200, 3, [133, 97]));
+    assert_twins(&mut gpu(), &case(2, 300, 1, [64, 48]));
+}
+
+#[test]
+fn an_adapter_with_the_least_limits_and_groups_of_frames_takes_the_same_step() {
+    let size = [170, 131];
+    assert_twins(&mut lesser(size), &case(3, 200, 5, size.map(|side| side as u32)));
+}
+
+#[test]
+fn pairs_that_do_not_fit_at_first_are_drawn_again() {
+    let mut case = case(4, 500, 2, [130, 130]);
+    case.branch.cloud.log_scales.fill(1.1);
+    case.branch.cloud.opacity_logits.fill(-4.5);
+    let found = outcome(&mut gpu(), &case, true, &WEIGHTS);
+    let expected = outcome(&mut CpuBackend::new(), &case, true, &WEIGHTS);
+    let faults = differences(&found, &expected, case.branch.cloud.len());
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn the_comparison_detects_each_wrong_array() {
+    let case = case(5, 150, 2, [64, 48]);
+    let surfels = case.branch.cloud.len();
+    let expected = outcome(&mut CpuBackend::new(), &case, true, &WEIGHTS);
+    let fresh = || outcome(&mut CpuBackend::new(), &case, true, &WEIGHTS);
+    assert!(differences(&fresh(), &expected, surfels).is_empty());
+    let detected = |what: &str, change: &dyn Fn(&mut Outcome)| {
+        let mut wrong = fresh();
+        change(&mut wrong);
+        assert!(!differences(&wrong, &expected, surfels).is_empty(), "{what}");
+    };
+    for (k, (name, _)) in
+        expected.gradients.iter().enumerate().filter(|(_, (_, g))| g.iter().any(|v| v.abs() > 1e-3))
+    {
+        detected(name, &|wrong| wrong.gradients[k].1.iter_mut().for_each(|g| *g *= 1.01));
+    }
+    detected("screen", &|wrong| wrong.screen.iter_mut().for_each(|g| *g *= 1.01));
+    detected("l1", &|wrong| wrong.terms.l1 *= 1.01);
+    let before = parameters(&case.branch);
+    for (k, (name, values)) in before.iter().enumerate().filter(|(_, (_, values))| values.len() > 200) {
+        detected(name, &|wrong| wrong.after[k].1 = values.clone());
+    }
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|v| v.to_bits()).collect()
+}
+
+#[test]
+fn the_same_step_gives_the_same_bits_and_targets_uploaded_before_are_the_same_targets() {
+    let case = case(6, 400, 2, [100, 80]);
+    let mut backend = gpu();
+    let mut run = |gpu: bool| {
+        load(&mut backend, &case);
+        let device = gpu.then(|| ADAPTER.clone());
+        let found = step(&mut backend, &case, true, &WEIGHTS, &RATES, device.as_ref()).expect("a step");
+        (found.terms, parameters(backend.read_state().expect("read back").0))
+    };
+    let first = run(true);
+    for gpu in [true, false] {
+        let again = run(gpu);
+        assert!(first.0 == again.0);
+        for ((name, a), (_, b)) in first.1.iter().zip(&again.1) {
+            assert!(bits(a) == bits(b), "{name}");
+        }
+    }
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    let mut case = case(7, 120, 2, [64, 48]);
+    // Normal consistency takes alpha for a constant, so it is no derivative.
+    let weights = Weights { normal: 0.0, ..WEIGHTS };
+    let found = outcome(&mut gpu(), &case, true, &weights);
+    let before = case.branch.cloud.clone();
+    // Along the signs of the gradient, so that every number counts.
+    for (array, bound) in [("cloud.opacity_logits", 0.03), ("cloud.harmonics", 0.01)] {
+        let step_size = 2e-3;
+        let (_, gradient) = found.gradients.iter().find(|(name, _)| name == array).expect("an array");
+        let mut loss = |side: f32| -> f64 {
+            case.branch.cloud = before.clone();
+            let cloud = &mut case.branch.cloud;
+            let values = match array {
+                "cloud.harmonics" => &mut cloud.harmonics,
+                _ => &mut cloud.opacity_logits,
+            };
+            for (v, g) in values.iter_mut().zip(gradient) {
+                *v += side * step_size * if *g == 0.0 { 0.0 } else { g.signum() };
+            }
+            let mut backend = gpu();
+            load(&mut backend, &case);
+            let found = step(&mut backend, &case, true, &weights, &NO_RATES, None).expect("a step");
+            f64::from(LossTerms::mean(&found.terms).total)
+        };
+        let expected: f64 = gradient.iter().map(|g| f64::from(g.abs())).sum();
+        let measured = (loss(1.0) - loss(-1.0)) / (2.0 * f64::from(step_size));
+        eprintln!("{array}: {measured:.6} where {expected:.6} belongs");
+        assert!((measured / expected - 1.0).abs() < bound, "{array}: {measured} and {expected}");
+    }
+}
+
+#[test]
+fn nothing_is_learned_from_a_step_that_is_not_finite() {
+    for mut backend in [Box::new(gpu()) as Box<dyn Backend>, Box::new(CpuBackend::new())] {
+        let mut case = case(8, 60, 2, [48, 48]);
+        case.branch.cloud.log_scales[2] = f32::NAN;
+        load(backend.as_mut(), &case);
+        for has_field in [false, true] {
+            let weights = if has_field { WEIGHTS } else { STATIC };
+            let found = step(backend.as_mut(), &case, has_field, &weights, &RATES, None).expect("a step");
+            assert!(!found.finite, "{}, with the field {has_field}", backend.name());
+        }
+        let (branch, moments) = backend.read_state().expect("read back");
+        for ((name, a), (_, b)) in parameters(branch).iter().zip(&parameters(&case.branch)) {
+            assert!(bits(a) == bits(b), "{name}");
+        }
+        let steps = moments.expect("the state of Adam").arrays().iter().map(|(_, adam)| adam.steps).max();
+        assert_eq!(steps, Some(0));
+        case.branch.cloud.log_scales[2] = -2.0;
+        load(backend.as_mut(), &case);
+        let found = step(backend.as_mut(), &case, true, &WEIGHTS, &RATES, None).expect("a step");
+        assert!(found.finite, "a fault is forgotten");
+    }
+}
+
+#[test]
+fn frames_are_drawn_as_on_the_cpu() {
+    let case = case(9, 200, 3, [70, 50]);
+    for has_field in [true, false] {
+        let draw = |backend: &mut dyn Backend| {
+            backend.load_state(&case.branch, None).expect("loaded");
+            let request = RenderRequest {
+                conditions: if has_field { &case.conditions } else { &[] },
+                cameras: &case.scene.cameras,
+                background: [0.2; 7],
+                outputs: Outputs { attention: has_field, ..Outputs::default() },
+            };
+            backend.render(&request).expect("drawn").wait().expect("images")
+        };
+        let (found, expected) = (draw(&mut gpu()), draw(&mut CpuBackend::new()));
+        for (a, b) in [(&found.color, &expected.color), (&found.attention, &expected.attention)] {
+            assert_eq!(a.len(), b.len());
+            let worst = a.iter().zip(b).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
+            assert!(worst < 2e-3, "{worst}, with the field {has_field}");
+        }
+    }
+}
+
+#[test]
+fn density_control_edits_parameters_and_moments_alike() {
+    let mut case = case(10, 100, 1, [48, 48]);
+    case.branch.cloud.opacity_logits[3] = -9.0;
+    let mut stats = DensityStats::new(100);
+    (stats.gradient[7], stats.views[7], stats.gradient[8], stats.views[8]) = (1.0, 1, 1.0, 1);
+    let edits = decide(&case.branch.cloud, &stats, &DensityOptions::default()).expect("a list");
+    assert!(edits.rows.len() > 100);
+    let run = |backend: &mut dyn Backend| {
+        load(backend, &case);
+        step(backend, &case, false, &STATIC, &RATES, None).expect("a step");
+        backend.edit(&edits).expect("edited");
+        assert!(backend.edit(&edits).is_err(), "the list was made for another cloud");
+        let (branch, moments) = backend.read_state().expect("read back");
+        let arrays = moments.expect("the state of Adam").arrays();
+        let moments: Vec<usize> =
+            arrays.iter().map(|(_, adam)| adam.first.iter().filter(|m| **m == 0.0).count()).collect();
+        (parameters(branch).into_iter().map(|(_, values)| values.len()).collect::<Vec<_>>(), moments)
+    };
+    assert_eq!(run(&mut CpuBackend::new()).0, run(&mut gpu()).0);
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let case = case(11, 40, 2, [48, 48]);
+    for mut backend in [Box::new(gpu()) as Box<dyn Backend>, Box::new(CpuBackend::new())] {
+        assert!(backend.read_state().is_err(), "nothing was loaded");
+        let take = |backend: &mut dyn Backend| step(backend, &case, true, &WEIGHTS, &RATES, None);
+        assert!(take(backend.as_mut()).is_err(), "nothing was loaded");
+        backend.load_state(&case.branch, None).expect("loaded");
+        assert_eq!(take(backend.as_mut()).expect_err("no state of Adam").exit_code(), 1);
+        load(backend.as_mut(), &case);
+        let targets = StepTargets::prepare(None, case.targets.clone(), &WEIGHTS, [48, 48]).expect("targets");
+        let whole = || StepInputs {
+            conditions: &case.conditions,
+            cameras: &case.scene.cameras,
+            background: [0.0; 3],
+            targets: &targets,
+            weights: &WEIGHTS,
+            sh_degree: 1,
+            rest_weight: 0.0,
+            statistics: false,
+            patches: None,
+            rates: &RATES,
+        };
+        assert!(backend.train_step(&StepInputs { conditions: &case.conditions[1..], ..whole() }).is_err());
+        assert!(backend.train_step(&StepInputs { cameras: &case.scene.cameras[1..], ..whole() }).is_err());
+        assert!(backend.train_step(&StepInputs { sh_degree: 3, ..whole() }).is_err());
+        assert!(
+            backend.train_step(&StepInputs { conditions: &[], ..whole() }).is_err(),
+            "attention without a field"
+        );
+        assert!(backend.train_step(&whole()).expect("a step").finite);
+    }
+    assert!(StepTargets::prepare(Some(&ADAPTER), case.targets.clone(), &WEIGHTS, [48, 47]).is_err());
+}
+
+#[test]
+fn more_surfels_than_the_device_has_room_for_are_refused_before_anything_is_allocated() {
+    let restrictions = Restrictions { binding_bytes: Some(1 << 20), ..Restrictions::default() };
+    let mut backend = GpuBackend::new(open(restrictions));
+    let many = case(12, 20_000, 1, [16, 16]);
+    let moments = BranchMoments::new(&many.branch);
+    let error = backend.load_state(&many.branch, Some(&moments)).expect_err("refused");
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains("--max_points"), "{error}");
+}
