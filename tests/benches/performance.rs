@@ -9,10 +9,9 @@ mod speaking_head;
 use speaking_head::{speaking_head, spoken};
 use std::time::{Duration, Instant};
 use surfeltalk::Result;
+use surfeltalk::head::backend::{Backend, CpuBackend};
 use surfeltalk::live::frame_renderer::FrameOptions;
 use surfeltalk::live::performance::{Performance, PerformanceOptions};
-use surfeltalk::raster::Rasterizer;
-use surfeltalk::raster::cpu::CpuRasterizer;
 
 /// Samples of 20 ms at 16 kHz.
 const PIECE: usize = 320;
@@ -21,17 +20,18 @@ const FRAME: usize = 640;
 
 fn main() -> Result<()> {
     for (surfels, size) in [(12_000, 192), (24_000, 512)] {
-        measure(surfels, size, &CpuRasterizer::<f32>::new())?;
+        measure(surfels, size, Box::new(CpuBackend::new()))?;
     }
     Ok(())
 }
 
-fn measure(surfels: usize, size: u32, rasterizer: &dyn Rasterizer) -> Result<()> {
+fn measure(surfels: usize, size: u32, backend: Box<dyn Backend>) -> Result<()> {
+    let device = backend.name();
     let head = speaking_head(surfels, size);
     let sound = spoken("Hello there, papa!", 3).sound;
     let frames = FrameOptions { batch: 1, ..FrameOptions::default() };
     let options = PerformanceOptions { frames, ..PerformanceOptions::default() };
-    let mut performance = Performance::new(&head, rasterizer, options)?;
+    let mut performance = Performance::new(&head, backend, options)?;
     let (mut made, mut waits, mut ahead) = (0usize, Vec::new(), Vec::new());
     let start = Instant::now();
     for (k, piece) in sound.samples.chunks(PIECE).enumerate() {
@@ -51,7 +51,7 @@ fn measure(surfels: usize, size: u32, rasterizer: &dyn Rasterizer) -> Result<()>
     waits.sort();
     let median = waits.get(waits.len() / 2).copied().unwrap_or(Duration::ZERO);
     let most = ahead.iter().max().copied().unwrap_or(0);
-    println!("{surfels} surfels, {size}×{size} on {}:", rasterizer.name());
+    println!("{surfels} surfels, {size}×{size} on {device}:");
     println!("  {:.1} frames a second", made as f64 / seconds);
     println!(
         "  {:.1} ms from the last sound that a frame needs to the finished frame (median)",
