@@ -1,4 +1,4 @@
-// Stage `adam`: one step of Adam (Kingma & Ba 2015) on the surfels' own parameters; twin of src/train/adam.rs.
+// Stage `adam`: one step of Adam (Kingma & Ba 2015) on the surfels' own parameters; twin of src/head/backend/adam.rs.
 // One thread per number.
 struct AdamParams {
     // Numbers; surfels; numbers of one surfel's harmonics where these are harmonics, else 0.

@@ -1,5 +1,5 @@
 //#import grid
-// Adam (Kingma & Ba 2015), a step of one number; twin of src/train/adam.rs. Needs `parameters`, `first` and `second`.
+// Adam (Kingma & Ba 2015), a step of one number; twin of src/head/backend/adam.rs. Needs `parameters`, `first` and `second`.
 const BETA1: f32 = 0.9;
 const BETA2: f32 = 0.999;
 // As small as in 3DGS: gradients of single surfels are tiny.

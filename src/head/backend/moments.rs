@@ -10,6 +10,7 @@ use crate::head::cloud::surfels::EMBEDDING;
 use crate::head::field::{Field, FieldGradients};
 use crate::{Error, Result};
 use candle_core::{Tensor, Var};
+use rayon::prelude::*;
 
 /// Names of the tri-planes begin so; they learn at a rate of their own.
 const PLANES: &str = "planes.";
@@ -111,10 +112,8 @@ impl BranchMoments {
             return Err(Error::Internal(format!("{found} gradients for {expected} parameters")));
         }
         let parameters = &field.parameters()[planes..];
-        for (((_, adam), (_, var)), gradient) in rest.iter_mut().zip(parameters).zip(gradients) {
-            step_parameter(var, adam, gradient, rate)?;
-        }
-        Ok(())
+        let all = rest.par_iter_mut().zip(parameters).zip(gradients);
+        all.try_for_each(|(((_, adam), (_, var)), gradient)| step_parameter(var, adam, gradient, rate))
     }
 
     /// Number of planes, which come first among the parameters.

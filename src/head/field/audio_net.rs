@@ -9,7 +9,8 @@ use candle_core::{D, Tensor};
 /// Width of what an audio row becomes.
 pub(super) const AUDIO_FEATURES: usize = 32;
 
-const SLOPE: f64 = 0.02;
+/// Of its leaky ReLUs.
+pub(super) const SLOPE: f64 = 0.02;
 
 /// A 1-D convolution, kernel 3, padding 1.
 struct Convolution {

@@ -6,6 +6,7 @@ use super::heads::Heads;
 use super::params::{Dense, Parameters};
 use super::rows::{infer, queries};
 use super::rows_backward::backward;
+use super::small_nets::NetIndex;
 use super::statistics::InputStatistics;
 use super::tokens::TokenNets;
 use super::triplane::{Prepared, TriPlane};
@@ -52,6 +53,8 @@ pub struct Field {
     pub(super) query: Dense,
     pub(super) layers: Vec<Layer>,
     pub(super) heads: Heads,
+    /// Where the parameters of the small networks stand among all.
+    pub(super) nets: NetIndex,
     pub(super) device: Device,
     pub(super) dtype: DType,
 }
@@ -85,7 +88,10 @@ impl Field {
         let query = p.dense("query", inputs, config.model_width, 1.0)?;
         let layers = (0..config.layers).map(|i| Layer::new(&mut p, i, &config)).collect::<Result<_>>()?;
         let heads = Heads::new(&mut p, &config, bounds.longest())?;
+        let names: Vec<&str> = p.list.iter().map(|(name, _)| name.as_str()).collect();
+        let nets = NetIndex::new(&names, &config)?;
         Ok(Field {
+            nets,
             layout: Layout::new(config.sh_degree),
             statistics: InputStatistics::none(config.audio_channels),
             bounds: *bounds,
@@ -179,7 +185,7 @@ impl Field {
         conditions: &[Conditions],
     ) -> Result<Deformation> {
         self.check(prepared, embedding, conditions)?;
-        let values = self.row_values(&self.fold_each(conditions)?)?;
+        let values = self.row_values(&self.nets_each(conditions)?)?;
         let packed = self.with_rows(embedding, |w, planes, embedding| {
             Ok(infer(w, &values, &queries(w, &values, planes, &prepared.sites, embedding)))
         })?;
@@ -204,15 +210,15 @@ impl Field {
             let found = gradient.dims();
             return Err(Error::Internal(format!("the field's gradient has shape {found:?}, not {shape:?}")));
         }
-        let folded = self.fold_each(conditions)?;
-        let values = self.row_values(&folded)?;
+        let nets = self.nets_each(conditions)?;
+        let values = self.row_values(&nets)?;
         let gradient = gradient.contiguous()?;
         let rows = with_values(&[&gradient], |packed| {
             self.with_rows(embedding, |w, planes, embedding| {
                 Ok(backward(w, &values, planes, &prepared.sites, embedding, packed[0]))
             })
         })?;
-        self.collect(&folded, rows, embedding)
+        self.collect(&nets, rows, embedding)
     }
 
     /// One step of training: deforms, asks `loss` for the gradient of the packed deformation (same shape), and runs the

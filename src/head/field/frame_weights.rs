@@ -4,7 +4,6 @@ use super::attention::FoldedLayer;
 use super::{Conditions, Field};
 use crate::Result;
 use candle_core::Tensor;
-use rayon::prelude::*;
 
 /// The folded matrices of some frames.
 pub(super) struct Folded {
@@ -14,24 +13,7 @@ pub(super) struct Folded {
     pub(super) heads: Vec<Tensor>,
 }
 
-impl Folded {
-    /// Every matrix, layer after layer and then the heads; the first dimension is the frame.
-    pub(super) fn tensors(&self) -> Vec<&Tensor> {
-        let layers = self.layers.iter().flat_map(|l| [&l.score, &l.score_bias, &l.answer]);
-        layers.chain(&self.heads).collect()
-    }
-}
-
 impl Field {
-    /// Each frame for itself, side by side: graphs of tokens are many small operations, each too small for several threads.
-    pub(super) fn fold_each(&self, conditions: &[Conditions]) -> Result<Vec<Folded>> {
-        match conditions {
-            // Waking another thread takes longer.
-            [_] => Ok(vec![self.fold(conditions)?]),
-            _ => conditions.par_chunks(1).map(|frame| self.fold(frame)).collect(),
-        }
-    }
-
     pub(super) fn fold(&self, conditions: &[Conditions]) -> Result<Folded> {
         let (tokens, drives) = self.tokens.forward(conditions, &self.statistics, &self.device, self.dtype)?;
         Ok(Folded {

@@ -32,6 +32,7 @@ mod params;
 mod rows;
 mod rows_backward;
 mod rows_bridge;
+mod small_nets;
 mod statistics;
 mod store;
 mod tokens;

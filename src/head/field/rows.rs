@@ -309,7 +309,7 @@ fn attend_nothing(packed: &mut [f32], w: &Widths) {
     }
 }
 
-fn softmax(x: &mut [f32]) {
+pub(super) fn softmax(x: &mut [f32]) {
     let largest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut sum = 0.0;
     for v in x.iter_mut() {

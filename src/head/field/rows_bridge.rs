@@ -1,17 +1,17 @@
 //! Between the field's tensors and the plain slices of its rows on the CPU.
 
-use super::Field;
+use super::{Conditions, Field};
 use super::deform::FieldGradients;
-use super::frame_weights::Folded;
 use super::params::Dense;
-use super::rows::{DenseValues, FrameLayer, FrameValues, LayerValues, Planes, RowValues, Widths};
+use super::rows::{DenseValues, FrameValues, LayerValues, Planes, RowValues, Widths};
 use super::rows_backward::RowGradients;
+use super::small_nets::{FrameNets, NetGradients};
 use super::triplane::PLANES;
 use super::triplane_graph::with_values;
 use crate::Result;
-use candle_core::backprop::GradStore;
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Tensor, TensorId, Var};
 use rayon::prelude::*;
+use std::collections::HashMap;
 
 impl Field {
     /// Widths of everything.
@@ -63,24 +63,36 @@ impl Field {
         out
     }
 
-    /// The weights of the rows for frames that were folded one by one.
-    pub(super) fn row_values(&self, folded: &[Folded]) -> Result<RowValues> {
+    /// Runs `work` on the values of all parameters.
+    fn with_parameters<T>(&self, work: impl FnOnce(&[&[f32]]) -> Result<T>) -> Result<T> {
+        let tensors: Vec<&Tensor> = self.parameters().iter().map(|(_, var)| var.as_tensor()).collect();
+        with_values(&tensors, work)
+    }
+
+    /// The networks of each frame, side by side.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when conditions do not fit the field.
+    pub(super) fn nets_each(&self, conditions: &[Conditions]) -> Result<Vec<FrameNets>> {
+        self.with_parameters(|parameters| match conditions {
+            // Waking another thread takes longer.
+            [frame] => Ok(vec![self.frame_nets(parameters, frame)?]),
+            _ => conditions.par_iter().map(|frame| self.frame_nets(parameters, frame)).collect(),
+        })
+    }
+
+    /// The weights of the rows for frames whose networks were run.
+    pub(super) fn row_values(&self, nets: &[FrameNets]) -> Result<RowValues> {
         let layers = self.layers.len();
-        let frame = FrameValues {
-            layers: vec![FrameLayer::default(); layers],
-            heads: vec![Vec::new(); folded.first().map_or(0, |frame| frame.heads.len())],
-        };
         let mut values = RowValues {
             layers: vec![LayerValues::default(); layers],
             heads: vec![DenseValues::default(); self.heads.last.len()],
-            frames: vec![frame; folded.len()],
             ..RowValues::default()
         };
-        let mut tensors = self.row_parameters();
-        tensors.extend(folded.iter().flat_map(|frame| frame.tensors().into_iter().cloned()));
-        for (array, tensor) in values.arrays_mut().into_iter().zip(&tensors) {
+        for (array, tensor) in values.arrays_mut().into_iter().zip(&self.row_parameters()) {
             *array = tensor.flatten_all()?.to_vec1()?;
         }
+        values.frames = nets.iter().map(|nets| nets.values.clone()).collect();
         Ok(values)
     }
 
@@ -88,7 +100,7 @@ impl Field {
     /// graph of the tokens.
     pub(super) fn collect(
         &self,
-        folded: &[Folded],
+        nets: &[FrameNets],
         rows: RowGradients,
         embedding: &Tensor,
     ) -> Result<FieldGradients> {
@@ -97,60 +109,46 @@ impl Field {
         let mut parameters = of_planes
             .map(|((_, var), plane)| Ok(Tensor::from_vec(plane, var.dims(), &self.device)?))
             .collect::<Result<Vec<_>>>()?;
-        parameters.extend(self.collect_rest(folded, values)?);
+        parameters.extend(self.collect_rest(nets, values)?);
         let embedding = Tensor::from_vec(of_embedding, embedding.dims(), &self.device)?;
         Ok(FieldGradients { parameters, embedding })
     }
 
     /// The gradients of the parameters after the planes.
-    pub(super) fn collect_rest(&self, folded: &[Folded], mut values: RowValues) -> Result<Vec<Tensor>> {
-        let mut arrays = values.arrays_mut().into_iter();
-        let mut of_rows = GradStore::default();
-        for tensor in self.row_parameters() {
-            let array = arrays.next().map(std::mem::take).unwrap_or_default();
-            of_rows.insert(&tensor, Tensor::from_vec(array, tensor.dims(), &self.device)?);
+    pub(super) fn collect_rest(&self, nets: &[FrameNets], mut values: RowValues) -> Result<Vec<Tensor>> {
+        let frames = std::mem::take(&mut values.frames);
+        let of_nets: Vec<NetGradients> = self.with_parameters(|parameters| {
+            let back = |(nets, gradient): (&FrameNets, &FrameValues)| {
+                self.frame_nets_backward(parameters, nets, gradient)
+            };
+            Ok(match nets {
+                // Waking another thread takes longer.
+                [_] => nets.iter().zip(&frames).map(back).collect(),
+                _ => nets.par_iter().zip(&frames).map(back).collect(),
+            })
+        })?;
+        let mut of_rows: HashMap<TensorId, Vec<f32>> = HashMap::new();
+        for (tensor, array) in self.row_parameters().iter().zip(values.arrays_mut()) {
+            of_rows.insert(tensor.id(), std::mem::take(array));
         }
-        let of_folded: Vec<Vec<f32>> = arrays.map(std::mem::take).collect();
-        let each = of_folded.len().checked_div(folded.len()).unwrap_or(0).max(1);
-        let of_tokens = match folded {
-            // Waking another thread takes longer.
-            [frame] => vec![self.back_through(frame, &of_folded)?],
-            _ => {
-                let frames = folded.par_iter().zip(of_folded.par_chunks(each));
-                let back = frames.map(|(frame, gradients)| self.back_through(frame, gradients));
-                back.collect::<Result<Vec<GradStore>>>()?
-            }
+        let first = self.config.plane_resolutions.len() * PLANES;
+        let rest = self.parameters().iter().enumerate().skip(first);
+        let rest: Vec<(usize, &Var, Option<Vec<f32>>)> =
+            rest.map(|(i, (_, var))| (i, var, of_rows.remove(&var.id()))).collect();
+        let gradient = |(i, var, of_rows): (usize, &Var, Option<Vec<f32>>)| {
+            // Added in the order of the frames.
+            let sum = of_rows.unwrap_or_else(|| {
+                let mut sum = vec![0.0; var.elem_count()];
+                for frame in &of_nets {
+                    sum.iter_mut().zip(&frame[i]).for_each(|(s, g)| *s += g);
+                }
+                sum
+            });
+            Ok(Tensor::from_vec(sum, var.dims(), &self.device)?)
         };
-        let rest = &self.parameters()[self.config.plane_resolutions.len() * PLANES..];
-        let rest: Vec<(&Var, Option<Tensor>)> =
-            rest.iter().map(|(_, var)| (var, of_rows.remove(var))).collect();
-        let gradient = |(var, of_rows): (&Var, Option<Tensor>)| match of_rows {
-            Some(gradient) => Ok(gradient),
-            None => self.sum_of(&of_tokens, var),
-        };
-        match of_tokens.as_slice() {
+        match nets {
             [_] => rest.into_iter().map(gradient).collect(),
             _ => rest.into_par_iter().map(gradient).collect(),
         }
-    }
-
-    /// Back through the graph of a frame's tokens, from gradients of its folded matrices.
-    fn back_through(&self, frame: &Folded, gradients: &[Vec<f32>]) -> Result<GradStore> {
-        let mut surrogate = Tensor::zeros((), self.dtype, &self.device)?;
-        for (tensor, gradient) in frame.tensors().into_iter().zip(gradients) {
-            let gradient = Tensor::from_slice(gradient, tensor.dims(), &self.device)?;
-            surrogate = (surrogate + (tensor * gradient)?.sum_all()?)?;
-        }
-        Ok(surrogate.backward()?)
-    }
-
-    /// The sum of a parameter's gradients in the frames, in their order.
-    fn sum_of(&self, frames: &[GradStore], var: &Var) -> Result<Tensor> {
-        let mut sum = vec![0.0; var.elem_count()];
-        for gradient in frames.iter().filter_map(|store| store.get(var)) {
-            let gradient: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
-            sum.iter_mut().zip(gradient).for_each(|(s, g)| *s += g);
-        }
-        Ok(Tensor::from_vec(sum, var.dims(), &self.device)?)
     }
 }

@@ -12,7 +12,8 @@ use candle_core::{DType, Device, Tensor};
 
 /// Length of the frame's sinusoid.
 const FRAME_CODE: usize = 64;
-const SLOPE: f64 = 0.01;
+/// Of the tokens' leaky ReLUs.
+pub(super) const SLOPE: f64 = 0.01;
 
 /// Two linear layers, leaky ReLU between.
 struct Mlp(Vec<Dense>);
@@ -99,7 +100,7 @@ fn push(to: &mut Vec<f32>, values: &[f32], heard: bool) {
 }
 
 /// sin and cos of the frame's index at 32 frequencies from 1 to 1e-4, interleaved (Vaswani et al. 2017, §3.5).
-fn sinusoid(frame: f32) -> [f32; FRAME_CODE] {
+pub(super) fn sinusoid(frame: f32) -> [f32; FRAME_CODE] {
     std::array::from_fn(|i| {
         let rate = 1e4f64.powf(-((i / 2 * 2) as f64) / FRAME_CODE as f64);
         let angle = f64::from(frame) * rate;

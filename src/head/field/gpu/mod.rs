@@ -21,8 +21,8 @@ mod weights;
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests;
 
-use super::frame_weights::Folded;
 use super::rows::{RowValues, Widths};
+use super::small_nets::FrameNets;
 use super::triplane::PLANES;
 use super::{Conditions, Field, FieldBounds};
 use crate::gpu::Gpu;
@@ -98,7 +98,7 @@ struct BackwardBuffers {
 
 /// What a step asked, until it goes back.
 struct Asked {
-    folded: Vec<Folded>,
+    nets: Vec<FrameNets>,
     values: RowValues,
     places: Places,
     weights: Loan,
@@ -219,8 +219,8 @@ impl DeviceField {
         }
         // The buffers of the last step make room first.
         (self.asked, self.back) = (None, None);
-        let folded = field.fold_each(conditions)?;
-        let values = field.row_values(&folded)?;
+        let nets = field.nets_each(conditions)?;
+        let values = field.row_values(&nets)?;
         let (places, weights) = weights::lay(&self.widths, &values);
         let limit = self.gpu.binding_limit();
         let numbers = (frames * surfels * self.widths.layout.columns) as u64;
@@ -238,7 +238,7 @@ impl DeviceField {
         let shape = Shape { frames: together, rows: surfels };
         let mut asked = Asked {
             trace: Trace::new(&self.gpu, w, places.layers.len(), shape),
-            folded,
+            nets,
             values,
             places,
             weights: self.gpu.upload(&[&weights])?,
@@ -327,7 +327,7 @@ impl DeviceField {
             let (found, expected) = (sums.len(), back.places.count);
             return Err(Error::Internal(format!("{found} sums of the field where {expected} belong")));
         }
-        field.collect_rest(&asked.folded, back.places.gradients(&self.widths, &asked.values, sums))
+        field.collect_rest(&asked.nets, back.places.gradients(&self.widths, &asked.values, sums))
     }
 
     /// Records a step of Adam on planes and embedding along the gradients of the last backward pass. The buffers returned must

@@ -40,6 +40,37 @@ fn the_rows_go_back_as_the_graph_does() {
 }
 
 #[test]
+fn the_networks_of_a_frame_are_those_of_the_graph() {
+    for (audio_channels, audio_width, layers, driven_heads) in
+        [(3, 1, 1, true), (3, 16, 2, true), (4, 2, 1, false), (5, 7, 1, true)]
+    {
+        let config = FieldConfig { audio_channels, audio_width, layers, driven_heads, ..small() };
+        let mut f = field(config.clone(), DType::F32);
+        f.set_statistics(&conditions(&config, 7));
+        // Opened, as in the comparison with central differences.
+        for (name, var) in f.parameters() {
+            if name.starts_with("audio.attention.") && !name.contains("mix") {
+                var.set(&var.abs().unwrap()).unwrap();
+            }
+        }
+        let prepared = f.prepare(&places(40)).unwrap();
+        let e = embedding(&config, 40, DType::F32);
+        let c = conditions(&config, 3);
+        let g = weights(&[3, 40, f.layout().columns], DType::F32);
+        let what = format!("{audio_channels} channels of {audio_width}");
+        let said = f.infer(&prepared, &e, &c).unwrap().packed;
+        assert!(difference(&said, &f.forward(&prepared, &e, &c).unwrap().packed) < 1e-5, "{what}");
+        let ours = f.backward(&prepared, &e, &c, &g).unwrap();
+        let graph = f.graph_step(&prepared, &e, &c, |_| Ok(g.clone())).unwrap();
+        for (((name, _), a), b) in f.parameters().iter().zip(&ours.parameters).zip(&graph.parameters) {
+            assert!(values(b).iter().any(|v| *v != 0.0), "{what}: {name} has no gradient");
+            let d = difference(a, b);
+            assert!(d < 5e-4, "{what}, {name}: {d}");
+        }
+    }
+}
+
+#[test]
 fn the_default_field_goes_back_as_its_graph_does() {
     let config = FieldConfig { head_gain: 0.5, ..FieldConfig::default() };
     let f = field(config.clone(), DType::F32);
