@@ -5,12 +5,11 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use surfeltalk::{head::Head, live::performance::Performance, raster::cpu::CpuRasterizer};
+//! use surfeltalk::{head::{Head, backend::CpuBackend}, live::performance::Performance};
 //!
 //! let head = Arc::new(Head::from_bytes(&std::fs::read("head.safetensors")?)?);
 //! let voice = data_utils::audio::load("voice.wav".as_ref())?; // mono, any rate
-//! let rasterizer = CpuRasterizer::<f32>::new();
-//! let mut performance = Performance::new(&head, &rasterizer, Default::default())?;
+//! let mut performance = Performance::new(&head, Box::new(CpuBackend::new()), Default::default())?;
 //! performance.push_audio(&voice.samples, voice.rate)?; // as often as there is sound
 //! performance.finish()?;
 //! while let Some(frame) = performance.next_frame()? {

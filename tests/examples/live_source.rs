@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use surfeltalk::head::Head;
+use surfeltalk::head::backend::CpuBackend;
 use surfeltalk::live::frame_renderer::FrameOptions;
 use surfeltalk::live::performance::{Performance, PerformanceOptions};
-use surfeltalk::raster::cpu::CpuRasterizer;
 
 const PIECE: Duration = Duration::from_millis(20);
 const FRAME: Duration = Duration::from_millis(40);
@@ -23,11 +23,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let head = Arc::new(Head::from_bytes(&std::fs::read(head)?)?);
     let voice = data_utils::audio::load(Path::new(voice))?;
 
-    let rasterizer = CpuRasterizer::<f32>::new();
     // One frame at a time: a live voice has no frames to wait for.
     let frames = FrameOptions { batch: 1, ..FrameOptions::default() };
     let options = PerformanceOptions { frames, ..PerformanceOptions::default() };
-    let mut performance = Performance::new(&head, &rasterizer, options)?;
+    let mut performance = Performance::new(&head, Box::new(CpuBackend::new()), options)?;
 
     let start = Instant::now();
     let mut late = Vec::new();

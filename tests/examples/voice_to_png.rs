@@ -6,8 +6,8 @@ use image::ExtendedColorType::Rgb8;
 use std::path::Path;
 use std::sync::Arc;
 use surfeltalk::head::Head;
+use surfeltalk::head::backend::CpuBackend;
 use surfeltalk::live::performance::{Performance, PerformanceOptions};
-use surfeltalk::raster::cpu::CpuRasterizer;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -18,8 +18,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let voice = data_utils::audio::load(Path::new(voice))?;
     std::fs::create_dir_all(folder)?;
 
-    let rasterizer = CpuRasterizer::<f32>::new();
-    let mut performance = Performance::new(&head, &rasterizer, PerformanceOptions::default())?;
+    let mut performance =
+        Performance::new(&head, Box::new(CpuBackend::new()), PerformanceOptions::default())?;
     performance.push_audio(&voice.samples, voice.rate)?;
     performance.finish()?;
     while let Some(frame) = performance.next_frame()? {

@@ -1,6 +1,5 @@
 //! Between the field's tensors and the plain slices of its rows on the CPU.
 
-use super::{Conditions, Field};
 use super::deform::FieldGradients;
 use super::params::Dense;
 use super::rows::{DenseValues, FrameValues, LayerValues, Planes, RowValues, Widths};
@@ -8,6 +7,7 @@ use super::rows_backward::RowGradients;
 use super::small_nets::{FrameNets, NetGradients};
 use super::triplane::PLANES;
 use super::triplane_graph::with_values;
+use super::{Conditions, Field};
 use crate::Result;
 use candle_core::{DType, Tensor, TensorId, Var};
 use rayon::prelude::*;

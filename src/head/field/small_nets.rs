@@ -63,7 +63,8 @@ impl NetIndex {
             Ok([part("query")?, part("key")?, part("value")?, part("output")?])
         };
         let is_driven = |name: &&str| {
-            name.starts_with("heads.") && DRIVES.iter().any(|(_, drive, _)| name.ends_with(&format!(".{drive}")))
+            name.starts_with("heads.")
+                && DRIVES.iter().any(|(_, drive, _)| name.ends_with(&format!(".{drive}")))
         };
         let driven = names.iter().enumerate().filter(|(_, name)| is_driven(name)).map(|(i, _)| i).collect();
         Ok(NetIndex {
@@ -232,7 +233,8 @@ impl Field {
         let code = sinusoid(if inputs.frame { conditions.frame } else { 0.0 });
 
         // Rows of audio: convolutions over their steps, then dense layers.
-        let mut x: Vec<f32> = sound.chunks_exact(channels * steps).flat_map(|r| transpose(r, channels, steps)).collect();
+        let mut x: Vec<f32> =
+            sound.chunks_exact(channels * steps).flat_map(|r| transpose(r, channels, steps)).collect();
         let mut left = steps;
         let mut stages = Vec::new();
         for layer in &nets.convolutions {
@@ -270,7 +272,8 @@ impl Field {
         let token_inputs = [audio, expression, camera, code.to_vec()];
         let mut token_hidden: [Vec<f32>; TOKENS] = Default::default();
         let mut tokens = Vec::with_capacity(TOKENS * config.model_width);
-        for ((input, hidden), [first, second]) in token_inputs.iter().zip(&mut token_hidden).zip(&nets.tokens) {
+        for ((input, hidden), [first, second]) in token_inputs.iter().zip(&mut token_hidden).zip(&nets.tokens)
+        {
             *hidden = w.linear(*first, input, 1);
             leaky(hidden, TOKEN_SLOPE);
             tokens.extend(w.linear(*second, hidden, 1));
@@ -315,7 +318,12 @@ impl Field {
             let (drive, driven) = (&drives[i % DRIVES.len()], parameters[*driven]);
             let outputs = driven.len() / drive.len();
             let mut layer = vec![0.0; outputs];
-            multiply(&mut layer, 0.0, Matrix::new(drive, 1, drive.len()), Matrix::new(driven, drive.len(), outputs));
+            multiply(
+                &mut layer,
+                0.0,
+                Matrix::new(drive, 1, drive.len()),
+                Matrix::new(driven, drive.len(), outputs),
+            );
             values.heads.push(layer);
         }
         Ok(FrameNets {

@@ -68,7 +68,7 @@ pub struct GradientBuffers {
     /// The densification signal, `[frames, surfels, 2]`.
     pub screen: Loan,
     /// Needed until the stages have run: another thread must not get them before they are submitted.
-    _scratch: Vec<Loan>,
+    pub scratch: Vec<Loan>,
 }
 
 /// Records the stages that go back through at most `pairs` pairs.
@@ -158,7 +158,7 @@ pub fn record(
         count.div_ceil(256),
     )?;
     keep.extend([constants, slots, sums]);
-    Ok(GradientBuffers { surfels, colors, screen, _scratch: keep })
+    Ok(GradientBuffers { surfels, colors, screen, scratch: keep })
 }
 
 /// Subgroups of a tile, and splats of one batch.

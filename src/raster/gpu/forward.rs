@@ -34,7 +34,7 @@ pub struct Drawn {
     /// The device's [`Work`].
     pub work: Loan,
     /// Needed until the stages have run: another thread must not get them before they are submitted.
-    _scratch: [Loan; 3],
+    pub scratch: [Loan; 3],
 }
 
 /// Bytes of what `project` finds out about an instance.
@@ -269,7 +269,7 @@ pub fn record(
         tiles,
     )?;
     let state = ForwardState { splats, seen, ranges, lists, saved, drawn };
-    Ok(Drawn { state, images, radii, work, _scratch: [constants, keys, counts] })
+    Ok(Drawn { state, images, radii, work, scratch: [constants, keys, counts] })
 }
 
 /// Pairs that a workgroup sorts in its own memory, with nine places of eight bytes for eight of them. A batch keeps

@@ -236,7 +236,8 @@ impl Backend for GpuBackend {
             }
         };
         if outputs.finite {
-            loaded.learn(rasterizer, &sums, inputs.rates, &mut clock)?;
+            let field = inputs.rates.field.filter(|_| has_field);
+            loaded.learn(rasterizer, &sums, &Rates { field, ..*inputs.rates }, &mut clock)?;
         }
         Ok(StepOutputs { times: clock.times, ..outputs })
     }
@@ -244,13 +245,14 @@ impl Backend for GpuBackend {
     fn edit(&mut self, edits: &EditList) -> Result<()> {
         let (_, loaded) = self.loaded()?;
         loaded.read()?;
-        let Some(Loaded { mut branch, mut moments, .. }) = self.loaded.take() else { return Ok(()) };
-        edits.apply(&mut branch.cloud)?;
+        edits.apply(&mut loaded.branch.cloud)?;
+        if let Some(moments) = &mut loaded.moments {
+            moments.edit(edits, loaded.branch.cloud.bands())?;
+        }
+        // The buffers of the old cloud make room first.
+        let Some(Loaded { mut branch, moments, .. }) = self.loaded.take() else { return Ok(()) };
         branch.embedding_changed()?;
         branch.positions_changed()?;
-        if let Some(moments) = &mut moments {
-            moments.edit(edits, branch.cloud.bands())?;
-        }
         self.loaded = Some(Loaded::upload(self.rasterizer.gpu(), branch, moments)?);
         Ok(())
     }

@@ -47,6 +47,8 @@ struct Scratch {
     _state: forward::ForwardState,
     _images: Loan,
     _gradients: [Loan; 2],
+    _of_forward: [Loan; 3],
+    _of_backward: Vec<Loan>,
     _added: Option<Loan>,
 }
 
@@ -140,13 +142,16 @@ impl<'a> Step<'a> {
         let gradients =
             backward::record(recorder, rasterizer, &inputs, state, &outputs, upstream, capacity as u32)?;
         activation.backward(recorder, &group, &gradients)?;
-        let Drawn { state, images, radii, work, .. } = drawn;
-        let GradientBuffers { surfels, colors, screen, .. } = gradients;
+        // Without `..`: what is dropped here would be written to by others before it is used.
+        let Drawn { state, images, radii, work, scratch: of_forward } = drawn;
+        let GradientBuffers { surfels, colors, screen, scratch: of_backward } = gradients;
         let scratch = Some(Scratch {
             _group: group,
             _state: state,
             _images: images,
             _gradients: [surfels, colors],
+            _of_forward: of_forward,
+            _of_backward: of_backward,
             _added: added,
         });
         Ok(Some(Pass { inputs, targets, work, radii, screen, loss, capacity, scratch }))
