@@ -58,7 +58,7 @@ impl Differentiable for GpuRasterizer {
             let range = first..(first + together).min(frames);
             let inputs = Inputs::upload(self, batch, cameras, settings, size, range)?;
             let upstream = Upstream::upload(self.gpu(), &inputs, gradients)?;
-            let mut capacity = forward::first_room(self, &inputs);
+            let mut capacity = forward::initial_capacity(self, &inputs);
             loop {
                 let mut recorder = self.recorder();
                 let drawn = forward::record(&mut recorder, self, &inputs, outputs, capacity)?;
@@ -80,7 +80,7 @@ impl Differentiable for GpuRasterizer {
                     _ => read.take(i - 1, data),
                 })?;
                 self.note_times(times);
-                match forward::more_room(self, &inputs, capacity, &work)? {
+                match forward::grow_capacity(self, &inputs, capacity, &work)? {
                     None => break,
                     Some(more) => capacity = more,
                 }
@@ -122,7 +122,7 @@ pub fn score_scene(
         let inputs = Inputs::upload(rasterizer, &batch, cameras, &settings, size, range.clone())?;
         let targets =
             DeviceTargets::of_part(rasterizer.gpu(), &targets[range.clone()], frames, weights, size)?;
-        let mut capacity = forward::first_room(rasterizer, &inputs);
+        let mut capacity = forward::initial_capacity(rasterizer, &inputs);
         loop {
             let mut recorder = rasterizer.recorder();
             let drawn = forward::record(&mut recorder, rasterizer, &inputs, &outputs, capacity)?;
@@ -169,7 +169,7 @@ pub fn score_scene(
                 _ => read.take(i - 5, data),
             })?;
             rasterizer.note_times(times);
-            match forward::more_room(rasterizer, &inputs, capacity, &work)? {
+            match forward::grow_capacity(rasterizer, &inputs, capacity, &work)? {
                 None => {
                     scores.extend(targets.loss_terms(&sums));
                     break;

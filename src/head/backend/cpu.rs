@@ -1,7 +1,7 @@
 //! The backend that runs on the processor, with the threads of the rayon pool it is called in.
 
-use super::Backend;
 use super::images::{PendingImages, RenderRequest};
+use super::interface::Backend;
 use super::moments::BranchMoments;
 use super::step::{Clock, StepInputs, StepOutputs};
 use crate::head::Branch;

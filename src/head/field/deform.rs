@@ -3,10 +3,10 @@
 use super::attention::Layer;
 use super::config::FieldBounds;
 use super::heads::Heads;
+use super::net_index::NetIndex;
 use super::params::{Dense, Parameters};
 use super::rows::{infer, queries};
 use super::rows_backward::backward;
-use super::small_nets::NetIndex;
 use super::statistics::InputStatistics;
 use super::tokens::TokenNets;
 use super::triplane::{Prepared, TriPlane};

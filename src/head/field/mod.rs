@@ -28,6 +28,7 @@ mod frame_weights;
 mod gpu;
 mod heads;
 mod matrix;
+mod net_index;
 mod params;
 mod rows;
 mod rows_backward;

@@ -98,12 +98,12 @@ pub(super) fn forward(
     for first in (0..frames).step_by(together) {
         let range = first..(first + together).min(frames);
         let inputs = Inputs::upload(rasterizer, batch, cameras, settings, size, range)?;
-        let mut capacity = first_room(rasterizer, &inputs);
+        let mut capacity = initial_capacity(rasterizer, &inputs);
         loop {
             let mut recorder = rasterizer.recorder();
             let drawn = record(&mut recorder, rasterizer, &inputs, outputs, capacity)?;
             let work = drawn.read(recorder, rasterizer, &inputs, outputs, capacity, &mut rendered)?;
-            match more_room(rasterizer, &inputs, capacity, &work)? {
+            match grow_capacity(rasterizer, &inputs, capacity, &work)? {
                 None => break,
                 Some(more) => capacity = more,
             }
@@ -131,25 +131,30 @@ impl Work {
     }
 
     /// Whether there was room for all pairs.
-    pub fn fits(&self, room: u64) -> bool {
-        u64::from(self.wanted) <= room
+    pub fn fits(&self, capacity: u64) -> bool {
+        u64::from(self.wanted) <= capacity
     }
 }
 
-/// Room for pairs that a first attempt makes.
-pub fn first_room(rasterizer: &GpuRasterizer, inputs: &Inputs) -> u64 {
+/// Capacity for pairs of the first attempt.
+pub fn initial_capacity(rasterizer: &GpuRasterizer, inputs: &Inputs) -> u64 {
     rasterizer.expected_pairs(inputs.instances()).min(rasterizer.gpu.binding_limit() / 64 * 7)
 }
 
-/// Room for the next attempt, or nothing where `room` was enough.
+/// Capacity for the next attempt, or nothing where `capacity` was enough.
 ///
 /// # Errors
-/// [`Error::Input`] when the adapter has no such room, or a software adapter would cut a tile short.
-pub fn more_room(rasterizer: &GpuRasterizer, inputs: &Inputs, room: u64, work: &Work) -> Result<Option<u64>> {
+/// [`Error::Input`] when the adapter has no such capacity, or a software adapter would cut a tile short.
+pub fn grow_capacity(
+    rasterizer: &GpuRasterizer,
+    inputs: &Inputs,
+    capacity: u64,
+    work: &Work,
+) -> Result<Option<u64>> {
     let gpu = &rasterizer.gpu;
     let wanted = u64::from(work.wanted);
     rasterizer.note_pairs(inputs.instances(), wanted);
-    if work.fits(room) {
+    if work.fits(capacity) {
         let allowed = if gpu.is_software() { software_list_max(gpu) } else { u32::MAX };
         if work.longest > allowed {
             return Err(Error::input(
@@ -208,7 +213,7 @@ impl Drawn {
     }
 }
 
-/// Records the stages, with room for `room` pairs; where there are more, nothing is drawn.
+/// Records the stages, for at most `capacity` pairs; where there are more, nothing is drawn.
 ///
 /// # Errors
 /// [`crate::Error::Internal`] when a shader is missing.
@@ -217,11 +222,11 @@ pub fn record(
     rasterizer: &GpuRasterizer,
     inputs: &Inputs,
     outputs: &Outputs,
-    room: u64,
+    capacity: u64,
 ) -> Result<Drawn> {
     let gpu = &rasterizer.gpu;
     let (instances, tiles, pixels) = (inputs.instances(), inputs.tiles(), inputs.pixels());
-    let params = Params { pairs_max: room as u32, ..inputs.params };
+    let params = Params { pairs_max: capacity as u32, ..inputs.params };
     let constants = gpu.uniform(&params.words());
     let splats = gpu.storage(SPLAT_BYTES * instances);
     let seen = gpu.storage(SEEN_BYTES * instances);
@@ -229,12 +234,12 @@ pub fn record(
     let counts = gpu.storage(4 * (tiles + instances.div_ceil(BLOCK)));
     let work = gpu.storage(WORK_BYTES);
     let ranges = gpu.storage(RANGE_BYTES * tiles);
-    let keys = gpu.storage(8 * room);
-    let lists = gpu.storage(4 * room);
+    let keys = gpu.storage(8 * capacity);
+    let lists = gpu.storage(4 * capacity);
     let images = gpu.storage(4 * channels(&Images::drawn(outputs)) * pixels);
     let saved = gpu.storage(4 * saved_planes(outputs) * pixels);
     // A byte a pair, in words of 32 places for each of 8 blocks; each tile starts new words.
-    let drawn = gpu.storage(room + 32 * (tiles + 1));
+    let drawn = gpu.storage(capacity + 32 * (tiles + 1));
 
     let any = Reduce::Threads;
     let per_instance = instances.div_ceil(BLOCK);

@@ -5,26 +5,25 @@
 //! ```text
 //! forward:  project → prefix_sum → emit_pairs → sort_tiles → blend
 //! backward: blend_backward → sum_pairs → project_backward
-//! kept:     activate → (the above) → activate_backward; adam
 //! ```
 //!
 //! All frames of a batch go through one set of dispatches; where the adapter's buffers are too small for that, in
 //! several. Between the stages nothing is read back: pairs are counted on the device, and where they did not fit the
-//! batch is drawn again with more room. A list's order and every sum are fixed, so the same batch gives the same bits
+//! batch is drawn again with a larger capacity. A list's order and every sum are fixed, so the same batch gives the same bits
 //! on the same adapter; nothing needs atomic floats. Per surfel the arithmetic is f32 (f64 on the CPU), arranged so that
 //! large and nearly equal numbers are not subtracted.
 //!
 //! What costs is the visit of a splat by a block of 8×4 pixels, so the stages are about visiting few: splats are kept
-//! from blocks that their boxes miss, and the way back visits only those that were drawn.
+//! from blocks that their boxes miss, and the backward pass visits only those that were drawn.
 
 pub mod backward;
 pub mod forward;
 mod inputs;
 pub(crate) mod layout;
 mod plan;
-mod spare;
 #[cfg(test)]
 mod tests;
+mod workspace;
 
 use super::cpu::input as checks;
 use super::{RasterSettings, Rasterizer, Rendered, SurfelBatch};
@@ -33,9 +32,9 @@ use crate::gpu::kernels::{Recorder, StageTime, Timing};
 use crate::gpu::shaders::Reduce;
 use crate::{Camera, Result};
 pub use inputs::{BatchShape, Inputs};
-use spare::Spare;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use workspace::HostWorkspace;
 
 /// Draws on a GPU.
 #[derive(Debug)]
@@ -46,7 +45,7 @@ pub struct GpuRasterizer {
     timing: Timing,
     /// Times of the stages since they were last taken.
     times: Mutex<Vec<StageTime>>,
-    spare: Spare,
+    workspace: HostWorkspace,
 }
 
 impl GpuRasterizer {
@@ -62,7 +61,7 @@ impl GpuRasterizer {
             pairs_per_instance: AtomicU64::new(600),
             timing,
             times: Mutex::default(),
-            spare: Spare::default(),
+            workspace: HostWorkspace::default(),
         }
     }
 
@@ -78,7 +77,7 @@ impl GpuRasterizer {
 
     /// Images without a frame yet, in memory that was used before.
     pub fn empty_images(&self, frames: usize, size: [usize; 2]) -> Rendered {
-        self.spare.rendered(frames, size)
+        self.workspace.rendered(frames, size)
     }
 
     /// An empty recording that is timed as the rasterizer is.
@@ -91,7 +90,7 @@ impl GpuRasterizer {
         self.times.lock().unwrap_or_else(PoisonError::into_inner).extend(new);
     }
 
-    /// Room for pairs that a batch of so many instances starts with.
+    /// Capacity for pairs that a batch of so many instances starts with.
     fn expected_pairs(&self, instances: u64) -> u64 {
         (instances * self.pairs_per_instance.load(Ordering::Relaxed) / 100).max(1 << 14)
     }
@@ -120,7 +119,7 @@ impl Rasterizer<f32> for GpuRasterizer {
     }
 
     fn recycle(&self, rendered: Rendered<f32>) {
-        self.spare.keep_rendered(rendered);
+        self.workspace.keep_rendered(rendered);
     }
 
     fn name(&self) -> String {

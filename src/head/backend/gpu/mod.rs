@@ -9,8 +9,8 @@ mod device_cloud;
 mod training;
 mod uniforms;
 
-use super::Backend;
 use super::images::{PendingImages, RenderRequest};
+use super::interface::Backend;
 use super::moments::BranchMoments;
 use super::rates::{FieldRates, Rates};
 use super::step::{Clock, StepInputs, StepOutputs};
@@ -27,8 +27,7 @@ use crate::{Camera, Error, Result};
 use activation::{Activation, Deltas};
 use candle_core::Tensor;
 use device_cloud::DeviceCloud;
-use std::ops::Range;
-use training::Step;
+use training::{Step, groups};
 
 /// Runs a branch on a GPU.
 pub struct GpuBackend {
@@ -182,13 +181,13 @@ impl Backend for GpuBackend {
         for range in groups(frames, together) {
             let inputs = Inputs::reserve(rasterizer, &shape, request.cameras, &settings, size, range)?;
             let group = activation.group(&inputs);
-            let mut capacity = forward::first_room(rasterizer, &inputs);
+            let mut capacity = forward::initial_capacity(rasterizer, &inputs);
             loop {
                 let mut recorder = rasterizer.recorder();
                 activation.forward(&mut recorder, &inputs, &group)?;
                 let drawn = forward::record(&mut recorder, rasterizer, &inputs, outputs, capacity)?;
                 let work = drawn.read(recorder, rasterizer, &inputs, outputs, capacity, &mut images)?;
-                match forward::more_room(rasterizer, &inputs, capacity, &work)? {
+                match forward::grow_capacity(rasterizer, &inputs, capacity, &work)? {
                     None => break,
                     Some(more) => capacity = more,
                 }
@@ -332,9 +331,4 @@ fn check_conditions(conditions: usize, frames: usize) -> Result<()> {
         true => Ok(()),
         false => Err(Error::Internal(format!("{conditions} conditions for {frames} cameras"))),
     }
-}
-
-/// Frames in groups of at most `together`.
-fn groups(frames: usize, together: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..frames).step_by(together.max(1)).map(move |first| first..(first + together).min(frames))
 }

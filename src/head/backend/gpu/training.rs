@@ -2,7 +2,6 @@
 
 use super::activation::{Activation, Deltas, Group};
 use super::device_cloud::DeviceCloud;
-use super::groups;
 use crate::gpu::buffers::{Loan, append};
 use crate::gpu::kernels::Recorder;
 use crate::head::Branch;
@@ -13,6 +12,7 @@ use crate::raster::gpu::backward::{self, GradientBuffers};
 use crate::raster::gpu::forward::{self, Drawn, WORK_BYTES, Work};
 use crate::raster::gpu::{BatchShape, GpuRasterizer, Inputs};
 use crate::{Error, Result};
+use std::ops::Range;
 
 /// A training step that is being recorded.
 pub(super) struct Step<'a> {
@@ -97,7 +97,7 @@ impl<'a> Step<'a> {
                 }
             };
             if self.capacities.len() == index {
-                self.capacities.push(forward::first_room(rasterizer, &part));
+                self.capacities.push(forward::initial_capacity(rasterizer, &part));
             }
             let capacity = self.capacities[index];
             let Some(pass) = self.record_pass(recorder, &activation, part, targets, capacity)? else {
@@ -179,7 +179,7 @@ impl<'a> Step<'a> {
             _ => append(&mut color, data),
         })?;
         self.rasterizer.note_times(times);
-        if let Some(more) = forward::more_room(self.rasterizer, inputs, capacity, &work)? {
+        if let Some(more) = forward::grow_capacity(self.rasterizer, inputs, capacity, &work)? {
             let index = self.passes.len();
             self.capacities[index] = more;
             return Ok(None);
@@ -227,7 +227,7 @@ impl<'a> Step<'a> {
         self.rasterizer.note_times(times);
         let mut all_fit = true;
         for (index, (pass, work)) in self.passes.iter().zip(&works).enumerate() {
-            if let Some(more) = forward::more_room(self.rasterizer, &pass.inputs, pass.capacity, work)? {
+            if let Some(more) = forward::grow_capacity(self.rasterizer, &pass.inputs, pass.capacity, work)? {
                 self.capacities[index] = more;
                 all_fit = false;
             }
@@ -243,4 +243,9 @@ impl<'a> Step<'a> {
         outputs.finite &= field_sums.iter().all(|v: &f32| v.is_finite());
         Ok(Some((outputs, field_sums)))
     }
+}
+
+/// Frames in groups of at most `together`.
+pub(super) fn groups(frames: usize, together: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..frames).step_by(together.max(1)).map(move |first| first..(first + together).min(frames))
 }

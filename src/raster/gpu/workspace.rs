@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Images of one batch, at most.
 #[derive(Debug, Default)]
-pub(super) struct Spare {
+pub(super) struct HostWorkspace {
     images: Mutex<Option<Images>>,
 }
 
@@ -17,7 +17,7 @@ struct Images {
     radii: Vec<u32>,
 }
 
-impl Spare {
+impl HostWorkspace {
     /// A batch without images yet; their memory is what was kept.
     pub(super) fn rendered(&self, frames: usize, [width, height]: [usize; 2]) -> Rendered<f32> {
         let kept = self.images.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -59,15 +59,15 @@ mod tests {
 
     #[test]
     fn what_was_kept_comes_back_empty_and_with_its_memory() {
-        let spare = Spare::default();
-        let mut rendered = spare.rendered(2, [4, 3]);
+        let workspace = HostWorkspace::default();
+        let mut rendered = workspace.rendered(2, [4, 3]);
         rendered.color = vec![1.0; 1000];
         rendered.radii = vec![7; 10];
         let place = rendered.color.as_ptr();
-        spare.keep_rendered(rendered);
-        let again = spare.rendered(1, [5, 2]);
+        workspace.keep_rendered(rendered);
+        let again = workspace.rendered(1, [5, 2]);
         assert!(again.color.is_empty() && again.radii.is_empty() && again.color.as_ptr() == place);
         assert_eq!((again.frames, again.width, again.height), (1, 5, 2));
-        assert_ne!(spare.rendered(1, [5, 2]).color.as_ptr(), place, "it is lent once");
+        assert_ne!(workspace.rendered(1, [5, 2]).color.as_ptr(), place, "it is lent once");
     }
 }
