@@ -4,26 +4,13 @@ use super::GpuRasterizer;
 use super::forward::ForwardState;
 use super::inputs::Inputs;
 use super::layout::{Images, Params};
+use super::plan::{SLOT_PLAIN, SLOT_WIDEST, batches};
 use crate::Result;
 use crate::gpu::Gpu;
 use crate::gpu::buffers::Loan;
 use crate::gpu::kernels::{Constants, Recorder};
 use crate::gpu::shaders::Reduce;
 use crate::raster::{ImageGradients, Outputs};
-
-/// Bytes of workgroup memory beside those that grow with the batch of splats.
-const BESIDE_BATCH: u32 = 1024;
-/// More of them where sums are taken with barriers alone.
-const SCRATCH: u32 = 7168;
-/// Bytes of a staged splat.
-const STAGED_BYTES: u32 = 112;
-/// Splats of one batch, at most.
-const STAGED_MAX: u32 = 32;
-/// Threads of a tile.
-const THREADS: u32 = 256;
-/// Numbers of a pair's gradient; and with geometry.
-const SLOT_PLAIN: u32 = 19;
-const SLOT_MAX: u32 = 25;
 
 /// Gradients of the images, on the device.
 pub struct Upstream {
@@ -55,7 +42,7 @@ impl Upstream {
     }
 
     fn slot_width(&self) -> u32 {
-        if self.geometry() { SLOT_MAX } else { SLOT_PLAIN }
+        if self.geometry() { SLOT_WIDEST } else { SLOT_PLAIN }
     }
 }
 
@@ -159,31 +146,6 @@ pub fn record(
     )?;
     keep.extend([constants, slots, sums]);
     Ok(GradientBuffers { surfels, colors, screen, scratch: keep })
-}
-
-/// Subgroups of a tile, and splats of one batch.
-fn batches(gpu: &Gpu, slot_width: u32) -> (u32, u32) {
-    let (subgroups, beside) = match gpu.subgroup {
-        Some(least) => (THREADS / least, BESIDE_BATCH),
-        None => (1, BESIDE_BATCH + SCRATCH),
-    };
-    let memory = gpu.limits.max_compute_workgroup_storage_size - beside;
-    let fits = (memory / (STAGED_BYTES + 4 * slot_width * subgroups)).clamp(1, STAGED_MAX);
-    // A power of two.
-    (subgroups, 1 << fits.ilog2())
-}
-
-/// Surfels of one tile that a software adapter goes through: Mesa's ends a shader after 65,535 turns of its loops, all
-/// counted together, without a word.
-pub(super) fn software_list_max(gpu: &Gpu) -> u32 {
-    const TURNS: u32 = 65_535;
-    let (_, batch) = batches(gpu, SLOT_MAX);
-    match gpu.subgroup {
-        // At most a turn for each splat; for each batch one, and one that leaves the loop over its splats.
-        Some(_) => TURNS / (batch + 2) * batch,
-        // Turns of the sums that are taken with barriers alone.
-        None => TURNS / 220,
-    }
 }
 
 /// Constants of the shader `blend_backward`.

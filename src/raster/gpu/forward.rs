@@ -1,10 +1,9 @@
 //! The stages of the forward pass, recorded and read back.
 
 use super::GpuRasterizer;
-use super::backward::software_list_max;
 use super::inputs::{BatchShape, Inputs};
 use super::layout::{Images, Params};
-use super::plan::{Counts, SIDE_MAX, channels};
+use super::plan::{Counts, SIDE_MAX, channels, software_list_max};
 use crate::gpu::Gpu;
 use crate::gpu::buffers::{Loan, append, size_class};
 use crate::gpu::kernels::{Constants, Recorder};

@@ -8,11 +8,22 @@ use crate::{Error, Result};
 /// Largest side of an image: pixels and anchors travel in 16 bits.
 pub(super) const SIDE_MAX: usize = 16_383;
 
-/// Numbers of a pair's gradient, with everything.
-const SLOT_MAX: u64 = 25;
-
 /// Most frames in one set of dispatches.
 const FRAMES_MAX: u64 = 256;
+
+/// Bytes of workgroup memory beside those that grow with the batch of splats.
+const BESIDE_BATCH: u32 = 1024;
+/// More of them where sums are taken with barriers alone.
+const SCRATCH: u32 = 7168;
+/// Bytes of a staged splat.
+const STAGED_BYTES: u32 = 112;
+/// Splats of one batch, at most.
+const STAGED_MAX: u32 = 32;
+/// Threads of a tile.
+const THREADS: u32 = 256;
+/// Floats of a pair's gradient; and with geometry.
+pub(super) const SLOT_PLAIN: u32 = 19;
+pub(super) const SLOT_WIDEST: u32 = 25;
 
 /// The counts of a batch.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +53,7 @@ impl Counts {
         let copies = if self.own_copies { instances } else { surfels };
         [
             ("projected surfels", 112 * instances),
-            ("sums of gradients", 4 * SLOT_MAX * instances),
+            ("sums of gradients", 4 * u64::from(SLOT_WIDEST) * instances),
             ("parameters", 4 * self.surfel_width * copies),
             ("colours", 4 * self.color_width * copies),
             ("images", 4 * self.channels * self.pixels * frames),
@@ -88,4 +99,29 @@ impl Counts {
 /// Channels of the images that outputs ask for.
 pub(super) fn channels(images: &Images) -> u64 {
     u64::from(images.total())
+}
+
+/// Subgroups of a tile, and splats of one batch.
+pub(super) fn batches(gpu: &Gpu, slot_width: u32) -> (u32, u32) {
+    let (subgroups, beside) = match gpu.subgroup {
+        Some(least) => (THREADS / least, BESIDE_BATCH),
+        None => (1, BESIDE_BATCH + SCRATCH),
+    };
+    let memory = gpu.limits.max_compute_workgroup_storage_size - beside;
+    let fits = (memory / (STAGED_BYTES + 4 * slot_width * subgroups)).clamp(1, STAGED_MAX);
+    // A power of two.
+    (subgroups, 1 << fits.ilog2())
+}
+
+/// Surfels of one tile that a software adapter goes through: Mesa's ends a shader after 65,535 turns of its loops, all
+/// counted together, without a word.
+pub(super) fn software_list_max(gpu: &Gpu) -> u32 {
+    const TURNS: u32 = 65_535;
+    let (_, batch) = batches(gpu, SLOT_WIDEST);
+    match gpu.subgroup {
+        // At most a turn for each splat; for each batch one, and one that leaves the loop over its splats.
+        Some(_) => TURNS / (batch + 2) * batch,
+        // Turns of the sums that are taken with barriers alone.
+        None => TURNS / 220,
+    }
 }
