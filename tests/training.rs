@@ -89,8 +89,7 @@ fn a_damaged_checkpoint_is_refused_by_name() {
 
 /// What refuses to open a run.
 fn refusal(dataset: &Dataset, text: &str, options: SessionOptions) -> String {
-    let rasterizer = CpuRasterizer::<f32>::new();
-    let error = Session::open(config(text), dataset, &rasterizer, options).err().expect("refused");
+    let error = Session::open(config(text), dataset, None, options).err().expect("refused");
     assert_eq!(error.exit_code(), 2, "{error}");
     error.to_string()
 }
@@ -131,8 +130,7 @@ fn files_of_another_program_in_the_model_folder_are_named_and_stay() {
 fn a_run_that_was_killed_before_it_saved_anything_may_be_started_again() {
     let dir = tempfile::tempdir().expect("a folder");
     let dataset = talker_data(dir.path());
-    let rasterizer = CpuRasterizer::<f32>::new();
-    drop(Session::open(config(""), &dataset, &rasterizer, options(dir.path(), false)).expect("opened"));
+    drop(Session::open(config(""), &dataset, None, options(dir.path(), false)).expect("opened"));
     run(&dataset, options(dir.path(), false), 2).expect("trained");
     let model = dir.path().join("model");
     std::fs::remove_dir_all(model.join("chkpnt")).expect("removed");
@@ -147,9 +145,7 @@ fn a_run_that_was_killed_before_it_saved_anything_may_be_started_again() {
 fn two_runs_do_not_train_in_one_folder() {
     let dir = tempfile::tempdir().expect("a folder");
     let dataset = talker_data(dir.path());
-    let rasterizer = CpuRasterizer::<f32>::new();
-    let mut first =
-        Session::open(config(""), &dataset, &rasterizer, options(dir.path(), false)).expect("opened");
+    let mut first = Session::open(config(""), &dataset, None, options(dir.path(), false)).expect("opened");
     let process = format!("train (process {}", std::process::id());
     for (resume, overwrite) in [(false, false), (false, true), (true, false)] {
         let options = SessionOptions { overwrite, ..options(dir.path(), resume) };
@@ -179,10 +175,8 @@ fn a_run_that_goes_on_refuses_other_settings_by_name() {
         assert!(said.contains(part), "{part:?} is missing in: {said}");
     }
     assert!(std::fs::read(dir.path().join("model/config.toml")).expect("read") == before);
-    let rasterizer = CpuRasterizer::<f32>::new();
     let longer = config("fine_iterations = 20\nlog_every = 3");
-    let mut session =
-        Session::open(longer, &dataset, &rasterizer, options(dir.path(), true)).expect("may change");
+    let mut session = Session::open(longer, &dataset, None, options(dir.path(), true)).expect("may change");
     assert_eq!(session.run(&mut StopAfter(5)).expect("trained").at.1, 5);
 }
 

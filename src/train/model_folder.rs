@@ -3,12 +3,14 @@
 
 use super::checkpoint;
 use super::config::TrainConfig;
-use super::session::CONFIG_FILE;
 use crate::{Error, Result};
 use data_utils::Problem;
 use data_utils::dataset::Dataset;
 use data_utils::workspace::{Ledger, Origin, digest_text, remove_temporaries};
 use std::path::{Path, PathBuf};
+
+/// The settings of a run, in its model folder.
+pub const CONFIG_FILE: &str = "config.toml";
 
 /// What a run writes when it starts.
 const START_FILES: [&str; 4] = ["cfg_args", "cameras.json", "input.ply", CONFIG_FILE];

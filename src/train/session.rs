@@ -4,7 +4,7 @@ use super::checkpoint::{self, Snapshot};
 use super::config::TrainConfig;
 use super::evaluate::{Evaluation, evaluate};
 use super::events::Events;
-use super::model_folder;
+use super::model_folder::{self, CONFIG_FILE};
 use super::position::Stage;
 use super::step::StepReport;
 use super::trainer::Trainer;
@@ -17,9 +17,6 @@ use data_utils::dataset::{Dataset, Split};
 use data_utils::workspace::{Lock, remove_temporaries};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-
-/// The settings of a run, in its model folder.
-pub const CONFIG_FILE: &str = "config.toml";
 
 /// Steps between two snapshots: some hundredths of a second's work every few seconds.
 pub const SNAPSHOT_EVERY: u64 = 100;
