@@ -8,9 +8,13 @@ use common::branches::{
 };
 use common::goals::WEIGHTS;
 use common::twins::{ADAPTER, open};
-use surfeltalk::gpu::context::Restrictions;
+use surfeltalk::composite::cpu::{HeadImages, compose};
+use surfeltalk::composite::{
+    Background, BackgroundPlate, Composition, Layers, Patch, Picture, PixelFormat, Seam,
+};
+use surfeltalk::gpu::Restrictions;
 use surfeltalk::head::backend::{
-    Backend, BranchMoments, CpuBackend, GpuBackend, RenderRequest, StepInputs, StepTargets,
+    Backend, BranchMoments, CpuBackend, GpuBackend, Output, RenderRequest, StepInputs, StepTargets,
 };
 use surfeltalk::head::cloud::density::{DensityOptions, DensityStats, decide};
 use surfeltalk::loss::{LossTerms, Weights};
@@ -175,8 +179,9 @@ fn frames_are_drawn_as_on_the_cpu() {
                 cameras: &case.scene.cameras,
                 background: [0.2; 7],
                 outputs: Outputs { attention: has_field, ..Outputs::default() },
+                output: Output::Planes,
             };
-            backend.render(&request).expect("drawn").wait().expect("images")
+            backend.render(&request).expect("drawn").wait().expect("images").planes
         };
         let (found, expected) = (draw(&mut gpu()), draw(&mut CpuBackend::new()));
         for (a, b) in [(&found.color, &expected.color), (&found.attention, &expected.attention)] {
@@ -184,6 +189,121 @@ fn frames_are_drawn_as_on_the_cpu() {
             let worst = a.iter().zip(b).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
             assert!(worst < 2e-3, "{worst}, with the field {has_field}");
         }
+    }
+}
+
+/// Layers of bytes that differ from pixel to pixel.
+struct Scenery {
+    size: [usize; 2],
+    plate: BackgroundPlate,
+    torso: Vec<u8>,
+    occlusion: Vec<u8>,
+    mask: Vec<u8>,
+}
+
+impl Scenery {
+    fn new(size: [usize; 2]) -> Self {
+        let bytes = |count: usize| (0..count).map(|i| (i * 167 % 251) as u8).collect::<Vec<u8>>();
+        let pixels = size[0] * size[1];
+        Scenery {
+            size,
+            plate: BackgroundPlate::new(bytes(3 * pixels)),
+            torso: bytes(4 * pixels / 2),
+            occlusion: bytes(pixels / 2),
+            mask: bytes(pixels),
+        }
+    }
+
+    fn layers(&self) -> Layers<'_> {
+        let [width, height] = self.size.map(|side| side as u32);
+        let lower = |bytes| Patch { corner: [0, height / 2], size: [width, height / 2], bytes };
+        Layers {
+            background: Background::Plate(&self.plate),
+            torso: Some(lower(&self.torso)),
+            occlusion: Some(lower(&self.occlusion)),
+            mask: Some(&self.mask),
+        }
+    }
+}
+
+/// Pictures of several requests in flight at once, and what the planes of the same frames give when they are composed on the
+/// host.
+fn pictures(backend: &mut dyn Backend, case: &Case, format: PixelFormat) -> [Vec<Picture>; 2] {
+    let cameras = &case.scene.cameras;
+    let scenery = Scenery::new([cameras[0].width as usize, cameras[0].height as usize]);
+    let layers = vec![scenery.layers(); cameras.len()];
+    let composition = Composition { frames: &layers, seam: Seam::new(5).expect("odd"), format };
+    backend.load_state(&case.branch, None).expect("loaded");
+    let request = |output| RenderRequest {
+        conditions: &case.conditions,
+        cameras,
+        background: [0.0; 7],
+        outputs: Outputs { attention: true, ..Outputs::default() },
+        output,
+    };
+    let mut pending: Vec<_> = (0..3)
+        .map(|_| backend.render(&request(Output::Pictures(&composition))).expect("in flight"))
+        .collect();
+    let planes = backend.render(&request(Output::Planes)).expect("in flight").wait().expect("planes").planes;
+    let last = pending.pop().expect("three").wait().expect("pictures");
+    for mut earlier in pending {
+        let start = std::time::Instant::now();
+        let images = loop {
+            match earlier.try_take() {
+                Some(images) => break images.expect("pictures"),
+                None => assert!(start.elapsed().as_secs() < 120, "it never ends"),
+            }
+            std::thread::yield_now();
+        };
+        assert!(images.pictures == last.pictures, "the same request gives the same bytes");
+        assert!(earlier.try_take().is_none(), "images are taken once");
+    }
+    assert_eq!(last.planes.attention, planes.attention);
+    let pixels = scenery.size[0] * scenery.size[1];
+    let composed = (0..cameras.len())
+        .map(|k| {
+            let head = HeadImages {
+                size: scenery.size,
+                color: &planes.color[3 * k * pixels..][..3 * pixels],
+                alpha: &planes.alpha[k * pixels..][..pixels],
+            };
+            compose(&head, &layers[k], composition.seam, format).expect("composed")
+        })
+        .collect();
+    [last.pictures, composed]
+}
+
+#[test]
+fn pictures_are_the_planes_put_together_on_every_backend() {
+    let size = [70, 50];
+    for format in [PixelFormat::Rgb8, PixelFormat::I420] {
+        let backends: [Box<dyn Backend>; 3] =
+            [Box::new(gpu()), Box::new(lesser([70, 50])), Box::new(CpuBackend::new())];
+        for mut backend in backends {
+            let [found, expected] = pictures(backend.as_mut(), &case(12, 200, 3, size), format);
+            assert_pictures(&found, &expected);
+        }
+    }
+}
+
+#[test]
+fn pictures_whose_pairs_do_not_fit_at_first_are_drawn_again() {
+    let mut case = case(13, 500, 2, [130, 130]);
+    case.branch.cloud.log_scales.fill(1.1);
+    case.branch.cloud.opacity_logits.fill(-4.5);
+    let [found, expected] = pictures(&mut gpu(), &case, PixelFormat::Rgba8);
+    assert_pictures(&found, &expected);
+    let [_, on_host] = pictures(&mut CpuBackend::new(), &case, PixelFormat::Rgba8);
+    let same = found.iter().zip(&on_host).flat_map(|(a, b)| a.bytes.iter().zip(&b.bytes));
+    assert!(same.clone().all(|(a, b)| a.abs_diff(*b) <= 3), "{:?}", same.map(|(a, b)| a.abs_diff(*b)).max());
+}
+
+fn assert_pictures(found: &[Picture], expected: &[Picture]) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert_eq!((found.size, found.format), (expected.size, expected.format));
+        let worst = found.bytes.iter().zip(&expected.bytes).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(worst <= Some(1), "{worst:?}");
     }
 }
 

@@ -46,3 +46,16 @@ fn a_live_source_gets_every_frame() {
     let frames = spoken("Hello there!", 3).sound.video_frames();
     assert!(text.starts_with(&format!("{frames} frames, ")), "{text}");
 }
+
+#[test]
+fn a_head_is_drawn_on_a_device_of_the_caller_s() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let [head, _] = head_and_voice(dir.path());
+    let picture = dir.path().join("head.png");
+    example("own_device", &[&head, &picture]);
+    let picture = image::open(&picture).expect("a picture").to_rgba8();
+    assert_eq!(picture.dimensions(), (48, 48));
+    // The corner shows the background, and the middle the head.
+    assert_eq!(picture.get_pixel(0, 0).0, [26, 77, 128, 255]);
+    assert_ne!(picture.get_pixel(24, 24).0, [26, 77, 128, 255]);
+}

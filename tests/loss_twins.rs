@@ -10,7 +10,7 @@ use common::scene::{ALL, Scene, random_gradients};
 
 use common::twins::{gpu, gradients, open, scene, seen_from, with_copies};
 use std::ops::Range;
-use surfeltalk::gpu::context::Restrictions;
+use surfeltalk::gpu::Restrictions;
 use surfeltalk::loss::gpu::DeviceTargets;
 use surfeltalk::loss::{BackgroundSample, Composite, LossTerms, Target, Weights, image_loss};
 use surfeltalk::raster::cpu::CpuRasterizer;

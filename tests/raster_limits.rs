@@ -5,7 +5,7 @@ mod common;
 
 use common::twins::{ADAPTER, assert_twins, compared, gpu, gradients, images, open, run, scene, seen_from};
 use surfeltalk::cli::device::Device;
-use surfeltalk::gpu::context::Restrictions;
+use surfeltalk::gpu::Restrictions;
 use surfeltalk::raster::gpu::GpuRasterizer;
 use surfeltalk::raster::{Outputs, Rasterizer};
 

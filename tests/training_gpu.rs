@@ -7,8 +7,8 @@ use common::twins::{ADAPTER, open};
 use data_utils::dataset::Dataset;
 use surfeltalk::Result;
 use surfeltalk::gpu::Gpu;
-use surfeltalk::gpu::context::Restrictions;
-use surfeltalk::head::backend::{Backend, CpuBackend, GpuBackend, RenderRequest};
+use surfeltalk::gpu::Restrictions;
+use surfeltalk::head::backend::{Backend, CpuBackend, GpuBackend, Output, RenderRequest};
 use surfeltalk::raster::Outputs;
 use surfeltalk::train::{Session, SessionOptions, Stage, StepReport, Trainer, Watcher};
 
@@ -106,8 +106,9 @@ fn a_trained_head_looks_the_same_on_both_backends() {
             cameras: &cameras[..frames],
             background: [0.0; 7],
             outputs: Outputs { attention: true, ..Outputs::default() },
+            output: Output::Planes,
         };
-        backend.render(&request).expect("drawn").wait().expect("images")
+        backend.render(&request).expect("drawn").wait().expect("images").planes
     };
     let (mut cpu, mut gpu) = (CpuBackend::new(), GpuBackend::new(ADAPTER.clone()));
     cpu.load_state(branch, None).expect("loaded");

@@ -129,7 +129,6 @@ impl std::fmt::Display for RenderSummary {
             ("start", self.start),
             ("drawing", times.drawing),
             ("waiting for plates", times.plates),
-            ("composing", times.composing),
             ("waiting for the encoder", self.encoding),
             ("scoring", self.scoring),
         ];

@@ -19,6 +19,7 @@
 //! `[rows, columns, channels]`, 0..255.
 
 pub mod cpu;
+pub mod gpu;
 pub mod picture;
 pub mod seam;
 

@@ -58,14 +58,18 @@ pub const STAGES: &[(&str, &str)] = files! {
         "attend" "attend_backward" "normalise" "normalise_backward" "scale_backward" "heads" "heads_backward"
         "hidden_backward" "sum_frames";
     "optim": "adam" "adam_planes" "adam_rows";
+    "composite": "composite" "seam_rows" "seam_columns" "pack_picture";
 };
+
+/// Render passes: the name of the file.
+const RENDERS: &[(&str, &str)] = files! { "composite": "show_picture"; };
 
 /// Parts that stages import.
 const SHARED: &[(&str, &str)] = files! {
     "shared": "grid" "field" "planes" "fixed" "block" "norm" "adam" "learn" "places" "raw" "raw_rows" "constants" "params"
         "surfels" "geometry" "harmonics" "splat" "intersect" "tile" "staging" "workgroup_scan" "work" "rect" "seen" "blocks"
         "drawn" "upstream" "range" "block_pairs" "saved" "targets" "background_sample" "window" "normal_consistency" "slot"
-        "reduce_subgroups" "reduce_threads";
+        "reduce_subgroups" "reduce_threads" "composite_params" "seam";
 };
 
 /// The whole source of a stage without parts.
@@ -86,14 +90,28 @@ pub fn source_with(stage: &str, parts: &[Part], reduce: Reduce) -> Result<String
     Ok(out)
 }
 
+/// The whole source of a render pass.
+///
+/// # Errors
+/// As [`source_with`].
+pub(crate) fn render_source(name: &str) -> Result<String> {
+    let mut out = String::new();
+    expand(text_of(RENDERS, name)?, &[], Reduce::Threads, &mut Vec::new(), &mut out)?;
+    Ok(out)
+}
+
 /// What Chromium's compiler (Tint) wants before a source with subgroup operations, and naga 30 does not read: the
 /// extension's name, and that reductions inside loops whose bounds it cannot prove to be uniform are ours to answer for.
 const BROWSER_SUBGROUPS: &str = "enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n";
 
-/// A whole source as a browser takes it.
-pub fn for_browser(text: String) -> String {
+/// The whole source of a stage as a browser takes it.
+///
+/// # Errors
+/// As [`source_with`].
+pub fn browser_source(stage: &str, parts: &[Part], reduce: Reduce) -> Result<String> {
+    let text = source_with(stage, parts, reduce)?;
     // A directive that nothing needs would ask the device for a feature that it may lack.
-    if text.contains("subgroup_") { format!("{BROWSER_SUBGROUPS}{text}") } else { text }
+    Ok(if text.contains("subgroup_") { format!("{BROWSER_SUBGROUPS}{text}") } else { text })
 }
 
 /// Writes the texts of the parts and their number.

@@ -93,13 +93,24 @@ fn a_part_is_taken_in_once() {
 #[test]
 fn only_a_stage_that_uses_subgroups_asks_a_browser_for_them() {
     for (stage, _) in STAGES {
-        let threads = for_browser(source(stage, Reduce::Threads).expect("a source"));
+        let threads = browser_source(stage, &[], Reduce::Threads).expect("a source");
         assert!(!threads.contains("enable"), "{stage}");
     }
-    let blend = for_browser(source("blend_backward", Reduce::Subgroups).expect("a source"));
+    let blend = browser_source("blend_backward", &[], Reduce::Subgroups).expect("a source");
     assert!(blend.starts_with("enable subgroups;\n"));
     assert_eq!(
         &blend[BROWSER_SUBGROUPS.len()..],
         source("blend_backward", Reduce::Subgroups).expect("a source")
     );
+}
+
+#[test]
+fn every_render_pass_is_valid() {
+    for (name, _) in RENDERS {
+        let text = render_source(name).expect("a source");
+        let module =
+            naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&text)));
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+        validator.validate(&module).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&text)));
+    }
 }

@@ -1,14 +1,15 @@
-//! What the host writes for the device: structs of four-byte members, laid out as a shader declares them.
+//! Uniform structs: four-byte members, laid out as a shader declares them.
 
-/// Where there is nothing; a test compares it with the shaders'.
+/// The offset of something that is absent; a test compares it with the shaders'.
 pub(crate) const ABSENT: u32 = u32::MAX;
 
 /// A struct whose members are four bytes wide and follow each other, so that no padding can come between. The room that
 /// uses it compares its members with the shader's in a test.
-macro_rules! words {
+macro_rules! uniform {
     ($(#[$about:meta])* $name:ident { $($field:ident: $kind:ty,)* }) => {
         $(#[$about])*
-        #[derive(Debug, Clone, Copy, Default)]
+        #[derive(Debug, Clone, Copy, Default, bytemuck::Pod, bytemuck::Zeroable)]
+        #[repr(C)]
         pub(crate) struct $name { $(pub(crate) $field: $kind,)* }
 
         impl $name {
@@ -18,31 +19,13 @@ macro_rules! words {
 
             /// The members as the device reads them.
             pub(crate) fn words(&self) -> Vec<u32> {
-                vec![$($crate::gpu::uniforms::Word::bits(self.$field)),*]
+                bytemuck::cast_slice(std::slice::from_ref(self)).to_vec()
             }
         }
     };
 }
 
-pub(crate) use words;
-
-/// A number of four bytes.
-pub(crate) trait Word {
-    /// Its bits.
-    fn bits(self) -> u32;
-}
-
-impl Word for u32 {
-    fn bits(self) -> u32 {
-        self
-    }
-}
-
-impl Word for f32 {
-    fn bits(self) -> u32 {
-        self.to_bits()
-    }
-}
+pub(crate) use uniform;
 
 /// Whether a shader declares a struct with these members, four bytes each.
 #[cfg(test)]

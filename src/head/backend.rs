@@ -13,7 +13,7 @@ mod step;
 
 pub use cpu::CpuBackend;
 pub use gpu::GpuBackend;
-pub use images::{Images, PendingImages, RenderRequest};
+pub use images::{Images, Output, PendingImages, RenderRequest};
 pub use interface::Backend;
 pub use moments::BranchMoments;
 pub use open::{Opened, open};

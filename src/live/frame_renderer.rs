@@ -5,20 +5,20 @@ use super::background::{BackgroundType, Plates};
 use super::driver::FrameInputs;
 use super::plate_source::{FramePlate, PlateRequest, PlateSource};
 use super::stopwatch::{FrameTimes, timed};
-use crate::composite::cpu::{HeadImages, compose};
-use crate::composite::{BackgroundPlate, Layers, PixelFormat, Seam};
+use crate::composite::{BackgroundPlate, Composition, Layers, Picture, PixelFormat, Seam};
 use crate::head::Branch;
-use crate::head::backend::{Backend, RenderRequest};
+use crate::head::backend::{Backend, Images, Output, PendingImages, RenderRequest};
 use crate::head::field::Conditions;
-use crate::raster::{Outputs, Rendered};
+use crate::raster::Outputs;
 use crate::{Camera, Error, Result};
-use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-/// Batches that are being drawn at once.
-const BATCHES_IN_FLIGHT: usize = 2;
+/// Batches that are worked on at once: one whose plates are decoded, and those that are drawn.
+const BATCHES_IN_FLIGHT: usize = 1 + BATCHES_DRAWN;
+/// Batches that are drawn at once: while one comes back, the device has the next.
+const BATCHES_DRAWN: usize = 2;
 
 /// How frames are drawn and put together.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,18 +74,25 @@ pub struct FrameRenderer {
     background: Option<BackgroundPlate>,
     options: FrameOptions,
     request: PlateRequest,
-    batches: VecDeque<Batch>,
+    loading: VecDeque<LoadingBatch>,
+    drawing: VecDeque<DrawingBatch>,
     finished: VecDeque<RenderedFrame>,
     submitted: usize,
     times: FrameTimes,
 }
 
-/// Frames that are being drawn together.
-struct Batch {
+/// Frames whose plates are being decoded.
+struct LoadingBatch {
     first: usize,
     inputs: Vec<FrameInputs>,
     plates: Vec<Receiver<Result<FramePlate>>>,
-    images: Rendered,
+}
+
+/// Frames that are being drawn and put together.
+struct DrawingBatch {
+    first: usize,
+    inputs: Vec<FrameInputs>,
+    images: PendingImages,
 }
 
 impl FrameRenderer {
@@ -116,7 +123,8 @@ impl FrameRenderer {
             background: scene,
             options,
             request,
-            batches: VecDeque::new(),
+            loading: VecDeque::new(),
+            drawing: VecDeque::new(),
             finished: VecDeque::new(),
             submitted: 0,
             times: FrameTimes::default(),
@@ -130,36 +138,26 @@ impl FrameRenderer {
 
     /// Whether more frames should be submitted before the next is taken, so that the device has work.
     pub fn wants_frames(&self) -> bool {
-        self.finished.is_empty() && self.batches.len() < BATCHES_IN_FLIGHT
+        self.finished.is_empty() && self.loading.len() + self.drawing.len() < BATCHES_IN_FLIGHT
     }
 
     /// Whether no frame is being drawn or waits to be taken.
     pub fn is_idle(&self) -> bool {
-        self.finished.is_empty() && self.batches.is_empty()
+        self.finished.is_empty() && self.loading.is_empty() && self.drawing.is_empty()
     }
 
-    /// Starts to draw frames, at most [`FrameRenderer::batch`] of them.
+    /// Takes frames, at most [`FrameRenderer::batch`] of them, and starts to decode their plates.
     ///
     /// # Errors
-    /// Those of field and rasterizer.
+    /// None yet; drawing may fail later.
     pub fn submit(&mut self, inputs: Vec<FrameInputs>) -> Result<()> {
         if inputs.is_empty() {
             return Ok(());
         }
         let plates = inputs.iter().map(|frame| self.start_loading(frame.plate)).collect();
-        let conditions: Vec<Conditions> = inputs.iter().map(|f| f.conditions.clone()).collect();
-        let cameras: Vec<Camera> = inputs.iter().map(|f| f.camera).collect();
-        let request = RenderRequest {
-            conditions: &conditions,
-            cameras: &cameras,
-            background: [0.0; 7],
-            outputs: Outputs { attention: self.options.attention, ..Outputs::default() },
-        };
-        let backend = &mut self.backend;
-        let images = timed(&mut self.times.drawing, || backend.render(&request)?.wait())?;
         let first = self.submitted;
         self.submitted += inputs.len();
-        self.batches.push_back(Batch { first, inputs, plates, images });
+        self.loading.push_back(LoadingBatch { first, inputs, plates });
         Ok(())
     }
 
@@ -168,11 +166,17 @@ impl FrameRenderer {
     /// # Errors
     /// Those of drawing and of decoding plates.
     pub fn next_frame(&mut self) -> Result<Option<RenderedFrame>> {
-        if self.finished.is_empty()
-            && let Some(batch) = self.batches.pop_front()
-        {
-            let frames = self.finish(batch)?;
-            self.finished.extend(frames);
+        if self.finished.is_empty() {
+            while self.drawing.len() < BATCHES_DRAWN
+                && let Some(batch) = self.loading.pop_front()
+            {
+                let batch = self.draw(batch)?;
+                self.drawing.push_back(batch);
+            }
+            if let Some(batch) = self.drawing.pop_front() {
+                let frames = self.finish(batch)?;
+                self.finished.extend(frames);
+            }
         }
         Ok(self.finished.pop_front())
     }
@@ -196,59 +200,63 @@ impl FrameRenderer {
         receiver
     }
 
-    fn finish(&mut self, batch: Batch) -> Result<Vec<RenderedFrame>> {
-        let Batch { first, inputs, plates, images } = batch;
+    /// Waits for the plates of a batch and starts to draw it.
+    fn draw(&mut self, batch: LoadingBatch) -> Result<DrawingBatch> {
+        let LoadingBatch { first, inputs, plates } = batch;
         let lost = |_| Error::Internal("the thread that decodes plates ended".into());
         let plates: Vec<FramePlate> = timed(&mut self.times.plates, || {
             plates.iter().map(|plate| plate.recv().map_err(lost)?).collect::<Result<_>>()
         })?;
-        let (options, background) = (&self.options, self.background.as_ref());
-        timed(&mut self.times.composing, || {
-            let frames = inputs.into_par_iter().zip(plates).enumerate();
-            frames
-                .map(|(k, (inputs, plate))| {
-                    put_together(options, background, &images, k, first + k, inputs, plate)
-                })
-                .collect()
-        })
+        let conditions: Vec<Conditions> = inputs.iter().map(|f| f.conditions.clone()).collect();
+        let cameras: Vec<Camera> = inputs.iter().map(|f| f.camera).collect();
+        let (options, scene) = (&self.options, self.background.as_ref());
+        let layers = plates.iter().enumerate().map(|(k, plate)| layers(options, scene, first + k, plate));
+        let layers: Vec<Layers<'_>> = layers.collect::<Result<_>>()?;
+        let composition = Composition { frames: &layers, seam: options.seam, format: PixelFormat::Rgb8 };
+        let request = RenderRequest {
+            conditions: &conditions,
+            cameras: &cameras,
+            background: [0.0; 7],
+            outputs: Outputs { attention: options.attention, ..Outputs::default() },
+            output: Output::Pictures(&composition),
+        };
+        let backend = &mut self.backend;
+        let images = timed(&mut self.times.drawing, || backend.render(&request))?;
+        Ok(DrawingBatch { first, inputs, images })
+    }
+
+    fn finish(&mut self, batch: DrawingBatch) -> Result<Vec<RenderedFrame>> {
+        let DrawingBatch { first, inputs, images } = batch;
+        let Images { planes, pictures } = timed(&mut self.times.drawing, || images.wait())?;
+        let each = planes.attention.len() / inputs.len().max(1);
+        let frame = |(k, (inputs, picture)): (usize, (FrameInputs, Picture))| RenderedFrame {
+            number: first + k,
+            size: picture.size,
+            camera: inputs.camera,
+            plate: inputs.plate,
+            picture: picture.bytes,
+            attention: planes.attention[k * each..][..each].to_vec(),
+        };
+        Ok(inputs.into_iter().zip(pictures).enumerate().map(frame).collect())
     }
 }
 
-/// Image `k` of a batch over its background, as frame `number`.
-fn put_together(
+/// What frame `number` is put together from, beside the head.
+fn layers<'a>(
     options: &FrameOptions,
-    scene: Option<&BackgroundPlate>,
-    images: &Rendered,
-    k: usize,
+    scene: Option<&'a BackgroundPlate>,
     number: usize,
-    inputs: FrameInputs,
-    plate: FramePlate,
-) -> Result<RenderedFrame> {
-    let size = [images.width, images.height];
-    let pixels = size[0] * size[1];
+    plate: &'a FramePlate,
+) -> Result<Layers<'a>> {
     let filmed = plate.filmed.as_ref();
     let behind = Plates {
         scene,
         torso: Some(plate.torso.torso_patch()),
         original: filmed.map(|frame| frame.rgb.as_slice()),
     };
-    let layers = Layers {
+    Ok(Layers {
         occlusion: options.background.shows_clothes().then(|| plate.torso.occlusion_patch()),
         mask: filmed.filter(|_| options.use_gt_mask).map(|frame| frame.mask.as_slice()),
         ..options.background.layers(&behind, number as u64, options.seed)?
-    };
-    let head = HeadImages {
-        size,
-        color: &images.color[k * 3 * pixels..][..3 * pixels],
-        alpha: &images.alpha[k * pixels..][..pixels],
-    };
-    let picture = compose(&head, &layers, options.seam, PixelFormat::Rgb8)?.bytes;
-    let attention = match options.attention {
-        true => {
-            let each = images.attention.len() / (images.alpha.len() / pixels.max(1)).max(1);
-            images.attention[k * each..][..each].to_vec()
-        }
-        false => Vec::new(),
-    };
-    Ok(RenderedFrame { number, size, camera: inputs.camera, plate: inputs.plate, picture, attention })
+    })
 }

@@ -5,12 +5,10 @@ use std::time::Duration;
 /// Time spent in the parts of making frames.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FrameTimes {
-    /// Waiting for the drawing: field and rasterizer.
+    /// Waiting for the backend: field, rasterizer, composition.
     pub drawing: Duration,
     /// Waiting for torso and background plates to be decoded.
     pub plates: Duration,
-    /// Putting pictures together.
-    pub composing: Duration,
 }
 
 /// Runs `work` and adds the time it took to `total`. Browsers have no clock for this; there nothing is added.

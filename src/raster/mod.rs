@@ -135,6 +135,26 @@ pub struct Rendered<R = f32> {
     pub state: Box<dyn Any + Send + Sync>,
 }
 
+impl<R> Default for Rendered<R> {
+    /// No frame.
+    fn default() -> Self {
+        Rendered {
+            frames: 0,
+            width: 0,
+            height: 0,
+            color: Vec::new(),
+            attention: Vec::new(),
+            alpha: Vec::new(),
+            depth: Vec::new(),
+            median: Vec::new(),
+            normal: Vec::new(),
+            distortion: Vec::new(),
+            radii: Vec::new(),
+            state: Box::new(()),
+        }
+    }
+}
+
 /// Gradients of a loss with respect to the images of [`Rendered`], same shapes; an empty one is zero.
 #[derive(Debug, Clone, Default)]
 pub struct ImageGradients<R = f32> {

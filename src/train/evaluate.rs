@@ -4,7 +4,7 @@ use super::position::Stage;
 use super::targets;
 use super::trainer::Trainer;
 use crate::Result;
-use crate::head::backend::RenderRequest;
+use crate::head::backend::{Output, RenderRequest};
 use crate::loss::Composite;
 use crate::metrics::psnr::psnr_masked;
 use crate::metrics::ssim::ssim;
@@ -60,8 +60,9 @@ pub fn evaluate(trainer: &mut Trainer<'_>, count: usize) -> Result<Evaluation> {
             cameras: &[camera],
             background: [0.0; 7],
             outputs: Outputs::default(),
+            output: Output::Planes,
         };
-        let rendered = trainer.backend.render(&request)?.wait()?;
+        let rendered = trainer.backend.render(&request)?.wait()?.planes;
         let target = [targets::target(dataset, index, part, [0.0; 3], &trainer.edge)?];
         let composite = Composite::new(&rendered, [0.0; 3], &target);
         let [target] = target;

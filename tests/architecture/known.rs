@@ -19,7 +19,6 @@ pub const KNOWN_CIRCLES: &[&[&str]] = &[
         "data_utils/src/formats/pickle_numpy.rs",
     ],
     &["data_utils/src/formats/tflite.rs", "data_utils/src/formats/tflite/read.rs"],
-    &["src/gpu/buffers.rs", "src/gpu/context.rs", "src/gpu/kernels.rs", "src/gpu/upload.rs"],
     &["src/head/field/gpu/backward.rs", "src/head/field/gpu/mod.rs"],
     &["src/live/video/avi.rs", "src/live/video/ffmpeg.rs", "src/live/video/mod.rs"],
     &["src/raster/cpu/input.rs", "src/raster/cpu/project.rs"],

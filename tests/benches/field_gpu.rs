@@ -13,8 +13,8 @@ use sphere::sphere;
 use std::collections::BTreeMap;
 use std::time::Instant;
 use surfeltalk::Result;
-use surfeltalk::gpu::kernels::{Recorder, Timing};
 use surfeltalk::gpu::{Choice, Gpu};
+use surfeltalk::gpu::{Recorder, Timing};
 use surfeltalk::head::field::{
     AUDIO_ROWS, Conditions, DeviceField, EXPRESSION, Field, FieldBounds, FieldConfig, LearnRates, Learned,
 };
@@ -75,7 +75,7 @@ fn main() -> Result<()> {
                 let mut recorder = Recorder::new(&gpu, timing);
                 field_there.record_forward(&mut recorder, &field, &conditions, &places)?;
                 lap(&mut parts, "1 forward, recorded");
-                times.extend(recorder.submit(&[], |_, _| ())?);
+                times.extend(recorder.submit_and_read(&[], |_, _| ())?);
                 lap(&mut parts, "2 forward, waited for");
                 let mut recorder = Recorder::new(&gpu, timing);
                 field_there.record_backward(&mut recorder)?;
@@ -83,13 +83,13 @@ fn main() -> Result<()> {
                 let read = |_: usize, data: &[u8]| {
                     sums.extend(data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)));
                 };
-                times.extend(recorder.submit(&[field_there.sums()?], read)?);
+                times.extend(recorder.submit_and_read(&[field_there.sums()?], read)?);
                 lap(&mut parts, "3 backward, read back");
                 field_there.gradients(&field, &sums)?;
                 lap(&mut parts, "4 small networks, backward");
                 let mut recorder = Recorder::new(&gpu, timing);
                 let lent = field_there.record_adam(&mut recorder, &RATES)?;
-                times.extend(recorder.submit(&[], |_, _| ())?);
+                times.extend(recorder.submit_and_read(&[], |_, _| ())?);
                 drop(lent);
                 lap(&mut parts, "5 Adam");
                 let mut of_run: BTreeMap<&str, f64> = BTreeMap::new();

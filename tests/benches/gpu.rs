@@ -31,8 +31,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 use surfeltalk::Result;
-use surfeltalk::gpu::kernels::{HOST, Timing};
 use surfeltalk::gpu::{Choice, Gpu};
+use surfeltalk::gpu::{HOST, Timing};
 use surfeltalk::raster::gpu::GpuRasterizer;
 use surfeltalk::raster::{Outputs, Rasterizer};
 

@@ -74,7 +74,7 @@ impl Differentiable for GpuRasterizer {
                 let mut sources = vec![(&*drawn.work, WORK_BYTES)];
                 sources.extend(read.sources(&inputs, &found));
                 let mut work = Work::default();
-                let times = recorder.submit(&sources, |i, data| match i {
+                let times = recorder.submit_and_read(&sources, |i, data| match i {
                     0 => work = Work::of(data),
                     _ if !work.fits(capacity) => {}
                     _ => read.take(i - 1, data),
@@ -132,7 +132,7 @@ pub fn score_scene(
             let mut added = None;
             if let Some(on_host) = &mut on_host {
                 let (mut pictures, bytes) = (Vec::new(), 12 * inputs.pixels());
-                recorder.submit(
+                recorder.submit_and_read(
                     &[(&*drawn.work, WORK_BYTES), (&*drawn.images, bytes)],
                     |i, data| match i {
                         0 => work = Work::of(data),
@@ -161,7 +161,7 @@ pub fn score_scene(
             sources.extend(loss.sources());
             sources.extend(read.sources(&inputs, &found));
             let mut sums = LossSums::default();
-            let times = recorder.submit(&sources, |i, data| match i {
+            let times = recorder.submit_and_read(&sources, |i, data| match i {
                 0 => work = Work::of(data),
                 _ if !work.fits(capacity) => {}
                 1 => radii.extend(words(data)),

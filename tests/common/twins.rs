@@ -5,7 +5,7 @@ use super::device::Differentiable;
 use super::scene::{Scene, random_gradients, random_scene};
 use std::sync::LazyLock;
 use surfeltalk::Result;
-use surfeltalk::gpu::context::Restrictions;
+use surfeltalk::gpu::Restrictions;
 use surfeltalk::gpu::{Choice, Gpu};
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;

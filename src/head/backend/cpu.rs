@@ -1,15 +1,17 @@
 //! The backend that runs on the processor, with the threads of the rayon pool it is called in.
 
-use super::images::{PendingImages, RenderRequest};
+use super::images::{Images, Output, PendingImages, RenderRequest};
 use super::interface::Backend;
 use super::moments::BranchMoments;
 use super::step::{Clock, StepInputs, StepOutputs};
+use crate::composite::cpu::{HeadImages, compose};
+use crate::composite::{Composition, Layers};
 use crate::head::Branch;
 use crate::head::cloud::activate::{RawGradients, activate, activate_vjp};
 use crate::head::cloud::density::EditList;
 use crate::loss::{Composite, image_loss};
 use crate::raster::cpu::CpuRasterizer;
-use crate::raster::{ImageGradients, RasterSettings, Rasterizer};
+use crate::raster::{ImageGradients, RasterSettings, Rasterizer, Rendered};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
@@ -73,8 +75,21 @@ impl Backend for CpuBackend {
         let packed = if frames == 0 { None } else { Some(branch.deform(request.conditions)?) };
         let deltas = packed.as_deref().map(|packed| branch.deltas(packed, frames));
         let activated = activate(&branch.cloud, branch.cloud.sh_degree, deltas.as_ref())?;
-        let settings = RasterSettings { background: request.background, outputs: request.outputs };
-        Ok(PendingImages::ready(rasterizer.forward(&activated.batch(), request.cameras, &settings)?))
+        let settings = RasterSettings { background: request.drawn_background(), outputs: request.outputs };
+        let planes = rasterizer.forward(&activated.batch(), request.cameras, &settings)?;
+        let images = match request.output {
+            Output::Planes => Images { planes, pictures: Vec::new() },
+            Output::Pictures(composition) => composed(planes, composition)?,
+            Output::Texture(..) => {
+                return Err(Error::input(
+                    "the output of a drawing",
+                    "planes or pictures, on the CPU",
+                    "a texture",
+                    "use a GPU backend, or upload the picture",
+                ));
+            }
+        };
+        Ok(PendingImages::ready(images))
     }
 
     fn train_step(&mut self, inputs: &StepInputs<'_>) -> Result<StepOutputs> {
@@ -145,6 +160,26 @@ impl Backend for CpuBackend {
         *moved = true;
         branch.embedding_changed()
     }
+}
+
+/// The frames put together; of the planes the attention is left.
+fn composed(planes: Rendered, composition: &Composition<'_>) -> Result<Images> {
+    let size = [planes.width, planes.height];
+    let pixels = size[0] * size[1];
+    if composition.frames.len() != planes.frames {
+        let layers = composition.frames.len();
+        return Err(Error::Internal(format!("layers of {layers} frames where {} are drawn", planes.frames)));
+    }
+    let picture = |(k, layers): (usize, &Layers<'_>)| {
+        let head = HeadImages {
+            size,
+            color: &planes.color[3 * k * pixels..][..3 * pixels],
+            alpha: &planes.alpha[k * pixels..][..pixels],
+        };
+        compose(&head, layers, composition.seam, composition.format)
+    };
+    let pictures = composition.frames.par_iter().enumerate().map(picture).collect::<Result<_>>()?;
+    Ok(Images { planes: Rendered { color: Vec::new(), alpha: Vec::new(), ..planes }, pictures })
 }
 
 fn is_finite(raw: &RawGradients) -> bool {

@@ -4,8 +4,8 @@ use super::in_use::pixel_parts;
 use super::targets::DeviceTargets;
 use crate::Result;
 use crate::gpu::Gpu;
-use crate::gpu::buffers::Loan;
-use crate::gpu::kernels::Recorder;
+use crate::gpu::PooledBuffer;
+use crate::gpu::Recorder;
 use crate::gpu::shaders::{Reduce, Shader};
 use crate::loss::term::Stages;
 use crate::raster::Outputs;
@@ -21,10 +21,10 @@ pub struct LossPass {
     /// Gradients of the images.
     pub upstream: Upstream,
     /// Sums by workgroup: of the terms of one pixel, of `ssim`, of `normal_consistency`. And how many.
-    sums: [(Loan, u64); 3],
-    params: Loan,
+    sums: [(PooledBuffer, u64); 3],
+    params: PooledBuffer,
     /// Needed until the stages have run.
-    _scratch: [Loan; 2],
+    _scratch: [PooledBuffer; 2],
 }
 
 impl LossPass {
@@ -72,7 +72,7 @@ pub fn record(
     inputs: &Inputs,
     outputs: &Outputs,
     targets: &DeviceTargets,
-    images: &Loan,
+    images: &PooledBuffer,
 ) -> Result<LossPass> {
     let layout = Images::drawn(outputs);
     let params = Params { background_samples: targets.background_samples, ..inputs.params };
@@ -117,7 +117,7 @@ struct PassStages<'a> {
 }
 
 /// A buffer of sums, and how many.
-type SumBuffer = (Loan, u64);
+type SumBuffer = (PooledBuffer, u64);
 
 impl PassStages<'_> {
     fn terms(&self) -> u32 {
@@ -149,7 +149,7 @@ impl PassStages<'_> {
     }
 
     /// 1 − SSIM; adds to the gradient of the colour. Also the derivatives of the windows, needed until the stages have run.
-    fn ssim(&self, recorder: &mut Recorder<'_>) -> Result<(SumBuffer, Loan)> {
+    fn ssim(&self, recorder: &mut Recorder<'_>) -> Result<(SumBuffer, PooledBuffer)> {
         let term = self.targets.number_of(Stages::Ssim);
         let count = if term.is_some() { 3 * self.inputs.tiles() } else { 0 };
         let sums = self.gpu.storage(4 * count);
@@ -181,7 +181,7 @@ impl PassStages<'_> {
 
     /// Normal consistency; writes the gradients of normal and depth and adds to that of alpha. Also the gradients of
     /// neighbouring points, needed until the stages have run.
-    fn normal_consistency(&self, recorder: &mut Recorder<'_>) -> Result<(SumBuffer, Loan)> {
+    fn normal_consistency(&self, recorder: &mut Recorder<'_>) -> Result<(SumBuffer, PooledBuffer)> {
         let term = self.targets.number_of(Stages::NormalConsistency);
         let count = if term.is_some() { self.groups } else { 0 };
         let sums = self.gpu.storage(4 * count);

@@ -1,7 +1,7 @@
 //! What the stages of the loss sum up.
 
 use super::in_use::InUse;
-use crate::gpu::buffers::append;
+use crate::gpu::append;
 use crate::loss::term::{ImageShader, Stages};
 
 /// What the stages summed up, workgroup by workgroup, as it is read back.

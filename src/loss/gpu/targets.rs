@@ -4,15 +4,15 @@ use super::in_use::{InUse, in_use};
 use super::sums::LossSums;
 use crate::Result;
 use crate::gpu::Gpu;
-use crate::gpu::buffers::Loan;
-use crate::gpu::uniforms::words;
+use crate::gpu::PooledBuffer;
+use crate::gpu::uniforms::uniform;
 use crate::loss::target::{Target, check_targets, crop_inside};
 use crate::loss::term::{ImageShader, Stages};
 use crate::loss::terms::{LossTerms, TERMS, Weights};
 use crate::metrics::ssim::{C1, C2, kernel};
 use rayon::prelude::*;
 
-words! {
+uniform! {
     /// See `shaders/shared/targets.wgsl`.
     Crops {
         lips_row0: u32,
@@ -33,16 +33,16 @@ pub struct DeviceTargets {
     /// One over the number of elements of each term in use in each frame, 0 where it does not count: `[frames, terms]`.
     per_element: Vec<f32>,
     /// Weights of one element, `[frames, terms]`.
-    pub(super) element_weights: Loan,
-    pub(super) crops: Loan,
+    pub(super) element_weights: PooledBuffer,
+    pub(super) crops: PooledBuffer,
     /// `[frames, 5, rows, columns]`: colour, mask, how much the mask counts.
-    pub(super) planes: Loan,
+    pub(super) planes: PooledBuffer,
     /// Where attention may be, a byte a pixel.
-    pub(super) attention_masks: Loan,
-    pub(super) background: Loan,
+    pub(super) attention_masks: PooledBuffer,
+    pub(super) background: PooledBuffer,
     pub(super) background_samples: u32,
     /// SSIM's window and constants.
-    pub(super) window: Loan,
+    pub(super) window: PooledBuffer,
 }
 
 impl DeviceTargets {

@@ -7,14 +7,14 @@ use super::layout::{Images, Params};
 use super::plan::{SLOT_PLAIN, SLOT_WIDEST, batches};
 use crate::Result;
 use crate::gpu::Gpu;
-use crate::gpu::buffers::Loan;
-use crate::gpu::kernels::{Constants, Recorder};
+use crate::gpu::PooledBuffer;
 use crate::gpu::shaders::Reduce;
+use crate::gpu::{Constants, Recorder};
 use crate::raster::{ImageGradients, Outputs};
 
 /// Gradients of the images, on the device.
 pub struct Upstream {
-    pub(crate) buffer: Loan,
+    pub(crate) buffer: PooledBuffer,
     pub(crate) images: Images,
 }
 
@@ -49,13 +49,13 @@ impl Upstream {
 /// Gradients of the inputs, laid out as they are.
 pub struct GradientBuffers {
     /// Of positions, rotations, scales, opacities and attention, one array after another.
-    pub surfels: Loan,
+    pub surfels: PooledBuffer,
     /// Of the colours.
-    pub colors: Loan,
+    pub colors: PooledBuffer,
     /// The densification signal, `[frames, surfels, 2]`.
-    pub screen: Loan,
+    pub screen: PooledBuffer,
     /// Needed until the stages have run: another thread must not get them before they are submitted.
-    pub scratch: Vec<Loan>,
+    pub scratch: Vec<PooledBuffer>,
 }
 
 /// Records the stages that go back through at most `pairs` pairs.

@@ -5,21 +5,22 @@ use super::inputs::{BatchShape, Inputs};
 use super::layout::{Images, Params};
 use super::plan::{Counts, SIDE_MAX, channels, software_list_max};
 use crate::gpu::Gpu;
-use crate::gpu::buffers::{Loan, append, size_class};
-use crate::gpu::kernels::{Constants, Recorder};
 use crate::gpu::shaders::Reduce;
+use crate::gpu::{Constants, Recorder};
+use crate::gpu::{PooledBuffer, append, size_class};
 use crate::raster::{Outputs, RasterSettings, Rendered, SurfelBatch};
 use crate::{Camera, Error, Result};
+use std::ops::Range;
 
 /// What the backward pass needs of the forward pass.
 pub struct ForwardState {
-    pub(super) splats: Loan,
-    pub(super) seen: Loan,
-    pub(super) ranges: Loan,
-    pub(super) lists: Loan,
-    pub(super) saved: Loan,
+    pub(super) splats: PooledBuffer,
+    pub(super) seen: PooledBuffer,
+    pub(super) ranges: PooledBuffer,
+    pub(super) lists: PooledBuffer,
+    pub(super) saved: PooledBuffer,
     /// Blocks of pixels on which each pair was drawn.
-    pub(super) drawn: Loan,
+    pub(super) drawn: PooledBuffer,
 }
 
 /// What the stages leave on the device.
@@ -27,13 +28,13 @@ pub struct Drawn {
     /// For the backward pass.
     pub state: ForwardState,
     /// Images, one after another, all frames of each.
-    pub images: Loan,
+    pub images: PooledBuffer,
     /// Screen radius of each surfel in pixels, `[frames, surfels]`.
-    pub radii: Loan,
+    pub radii: PooledBuffer,
     /// The device's [`Work`].
-    pub work: Loan,
+    pub work: PooledBuffer,
     /// Needed until the stages have run: another thread must not get them before they are submitted.
-    pub scratch: [Loan; 3],
+    pub scratch: [PooledBuffer; 3],
 }
 
 /// Bytes of what `project` finds out about an instance.
@@ -181,6 +182,15 @@ pub fn grow_capacity(
 }
 
 impl Drawn {
+    /// What is read back of a drawing: the device's [`Work`], the radii, all images.
+    pub fn sources(&self, inputs: &Inputs, outputs: &Outputs) -> [(&wgpu::Buffer, Range<u64>); 3] {
+        [
+            (&self.work, 0..WORK_BYTES),
+            (&self.radii, 0..4 * inputs.instances()),
+            (&self.images, 0..4 * channels(&Images::drawn(outputs)) * inputs.pixels()),
+        ]
+    }
+
     /// Submits a recording that draws, and adds its images to `rendered` where there was room for all pairs.
     ///
     /// # Errors
@@ -201,11 +211,11 @@ impl Drawn {
             (&self.radii, 4 * inputs.instances()),
             (&self.images, 4 * channels(&images) * inputs.pixels()),
         ];
-        let times = recorder.submit(&sources, |i, data| match i {
+        let times = recorder.submit_and_read(&sources, |i, data| match i {
             0 => work = Work::of(data),
             _ if !work.fits(capacity) => {}
             1 => append(&mut rendered.radii, data),
-            _ => append_images(rendered, &images, inputs.frames.len(), data),
+            _ => append_images(rendered, outputs, inputs.frames.len(), data),
         })?;
         rasterizer.note_times(times);
         Ok(work)
@@ -305,7 +315,7 @@ fn permutation(outputs: &Outputs) -> Constants {
 }
 
 /// Adds the images of `frames` frames to those of the frames before them.
-fn append_images(rendered: &mut Rendered<f32>, images: &Images, frames: usize, data: &[u8]) {
+pub fn append_images(rendered: &mut Rendered<f32>, outputs: &Outputs, frames: usize, data: &[u8]) {
     let plane = 4 * rendered.width * rendered.height * frames;
     let targets = [
         &mut rendered.color,
@@ -317,7 +327,7 @@ fn append_images(rendered: &mut Rendered<f32>, images: &Images, frames: usize, d
         &mut rendered.distortion,
     ];
     let mut rest = data;
-    for (target, channels) in targets.into_iter().zip(images.channels) {
+    for (target, channels) in targets.into_iter().zip(Images::drawn(outputs).channels) {
         let (here, after) = rest.split_at(channels as usize * plane);
         append(target, here);
         rest = after;

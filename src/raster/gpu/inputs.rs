@@ -1,8 +1,8 @@
 //! What a group of frames is drawn from, on the device.
 
 use super::GpuRasterizer;
-use super::layout::{CameraWords, Images, Params};
-use crate::gpu::buffers::Loan;
+use super::layout::{CameraUniform, Images, Params};
+use crate::gpu::PooledBuffer;
 use crate::raster::constants::TILE;
 use crate::raster::{Colors, Outputs, RasterSettings, SurfelBatch};
 use crate::{Camera, Result};
@@ -42,11 +42,11 @@ pub struct Inputs {
     pub frames: Range<usize>,
     /// What holds for them; room for pairs is not yet set.
     pub(crate) params: Params,
-    pub(crate) cameras: Loan,
+    pub(crate) cameras: PooledBuffer,
     /// Parameters, as `shaders/shared/surfels.wgsl` lays them out.
-    pub surfels: Loan,
+    pub surfels: PooledBuffer,
     /// Colours of the copies.
-    pub colors: Loan,
+    pub colors: PooledBuffer,
 }
 
 impl Inputs {
@@ -100,6 +100,20 @@ impl Inputs {
         self.params.copies
     }
 
+    /// Where colour and alpha begin among the images that are drawn, in floats.
+    pub fn color_and_alpha(&self) -> [u32; 2] {
+        [self.params.at_color, self.params.at_alpha]
+    }
+
+    /// Where the attention image lies among them, in bytes; nowhere unless it is drawn.
+    pub fn attention_bytes(&self) -> Range<u64> {
+        if self.params.attention == 0 {
+            return 0..0;
+        }
+        let start = 4 * u64::from(self.params.at_attention);
+        start..start + 16 * self.pixels()
+    }
+
     /// Tiles of all frames.
     pub fn tiles(&self) -> u64 {
         u64::from(self.params.frames * self.params.tiles_x * self.params.tiles_y)
@@ -116,8 +130,8 @@ impl Inputs {
     }
 }
 
-fn camera_buffer(rasterizer: &GpuRasterizer, cameras: &[Camera]) -> Result<Loan> {
-    let words: Vec<u32> = cameras.iter().flat_map(|c| CameraWords::new(c).words()).collect();
+fn camera_buffer(rasterizer: &GpuRasterizer, cameras: &[Camera]) -> Result<PooledBuffer> {
+    let words: Vec<u32> = cameras.iter().flat_map(|c| CameraUniform::new(c).words()).collect();
     rasterizer.gpu.upload(&[&words])
 }
 
@@ -159,7 +173,7 @@ fn surfels(
     batch: &SurfelBatch<'_, f32>,
     outputs: &Outputs,
     range: Range<usize>,
-) -> Result<(Loan, Loan)> {
+) -> Result<(PooledBuffer, PooledBuffer)> {
     let copies = if batch.copies > 1 { range } else { 0..1 };
     let part = |width: usize| copies.start * batch.surfels * width..copies.end * batch.surfels * width;
     let attention = batch.attention.filter(|_| outputs.attention).map_or(&[] as &[f32], |a| &a[part(4)]);

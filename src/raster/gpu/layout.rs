@@ -2,11 +2,11 @@
 
 use crate::Camera;
 pub(super) use crate::gpu::uniforms::ABSENT;
-use crate::gpu::uniforms::words;
+use crate::gpu::uniforms::uniform;
 use crate::raster::ImageGradients;
 use crate::raster::Outputs;
 
-words! {
+uniform! {
     /// See the shader.
     Params {
         surfels: u32,
@@ -41,9 +41,9 @@ words! {
     }
 }
 
-words! {
+uniform! {
     /// See the shader.
-    CameraWords {
+    CameraUniform {
         r00: f32,
         r01: f32,
         r02: f32,
@@ -67,11 +67,11 @@ words! {
     }
 }
 
-impl CameraWords {
+impl CameraUniform {
     pub(super) fn new(camera: &Camera) -> Self {
         let m = camera.camera_from_world.map(|row| row.map(|v| v as f32));
         let [x, y, z] = camera.center().map(|v| v as f32);
-        CameraWords {
+        CameraUniform {
             r00: m[0][0],
             r01: m[0][1],
             r02: m[0][2],

@@ -2,7 +2,7 @@
 
 use super::layout::Images;
 use crate::gpu::Gpu;
-use crate::gpu::buffers::size_class;
+use crate::gpu::size_class;
 use crate::{Error, Result};
 
 /// Largest side of an image: pixels and anchors travel in 16 bits.

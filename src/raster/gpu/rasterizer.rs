@@ -2,8 +2,8 @@
 
 use super::workspace::HostWorkspace;
 use crate::gpu::Gpu;
-use crate::gpu::kernels::{Recorder, StageTime, Timing};
 use crate::gpu::shaders::Reduce;
+use crate::gpu::{Recorder, StageTime, Timing};
 use crate::raster::Rendered;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

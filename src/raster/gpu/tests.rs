@@ -1,6 +1,6 @@
 //! What host and device share agrees: constants and layouts.
 
-use super::layout::{CameraWords, Params};
+use super::layout::{CameraUniform, Params};
 use crate::gpu::shaders::{Reduce, source};
 use crate::gpu::uniforms::assert_layout;
 use crate::raster::constants;
@@ -56,5 +56,5 @@ fn the_window_is_as_wide_on_the_host() {
 #[test]
 fn structs_are_laid_out_the_same_on_the_host() {
     assert_layout("project", "Params", Params::MEMBERS);
-    assert_layout("project", "Camera", CameraWords::MEMBERS);
+    assert_layout("project", "Camera", CameraUniform::MEMBERS);
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 use surfeltalk::Result;
 use surfeltalk::gpu::Gpu;
-use surfeltalk::gpu::kernels::Timing;
+use surfeltalk::gpu::Timing;
 use surfeltalk::loss::{Composite, Target, Weights, image_loss};
 use surfeltalk::raster::Rasterizer;
 use surfeltalk::raster::cpu::CpuRasterizer;

@@ -1,10 +1,10 @@
 //! From parameters and deltas to drawn surfels on the GPU, and gradients back; twin of `head/cloud/activate.rs`.
 
 use super::device_cloud::DeviceCloud;
-use super::uniforms::{ABSENT, RowWords};
+use super::uniforms::{ABSENT, RowUniform};
 use crate::gpu::Gpu;
-use crate::gpu::buffers::Loan;
-use crate::gpu::kernels::Recorder;
+use crate::gpu::PooledBuffer;
+use crate::gpu::Recorder;
 use crate::gpu::shaders::Reduce;
 use crate::head::cloud::delta_layout::DeltaLayout;
 use crate::head::field::DeviceDeltas;
@@ -22,17 +22,17 @@ pub(super) struct Activation<'a> {
     gpu: &'a Gpu,
     cloud: &'a DeviceCloud,
     deltas: Deltas<'a>,
-    words: RowWords,
+    words: RowUniform,
     /// Whether deltas have columns that mean nothing, whose gradient is 0.
     gaps: bool,
 }
 
 /// The uniforms of a group of frames. They must live until the recording is submitted.
 pub(super) struct Group {
-    forward: Loan,
-    backward: Loan,
+    forward: PooledBuffer,
+    backward: PooledBuffer,
     /// Stand for deltas and their gradient where there are none; a buffer that is written may not be bound twice.
-    none: [Loan; 2],
+    none: [PooledBuffer; 2],
     /// Bytes of the deltas' gradient to clear first.
     clear: u64,
     groups: [u64; 2],
@@ -61,7 +61,7 @@ impl<'a> Activation<'a> {
                 "{drawn} floats of harmonics drawn where a surfel has {stored}"
             )));
         }
-        let mut words = RowWords {
+        let mut words = RowUniform {
             surfels: n as u32,
             stored: stored as u32,
             drawn: drawn as u32,
@@ -90,21 +90,21 @@ impl<'a> Activation<'a> {
     }
 
     /// Where the columns of a row are.
-    fn columns(layout: Option<&DeltaLayout>) -> RowWords {
+    fn columns(layout: Option<&DeltaLayout>) -> RowUniform {
         let Some(l) = layout else {
             let [position, rotation, log_scale, opacity, harmonics, attention] = [ABSENT; 6];
-            return RowWords {
+            return RowUniform {
                 position,
                 rotation,
                 log_scale,
                 opacity,
                 harmonics,
                 attention,
-                ..RowWords::default()
+                ..RowUniform::default()
             };
         };
         let start = |columns: &Range<usize>| if columns.is_empty() { ABSENT } else { columns.start as u32 };
-        RowWords {
+        RowUniform {
             width: l.width as u32,
             position: start(&l.position),
             rotation: start(&l.rotation),
@@ -113,14 +113,14 @@ impl<'a> Activation<'a> {
             harmonics: start(&l.harmonics),
             attention: start(&l.attention),
             added: l.harmonics.len() as u32,
-            ..RowWords::default()
+            ..RowUniform::default()
         }
     }
 
     /// Uniforms for the frames of `inputs`.
     pub(super) fn group(&self, inputs: &Inputs) -> Group {
         let (gpu, n, first) = (self.gpu, self.cloud.surfels, inputs.frames.start == 0);
-        let words = RowWords {
+        let words = RowUniform {
             copies: inputs.copies(),
             first_row: if self.deltas.is_some() { (inputs.frames.start * n) as u32 } else { 0 },
             fresh: first.into(),
@@ -133,8 +133,9 @@ impl<'a> Activation<'a> {
             per_row + (rows * u64::from(words.drawn)).div_ceil(256),
             per_surfel + (n as u64 * u64::from(words.stored)).div_ceil(256),
         ];
-        let constants =
-            |geometry: u64| gpu.branching(&RowWords { geometry_groups: geometry as u32, ..words }.words());
+        let constants = |geometry: u64| {
+            gpu.uniform_as_storage(&RowUniform { geometry_groups: geometry as u32, ..words }.words())
+        };
         let clear = if self.gaps && first { self.deltas.map_or(0, |(_, deltas)| 4 * deltas.len) } else { 0 };
         Group {
             forward: constants(per_row),

@@ -1,10 +1,10 @@
 //! The surfels' own parameters on the GPU, with gradients and the state of Adam.
 
-use super::uniforms::AdamWords;
+use super::uniforms::AdamUniform;
 use crate::gpu::Gpu;
-use crate::gpu::buffers::{Loan, append, size_class};
-use crate::gpu::kernels::Recorder;
+use crate::gpu::Recorder;
 use crate::gpu::shaders::Reduce;
+use crate::gpu::{PooledBuffer, append, size_class};
 use crate::head::backend::adam::{Adam, corrections};
 use crate::head::backend::rates::CloudRates;
 use crate::head::cloud::Cloud;
@@ -22,13 +22,13 @@ pub(super) struct DeviceCloud {
     pub(super) surfels: usize,
     /// Floats of a surfel's harmonics.
     pub(super) harmonics_width: usize,
-    parameters: [Loan; 2],
+    parameters: [PooledBuffer; 2],
     /// First and second moments of the two buffers; nothing where the cloud is only drawn.
-    moments: Option<[[Loan; 2]; 2]>,
+    moments: Option<[[PooledBuffer; 2]; 2]>,
     /// Gradients of the last step, geometry, then harmonics.
-    pub(super) gradients: Loan,
+    pub(super) gradients: PooledBuffer,
     /// One word, not 0 where a gradient is not finite.
-    pub(super) not_finite: Loan,
+    pub(super) not_finite: PooledBuffer,
     /// Steps that the moments have seen.
     steps: u64,
 }
@@ -77,7 +77,7 @@ impl DeviceCloud {
             return Err(Error::Internal(format!("arrays of {found:?} floats for {surfels} surfels")));
         }
         Self::check_size(gpu, surfels, harmonics_width)?;
-        let both = |arrays: &[&[f32]; 5]| -> Result<[Loan; 2]> {
+        let both = |arrays: &[&[f32]; 5]| -> Result<[PooledBuffer; 2]> {
             Ok([gpu.upload(&arrays[..4])?, gpu.upload(&arrays[4..])?])
         };
         let moments = match &arrays {
@@ -97,11 +97,11 @@ impl DeviceCloud {
     }
 
     /// Positions, `[surfels, 3]`, come first in it.
-    pub(super) fn geometry(&self) -> &Loan {
+    pub(super) fn geometry(&self) -> &PooledBuffer {
         &self.parameters[0]
     }
 
-    pub(super) fn harmonics(&self) -> &Loan {
+    pub(super) fn harmonics(&self) -> &PooledBuffer {
         &self.parameters[1]
     }
 
@@ -156,7 +156,7 @@ impl DeviceCloud {
         &mut self,
         recorder: &mut Recorder<'_>,
         rates: &CloudRates,
-    ) -> Result<Vec<Loan>> {
+    ) -> Result<Vec<PooledBuffer>> {
         let Some([first, second]) = &self.moments else {
             return Err(Error::Internal("a step of Adam for a cloud without its state".into()));
         };
@@ -164,7 +164,7 @@ impl DeviceCloud {
         let [correction1, correction2] = corrections(self.steps);
         let mut uniforms = Vec::new();
         for (k, count) in self.lens().into_iter().enumerate() {
-            let words = AdamWords {
+            let words = AdamUniform {
                 count: count as u32,
                 surfels: self.surfels as u32,
                 stored: if k == 0 { 0 } else { self.harmonics_width as u32 },
@@ -178,7 +178,7 @@ impl DeviceCloud {
                 feature: rates.feature,
                 higher: rates.higher,
             };
-            uniforms.push(self.gpu.branching(&words.words()));
+            uniforms.push(self.gpu.uniform_as_storage(&words.words()));
             let buffers: [(u32, &wgpu::Buffer); 5] = [
                 (0, &uniforms[k]),
                 (1, &self.gradients),

@@ -6,16 +6,17 @@
 
 mod activation;
 mod device_cloud;
+mod render;
 mod training;
 mod uniforms;
 
-use super::images::{PendingImages, RenderRequest};
+use super::images::{Images, PendingImages, RenderRequest};
 use super::interface::Backend;
 use super::moments::BranchMoments;
 use super::rates::{FieldRates, Rates};
 use super::step::{Clock, StepInputs, StepOutputs};
 use crate::gpu::Gpu;
-use crate::gpu::kernels::{StageTime, Timing};
+use crate::gpu::{StageTime, Timing};
 use crate::head::Branch;
 use crate::head::backend::adam::{Adam, corrections};
 use crate::head::cloud::density::EditList;
@@ -27,11 +28,13 @@ use crate::{Camera, Error, Result};
 use activation::{Activation, Deltas};
 use candle_core::Tensor;
 use device_cloud::DeviceCloud;
+use render::{PendingRender, Renderer};
+use std::sync::Arc;
 use training::{Step, groups};
 
 /// Runs a branch on a GPU.
 pub struct GpuBackend {
-    rasterizer: GpuRasterizer,
+    renderer: Arc<Renderer>,
     loaded: Option<Loaded>,
 }
 
@@ -57,12 +60,12 @@ impl GpuBackend {
 
     /// One that measures its stages, where the device can.
     pub fn timed(gpu: Gpu, timing: Timing) -> Self {
-        GpuBackend { rasterizer: GpuRasterizer::timed(gpu, timing), loaded: None }
+        GpuBackend { renderer: Arc::new(Renderer::new(gpu, timing)), loaded: None }
     }
 
     /// Milliseconds of every stage since the last call, in the order they ran.
     pub fn take_times(&self) -> Vec<StageTime> {
-        self.rasterizer.take_times()
+        self.renderer.rasterizer.take_times()
     }
 
     /// Whether `gpu` has room for the field of `branch` with up to `surfels` surfels in `frames` frames.
@@ -72,7 +75,7 @@ impl GpuBackend {
 
     fn loaded(&mut self) -> Result<(&GpuRasterizer, &mut Loaded)> {
         let nothing = || Error::Internal("no branch was loaded".into());
-        Ok((&self.rasterizer, self.loaded.as_mut().ok_or_else(nothing)?))
+        Ok((&self.renderer.rasterizer, self.loaded.as_mut().ok_or_else(nothing)?))
     }
 }
 
@@ -138,17 +141,17 @@ impl Loaded {
 
 impl Backend for GpuBackend {
     fn name(&self) -> String {
-        self.rasterizer.gpu().name()
+        self.renderer.rasterizer.gpu().name()
     }
 
     fn gpu(&self) -> Option<&Gpu> {
-        Some(self.rasterizer.gpu())
+        Some(self.renderer.rasterizer.gpu())
     }
 
     fn load_state(&mut self, branch: &Branch, moments: Option<&BranchMoments>) -> Result<()> {
         // What was loaded makes room first.
         self.loaded = None;
-        self.loaded = Some(Loaded::upload(self.rasterizer.gpu(), branch.copy()?, moments.cloned())?);
+        self.loaded = Some(Loaded::upload(self.renderer.rasterizer.gpu(), branch.copy()?, moments.cloned())?);
         Ok(())
     }
 
@@ -159,8 +162,9 @@ impl Backend for GpuBackend {
     }
 
     fn render(&mut self, request: &RenderRequest<'_>) -> Result<PendingImages> {
+        let renderer = Arc::clone(&self.renderer);
         let (rasterizer, loaded) = self.loaded()?;
-        let settings = RasterSettings { background: request.background, outputs: request.outputs };
+        let settings = RasterSettings { background: request.drawn_background(), outputs: request.outputs };
         let (frames, outputs) = (request.cameras.len(), &settings.outputs);
         let size = image_size(request.cameras)?;
         let has_field = !request.conditions.is_empty();
@@ -169,31 +173,28 @@ impl Backend for GpuBackend {
             let mut recorder = rasterizer.recorder();
             let Loaded { branch, cloud, field, .. } = loaded;
             field.record_forward(&mut recorder, &branch.field, request.conditions, cloud.geometry())?;
-            recorder.send()?;
+            recorder.submit()?;
         }
         let loaded = &*loaded;
         let sh_degree = loaded.branch.cloud.sh_degree;
         let shape = loaded.shape(if has_field { frames } else { 1 }, sh_degree);
         let (gpu, cloud, deltas) = (rasterizer.gpu(), &loaded.cloud, loaded.deltas(has_field)?);
         let activation = Activation::new(gpu, cloud, deltas, frames, sh_degree, outputs, 0.0)?;
-        let mut images = rasterizer.empty_images(frames, size);
+        let images = Images { planes: rasterizer.empty_images(frames, size), pictures: Vec::new() };
+        let mut pending = PendingRender::new(&renderer, request.outputs, &request.output, images);
         let together = forward::frames_together(rasterizer, &shape, frames, size, outputs, false)?;
         for range in groups(frames, together) {
+            let layers = match request.output.composition() {
+                Some(composition) => Some(renderer.compositor.upload(size, composition, range.clone())?),
+                None => None,
+            };
             let inputs = Inputs::reserve(rasterizer, &shape, request.cameras, &settings, size, range)?;
             let group = activation.group(&inputs);
-            let mut capacity = forward::initial_capacity(rasterizer, &inputs);
-            loop {
-                let mut recorder = rasterizer.recorder();
-                activation.forward(&mut recorder, &inputs, &group)?;
-                let drawn = forward::record(&mut recorder, rasterizer, &inputs, outputs, capacity)?;
-                let work = drawn.read(recorder, rasterizer, &inputs, outputs, capacity, &mut images)?;
-                match forward::grow_capacity(rasterizer, &inputs, capacity, &work)? {
-                    None => break,
-                    Some(more) => capacity = more,
-                }
-            }
+            let mut recorder = rasterizer.recorder();
+            activation.forward(&mut recorder, &inputs, &group)?;
+            pending.submit(recorder, inputs, layers)?;
         }
-        Ok(PendingImages::ready(images))
+        Ok(PendingImages::drawing(pending))
     }
 
     fn train_step(&mut self, inputs: &StepInputs<'_>) -> Result<StepOutputs> {
@@ -252,7 +253,7 @@ impl Backend for GpuBackend {
         let Some(Loaded { mut branch, moments, .. }) = self.loaded.take() else { return Ok(()) };
         branch.embedding_changed()?;
         branch.positions_changed()?;
-        self.loaded = Some(Loaded::upload(self.rasterizer.gpu(), branch, moments)?);
+        self.loaded = Some(Loaded::upload(self.renderer.rasterizer.gpu(), branch, moments)?);
         Ok(())
     }
 }
@@ -276,7 +277,7 @@ impl Loaded {
             let on_device = device_rates(rates, self.field_steps);
             lent.extend(self.field.record_adam(&mut recorder, &on_device)?);
         }
-        recorder.send()?;
+        recorder.submit()?;
         self.is_read = false;
         clock.lap(|t| &mut t.optimizer);
         if let (Some(rates), Some(moments)) = (&rates.field, &mut self.moments) {

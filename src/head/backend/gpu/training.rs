@@ -2,8 +2,8 @@
 
 use super::activation::{Activation, Deltas, Group};
 use super::device_cloud::DeviceCloud;
-use crate::gpu::buffers::{Loan, append};
-use crate::gpu::kernels::Recorder;
+use crate::gpu::Recorder;
+use crate::gpu::{PooledBuffer, append};
 use crate::head::Branch;
 use crate::head::backend::step::{StepInputs, StepOutputs};
 use crate::loss::gpu::{self as loss_gpu, DeviceTargets, LossPass, LossSums};
@@ -32,9 +32,9 @@ struct Pass {
     inputs: Inputs,
     /// The targets of these frames alone; nothing where those of the whole step serve.
     targets: Option<DeviceTargets>,
-    work: Loan,
-    radii: Loan,
-    screen: Loan,
+    work: PooledBuffer,
+    radii: PooledBuffer,
+    screen: PooledBuffer,
     loss: LossPass,
     capacity: u64,
     /// Needed until the recording is submitted.
@@ -45,11 +45,11 @@ struct Pass {
 struct Scratch {
     _group: Group,
     _state: forward::ForwardState,
-    _images: Loan,
-    _gradients: [Loan; 2],
-    _of_forward: [Loan; 3],
-    _of_backward: Vec<Loan>,
-    _added: Option<Loan>,
+    _images: PooledBuffer,
+    _gradients: [PooledBuffer; 2],
+    _of_forward: [PooledBuffer; 3],
+    _of_backward: Vec<PooledBuffer>,
+    _added: Option<PooledBuffer>,
 }
 
 impl<'a> Step<'a> {
@@ -106,7 +106,7 @@ impl<'a> Step<'a> {
             self.passes.push(pass);
             if together < frames {
                 // The buffers of these frames serve the next.
-                std::mem::replace(recorder, rasterizer.recorder()).send()?;
+                std::mem::replace(recorder, rasterizer.recorder()).submit()?;
                 self.passes.iter_mut().for_each(|pass| pass.scratch = None);
             }
         }
@@ -174,7 +174,7 @@ impl<'a> Step<'a> {
         // Colour comes first in the buffer of images.
         let sources = [(&*drawn.work, WORK_BYTES), (&*drawn.images, 12 * inputs.pixels())];
         let (mut work, mut color) = (Work::default(), Vec::new());
-        let times = recorder.submit(&sources, |i, data| match i {
+        let times = recorder.submit_and_read(&sources, |i, data| match i {
             0 => work = Work::of(data),
             _ => append(&mut color, data),
         })?;
@@ -213,7 +213,7 @@ impl<'a> Step<'a> {
         let mut loss_sums: Vec<LossSums> = self.passes.iter().map(|_| LossSums::default()).collect();
         let (mut outputs, mut field_sums) =
             (StepOutputs { finite: true, ..StepOutputs::default() }, Vec::new());
-        let times = recorder.submit(&sources, |i, data| {
+        let times = recorder.submit_and_read(&sources, |i, data| {
             let (pass, source) = (i / EACH, i % EACH);
             match (i.checked_sub(first_own), source) {
                 (Some(0), _) => outputs.finite &= data.iter().all(|b| *b == 0),

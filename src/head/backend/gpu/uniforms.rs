@@ -1,11 +1,11 @@
 //! What the host writes for the stages of the surfels' parameters, laid out as the shaders declare it; a test compares them.
 
 pub(super) use crate::gpu::uniforms::ABSENT;
-use crate::gpu::uniforms::words;
+use crate::gpu::uniforms::uniform;
 
-words! {
+uniform! {
     /// See `shaders/shared/raw.wgsl`.
-    RowWords {
+    RowUniform {
         surfels: u32,
         copies: u32,
         width: u32,
@@ -26,9 +26,9 @@ words! {
     }
 }
 
-words! {
+uniform! {
     /// See `shaders/optim/adam.wgsl`.
-    AdamWords {
+    AdamUniform {
         count: u32,
         surfels: u32,
         stored: u32,
@@ -55,9 +55,9 @@ mod tests {
     #[test]
     fn structs_are_laid_out_the_same_on_the_host() {
         for stage in ["activate", "activate_backward"] {
-            assert_layout(stage, "RowParams", RowWords::MEMBERS);
+            assert_layout(stage, "RowParams", RowUniform::MEMBERS);
         }
-        assert_layout("adam", "AdamParams", AdamWords::MEMBERS);
+        assert_layout("adam", "AdamParams", AdamUniform::MEMBERS);
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! What the field adds to the surfels, on the GPU.
 
 use crate::gpu::Gpu;
-use crate::gpu::buffers::Loan;
+use crate::gpu::PooledBuffer;
 
 /// Deltas, `[frames, surfels, columns]`, and the gradient of the loss with respect to them.
 #[derive(Debug)]
 pub struct DeviceDeltas {
-    pub(crate) values: Loan,
-    pub(crate) gradients: Loan,
+    pub(crate) values: PooledBuffer,
+    pub(crate) gradients: PooledBuffer,
     /// Floats in each of the two.
     pub(crate) len: u64,
 }

@@ -1,7 +1,7 @@
 //! The way there: rows of some frames to the packed deformation.
 
 use super::record::{Recording, Shape, Then};
-use super::uniforms::{ABSENT, FieldWords, NormWords};
+use super::uniforms::{ABSENT, FieldUniform, NormUniform};
 use super::{Asked, DeviceField};
 use crate::head::field::heads::HEADS;
 use std::ops::Range;
@@ -9,11 +9,11 @@ use wgpu::Buffer;
 
 impl DeviceField {
     /// Constants for frames `range` of a step.
-    pub(super) fn words(&self, asked: &Asked, range: &Range<usize>) -> FieldWords {
+    pub(super) fn words(&self, asked: &Asked, range: &Range<usize>) -> FieldUniform {
         let w = &self.widths;
         let side = |scale: usize| w.sides.get(scale).copied().unwrap_or(0) as u32;
         let frame = range.start * asked.places.frame;
-        FieldWords {
+        FieldUniform {
             surfels: self.surfels as u32,
             frames: range.len() as u32,
             first_frame: range.start as u32,
@@ -47,8 +47,8 @@ impl DeviceField {
     }
 
     /// Constants of a layer's norm.
-    pub(super) fn norm(&self, shape: Shape, [scale, shift]: [usize; 2], relu: bool) -> NormWords {
-        NormWords {
+    pub(super) fn norm(&self, shape: Shape, [scale, shift]: [usize; 2], relu: bool) -> NormUniform {
+        NormUniform {
             rows: shape.all() as u32,
             width: self.widths.model as u32,
             scale: scale as u32,
@@ -94,7 +94,7 @@ impl DeviceField {
             let same = t.input.is_none();
             let score = place.score.of_frame(range.start);
             recording.dense(shape, (input, same), weights, score, Then::Nothing, &t.weights);
-            let attend = FieldWords { fresh: u32::from(l == 0), ..words };
+            let attend = FieldUniform { fresh: u32::from(l == 0), ..words };
             recording.each("attend", &attend.words(), &[&t.weights, packed], shape.all());
             let answer = place.answer.of_frame(range.start);
             recording.dense(shape, (&t.weights, false), weights, answer, Then::Add(input, same), rows);

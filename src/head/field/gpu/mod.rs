@@ -26,15 +26,15 @@ use super::small_nets::FrameNets;
 use super::triplane::PLANES;
 use super::{Conditions, Field, FieldBounds};
 use crate::gpu::Gpu;
-use crate::gpu::buffers::{Loan, append, size_class};
-use crate::gpu::kernels::Recorder;
+use crate::gpu::Recorder;
+use crate::gpu::{PooledBuffer, append, size_class};
 use crate::{Error, Result};
 use backward::Ways;
 use candle_core::{DType, Tensor};
 pub use deltas::DeviceDeltas;
 use record::{Recording, Shape};
 use trace::{Back, Trace};
-use uniforms::LearnWords;
+use uniforms::LearnUniform;
 use weights::{Places, SumPlaces};
 use wgpu::Buffer;
 
@@ -78,12 +78,12 @@ pub struct DeviceField {
     bounds: FieldBounds,
     surfels: usize,
     plane_numbers: usize,
-    planes: [Loan; 3],
-    embedding: [Loan; 3],
+    planes: [PooledBuffer; 3],
+    embedding: [PooledBuffer; 3],
     /// Gradients of the planes, two words a number.
-    plane_sums: Loan,
+    plane_sums: PooledBuffer,
     /// Gradients of what the planes and the embedding say, `[surfels, features + embedding]`.
-    of_inputs: Loan,
+    of_inputs: PooledBuffer,
     deltas: Option<DeviceDeltas>,
     asked: Option<Asked>,
     back: Option<BackwardBuffers>,
@@ -91,9 +91,9 @@ pub struct DeviceField {
 
 /// What the last backward pass used and left.
 struct BackwardBuffers {
-    sums: Loan,
+    sums: PooledBuffer,
     places: SumPlaces,
-    _scratch: (Loan, Back, Vec<Loan>),
+    _scratch: (PooledBuffer, Back, Vec<PooledBuffer>),
 }
 
 /// What a step asked, until it goes back.
@@ -101,19 +101,19 @@ struct Asked {
     nets: Vec<FrameNets>,
     values: RowValues,
     places: Places,
-    weights: Loan,
+    weights: PooledBuffer,
     positions: Buffer,
     frames: usize,
     /// Frames that go together.
     together: usize,
     /// `[surfels, features + embedding]`.
-    inputs: Loan,
+    inputs: PooledBuffer,
     /// `[surfels, model]`.
-    rows: Loan,
+    rows: PooledBuffer,
     /// Of the frames that went there last.
     trace: Trace,
     /// Uniforms of the forward pass.
-    _uniforms: Vec<Loan>,
+    _uniforms: Vec<PooledBuffer>,
 }
 
 impl DeviceField {
@@ -156,7 +156,7 @@ impl DeviceField {
                 "use fewer with --max_points, or --device cpu",
             ));
         }
-        let upload = |arrays: [&[f32]; 3]| -> Result<[Loan; 3]> {
+        let upload = |arrays: [&[f32]; 3]| -> Result<[PooledBuffer; 3]> {
             let [a, b, c] = arrays;
             Ok([gpu.upload(&[a])?, gpu.upload(&[b])?, gpu.upload(&[c])?])
         };
@@ -184,7 +184,7 @@ impl DeviceField {
     pub fn get(&self) -> Result<Learned<Vec<f32>>> {
         let mut learned = Learned::<Vec<f32>>::default();
         let bytes = [4 * self.plane_numbers as u64, 4 * (self.surfels * self.widths.embedding) as u64];
-        let of = |arrays: &[Loan; 3], bytes: u64| arrays.each_ref().map(|a| ((**a).clone(), bytes));
+        let of = |arrays: &[PooledBuffer; 3], bytes: u64| arrays.each_ref().map(|a| ((**a).clone(), bytes));
         let buffers = [of(&self.planes, bytes[0]), of(&self.embedding, bytes[1])].concat();
         let sources: Vec<(&Buffer, u64)> = buffers.iter().map(|(b, n)| (b, *n)).collect();
         let encoder = self.gpu.device.create_command_encoder(&Default::default());
@@ -335,7 +335,11 @@ impl DeviceField {
     ///
     /// # Errors
     /// [`Error::Internal`] when there are none.
-    pub fn record_adam(&mut self, recorder: &mut Recorder<'_>, rates: &LearnRates) -> Result<Vec<Loan>> {
+    pub fn record_adam(
+        &mut self,
+        recorder: &mut Recorder<'_>,
+        rates: &LearnRates,
+    ) -> Result<Vec<PooledBuffer>> {
         if self.back.is_none() {
             return Err(no_backward());
         }
@@ -344,13 +348,13 @@ impl DeviceField {
         let [correction1, correction2] = rates.plane_corrections;
         let count = self.plane_numbers as u32;
         let words =
-            LearnWords { count, rate: rates.planes, correction1, correction2, ..LearnWords::default() };
+            LearnUniform { count, rate: rates.planes, correction1, correction2, ..LearnUniform::default() };
         let [values, first, second] = self.planes.each_ref().map(|a| &**a);
         let buffers = [&*self.plane_sums, values, first, second];
         recording.each("adam_planes", &words.words(), &buffers, self.plane_numbers);
         let [correction1, correction2] = rates.embedding_corrections;
         let numbers = self.surfels * w.embedding;
-        let words = LearnWords {
+        let words = LearnUniform {
             count: numbers as u32,
             rate: rates.embedding,
             correction1,

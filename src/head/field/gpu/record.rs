@@ -1,14 +1,14 @@
 //! Stages of the field, recorded with their constants.
 
 use super::uniforms::{
-    ABSENT, ADD, BLOCK, COLUMNS, DEPTH, DenseWords, FrameWords, KEEP, LANES, MASK, MASK_KEPT, NOTHING,
-    NormWords, PieceWords, ProductWords, ScaleWords, THREADS,
+    ABSENT, ADD, BLOCK, COLUMNS, DEPTH, DenseUniform, FrameUniform, KEEP, LANES, MASK, MASK_KEPT, NOTHING,
+    NormUniform, PieceUniform, ProductUniform, ScaleUniform, THREADS,
 };
 use super::weights::DensePlace;
 use crate::Result;
 use crate::gpu::Gpu;
-use crate::gpu::buffers::Loan;
-use crate::gpu::kernels::Recorder;
+use crate::gpu::PooledBuffer;
+use crate::gpu::Recorder;
 use crate::gpu::shaders::Reduce;
 use std::num::NonZeroU64;
 use std::ops::Range;
@@ -97,8 +97,8 @@ impl<'g> Recording<'g> {
     }
 
     /// Records everything into `recorder`. The uniforms returned must live until that is submitted.
-    pub(super) fn record_into(self, recorder: &mut Recorder<'_>) -> Result<Loan> {
-        let lent = self.gpu.branching(&self.constants);
+    pub(super) fn record_into(self, recorder: &mut Recorder<'_>) -> Result<PooledBuffer> {
+        let lent = self.gpu.uniform_as_storage(&self.constants);
         for waiting in &self.waiting {
             let (name, constants, buffers, groups) = match waiting {
                 Waiting::Stage { name, constants, buffers, groups } => (name, constants, buffers, groups),
@@ -146,7 +146,7 @@ impl<'g> Recording<'g> {
             Then::Keep => (KEEP, rows, 0),
             Then::MaskKept => (MASK_KEPT, rows, 0),
         };
-        let words = DenseWords {
+        let words = DenseUniform {
             rows: shape.rows as u32,
             frames: shape.frames as u32,
             inner: inner as u32,
@@ -207,7 +207,7 @@ impl<'g> Recording<'g> {
         to: To,
     ) {
         let (count, piece) = shape.pieces();
-        let words = ProductWords {
+        let words = ProductUniform {
             rows: shape.rows as u32,
             frames: shape.frames as u32,
             piece: piece as u32,
@@ -240,7 +240,7 @@ impl<'g> Recording<'g> {
             Some(stride) => (frames, stride, each),
             None => (1, 0, frames * each),
         };
-        let words = PieceWords {
+        let words = PieceUniform {
             count: count as u32,
             results: results as u32,
             pieces: made_of as u32,
@@ -254,7 +254,7 @@ impl<'g> Recording<'g> {
     /// Layer norm of `given` to units, rates and the result.
     pub(super) fn normalise(
         &mut self,
-        norm: NormWords,
+        norm: NormUniform,
         weights: &Buffer,
         given: &Buffer,
         [units, rates, result]: [&Buffer; 3],
@@ -266,7 +266,7 @@ impl<'g> Recording<'g> {
     /// The way back of layer norm, in the place of the gradient; its scale's and shift's to `sums`.
     pub(super) fn normalise_back(
         &mut self,
-        norm: NormWords,
+        norm: NormUniform,
         weights: &Buffer,
         [units, rates, gradient]: [&Buffer; 3],
         pieces: &Buffer,
@@ -276,7 +276,7 @@ impl<'g> Recording<'g> {
         let (rows, width) = (norm.rows as usize, norm.width as usize);
         let (count, piece) = Shape { frames: 1, rows }.pieces();
         let words =
-            ScaleWords { rows: norm.rows, width: norm.width, piece: piece as u32, pieces: count as u32 };
+            ScaleUniform { rows: norm.rows, width: norm.width, piece: piece as u32, pieces: count as u32 };
         let groups = count * width.div_ceil(COLUMNS as usize);
         self.stage("scale_backward", &words.words(), &[units, gradient, pieces], groups);
         self.add_pieces(2 * width, 1, count, pieces, sums, to);
@@ -294,7 +294,7 @@ impl<'g> Recording<'g> {
         fresh: bool,
     ) {
         let count = shape.rows * width;
-        let words = FrameWords { count: count as u32, frames: shape.frames as u32, fresh: fresh.into() };
+        let words = FrameUniform { count: count as u32, frames: shape.frames as u32, fresh: fresh.into() };
         self.each("sum_frames", &words.words(), &[rows, sums], count);
     }
 }

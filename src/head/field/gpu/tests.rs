@@ -12,19 +12,19 @@ fn structs_are_laid_out_the_same_on_the_host() {
     for stage in
         ["sample_planes", "sample_planes_backward", "attend", "attend_backward", "heads", "heads_backward"]
     {
-        assert_layout(stage, "FieldParams", FieldWords::MEMBERS);
+        assert_layout(stage, "FieldParams", FieldUniform::MEMBERS);
     }
-    assert_layout("hidden_backward", "FieldParams", FieldWords::MEMBERS);
-    assert_layout("dense", "DenseParams", DenseWords::MEMBERS);
-    assert_layout("dense_backward", "ProductParams", ProductWords::MEMBERS);
-    assert_layout("sum_pieces", "PieceParams", PieceWords::MEMBERS);
+    assert_layout("hidden_backward", "FieldParams", FieldUniform::MEMBERS);
+    assert_layout("dense", "DenseParams", DenseUniform::MEMBERS);
+    assert_layout("dense_backward", "ProductParams", ProductUniform::MEMBERS);
+    assert_layout("sum_pieces", "PieceParams", PieceUniform::MEMBERS);
     for stage in ["normalise", "normalise_backward"] {
-        assert_layout(stage, "NormParams", NormWords::MEMBERS);
+        assert_layout(stage, "NormParams", NormUniform::MEMBERS);
     }
-    assert_layout("scale_backward", "ScaleParams", ScaleWords::MEMBERS);
-    assert_layout("sum_frames", "FrameParams", FrameWords::MEMBERS);
+    assert_layout("scale_backward", "ScaleParams", ScaleUniform::MEMBERS);
+    assert_layout("sum_frames", "FrameParams", FrameUniform::MEMBERS);
     for stage in ["adam_planes", "adam_rows"] {
-        assert_layout(stage, "LearnParams", LearnWords::MEMBERS);
+        assert_layout(stage, "LearnParams", LearnUniform::MEMBERS);
     }
 }
 

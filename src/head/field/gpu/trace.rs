@@ -4,7 +4,7 @@
 use super::record::Shape;
 use super::weights::{heads_parts, outputs};
 use crate::gpu::Gpu;
-use crate::gpu::buffers::{Loan, size_class};
+use crate::gpu::{PooledBuffer, size_class};
 use crate::head::field::TOKENS;
 use crate::head::field::heads::{DRIVES, HEADS};
 use crate::head::field::rows::Widths;
@@ -15,28 +15,28 @@ const TOGETHER: u64 = 2 << 30;
 /// What the way back needs of a layer, and room for its gradients.
 pub(super) struct LayerTrace {
     /// `[rows, model]`; none for the first layer, whose rows are the same in all frames.
-    pub(super) input: Option<Loan>,
+    pub(super) input: Option<PooledBuffer>,
     /// `[rows, J]`.
-    pub(super) weights: Loan,
+    pub(super) weights: PooledBuffer,
     /// Of either norm.
-    pub(super) units: [Loan; 2],
-    pub(super) rates: [Loan; 2],
-    pub(super) middle: Loan,
+    pub(super) units: [PooledBuffer; 2],
+    pub(super) rates: [PooledBuffer; 2],
+    pub(super) middle: PooledBuffer,
     /// `[rows, feed]`, then its gradient.
-    pub(super) hidden: Loan,
+    pub(super) hidden: PooledBuffer,
 }
 
 /// Activations of some frames.
 pub(super) struct Trace {
     pub(super) layers: Vec<LayerTrace>,
     /// What is to be normalised; on the way back the gradient of the rows.
-    pub(super) rows: Loan,
+    pub(super) rows: PooledBuffer,
     /// The last layer's rows, negative numbers cut off.
-    pub(super) top: Loan,
+    pub(super) top: PooledBuffer,
     /// Of all heads, `[rows, 5·hidden]`, then its gradient.
-    pub(super) hidden: Loan,
+    pub(super) hidden: PooledBuffer,
     /// `[rows, 2, outputs]`.
-    pub(super) said: Loan,
+    pub(super) said: PooledBuffer,
 }
 
 impl Trace {
@@ -63,13 +63,13 @@ impl Trace {
 /// What only the way back has.
 pub(super) struct Back {
     /// `[rows, 3, outputs]`.
-    pub(super) heard: Loan,
+    pub(super) heard: PooledBuffer,
     /// `[rows, 4]`.
-    pub(super) of_attention: Loan,
+    pub(super) of_attention: PooledBuffer,
     /// `[rows, J]`.
-    pub(super) of_weights: Loan,
+    pub(super) of_weights: PooledBuffer,
     /// Pieces of one matrix's gradient.
-    pub(super) pieces: Loan,
+    pub(super) pieces: PooledBuffer,
 }
 
 impl Back {

@@ -1,6 +1,6 @@
 //! Constants of the stages, as the shaders declare them; a test compares the two.
 
-use crate::gpu::uniforms::words;
+use crate::gpu::uniforms::uniform;
 
 pub(super) use crate::gpu::uniforms::ABSENT;
 
@@ -19,9 +19,9 @@ pub(super) const COLUMNS: u32 = 64;
 /// Threads of a workgroup.
 pub(super) const THREADS: usize = 256;
 
-words! {
+uniform! {
     /// See `shaders/shared/field.wgsl`.
-    FieldWords {
+    FieldUniform {
         surfels: u32,
         frames: u32,
         first_frame: u32,
@@ -54,9 +54,9 @@ words! {
     }
 }
 
-words! {
+uniform! {
     /// See `shaders/field/dense.wgsl`.
-    DenseWords {
+    DenseUniform {
         rows: u32,
         frames: u32,
         inner: u32,
@@ -72,9 +72,9 @@ words! {
     }
 }
 
-words! {
+uniform! {
     /// See `shaders/field/dense_backward.wgsl`.
-    ProductWords {
+    ProductUniform {
         rows: u32,
         frames: u32,
         piece: u32,
@@ -89,9 +89,9 @@ words! {
     }
 }
 
-words! {
+uniform! {
     /// See `shaders/field/sum_pieces.wgsl`.
-    PieceWords {
+    PieceUniform {
         count: u32,
         results: u32,
         pieces: u32,
@@ -101,9 +101,9 @@ words! {
     }
 }
 
-words! {
+uniform! {
     /// See `shaders/shared/norm.wgsl`.
-    NormWords {
+    NormUniform {
         rows: u32,
         width: u32,
         scale: u32,
@@ -112,9 +112,9 @@ words! {
     }
 }
 
-words! {
+uniform! {
     /// See `shaders/field/scale_backward.wgsl`.
-    ScaleWords {
+    ScaleUniform {
         rows: u32,
         width: u32,
         piece: u32,
@@ -122,18 +122,18 @@ words! {
     }
 }
 
-words! {
+uniform! {
     /// See `shaders/field/sum_frames.wgsl`.
-    FrameWords {
+    FrameUniform {
         count: u32,
         frames: u32,
         fresh: u32,
     }
 }
 
-words! {
+uniform! {
     /// See `shaders/shared/learn.wgsl`.
-    LearnWords {
+    LearnUniform {
         count: u32,
         rate: f32,
         correction1: f32,

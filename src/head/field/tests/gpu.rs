@@ -1,10 +1,10 @@
 //! The field on the rasterizer's device against the CPU.
 
 use super::*;
-use crate::gpu::buffers::append;
-use crate::gpu::context::Restrictions;
-use crate::gpu::kernels::{Recorder, Timing};
+use crate::gpu::Restrictions;
+use crate::gpu::append;
 use crate::gpu::{Choice, Gpu};
+use crate::gpu::{Recorder, Timing};
 
 fn gpu(restrictions: Restrictions) -> Gpu {
     let found = Gpu::restricted(Choice::Any, restrictions).expect("a device");
@@ -59,14 +59,14 @@ fn run(gpu: &Gpu, f: &Field, at: &[f32], e: &Tensor, c: &[Conditions], g: &Tenso
     let places = gpu.upload(&[at]).unwrap();
     let mut recorder = Recorder::new(gpu, Timing::Off);
     there.record_forward(&mut recorder, f, c, &places).unwrap();
-    recorder.send().unwrap();
+    recorder.submit().unwrap();
     let deltas = there.deltas().unwrap();
     let packed = read(gpu, &deltas.values, g.elem_count());
     gpu.queue.write_buffer(&deltas.gradients, 0, bytemuck::cast_slice(&flat(g)));
     let mut recorder = Recorder::new(gpu, Timing::Off);
     there.record_backward(&mut recorder).unwrap();
     let mut sums = Vec::new();
-    recorder.submit(&[there.sums().unwrap()], |_, data| append(&mut sums, data)).unwrap();
+    recorder.submit_and_read(&[there.sums().unwrap()], |_, data| append(&mut sums, data)).unwrap();
     let rest = there.gradients(f, &sums).unwrap().iter().map(flat).collect();
     // The first moments, 0 before, are a tenth of the gradients afterwards.
     let rates = LearnRates {
@@ -77,7 +77,7 @@ fn run(gpu: &Gpu, f: &Field, at: &[f32], e: &Tensor, c: &[Conditions], g: &Tenso
     };
     let mut recorder = Recorder::new(gpu, Timing::Off);
     let lent = there.record_adam(&mut recorder, &rates).unwrap();
-    recorder.send().unwrap();
+    recorder.submit().unwrap();
     drop(lent);
     Found { packed, rest, learned: there.get().unwrap() }
 }

@@ -1,61 +1,10 @@
-//! Pipelines, made when first used, and the recording of the stages that run them.
+//! The recording of stages: dispatches that share a compute pass and are submitted together.
 
-use super::context::Gpu;
-use super::shaders::{Reduce, Shader, for_browser, source_with};
+use super::device::Gpu;
+use super::pipelines::Constants;
+use super::shaders::{Reduce, Shader};
 use crate::Result;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-
-/// Constants of a permutation, by the name they are declared with.
-pub(crate) type Constants = Vec<(&'static str, u32)>;
-
-/// A stage with its parts, how it sums, and its constants.
-type Permutation = (Shader, Reduce, Constants);
-
-/// A pipeline of every permutation that was asked for.
-#[derive(Debug, Clone)]
-pub(crate) struct Kernels {
-    device: wgpu::Device,
-    made: Arc<Mutex<BTreeMap<Permutation, wgpu::ComputePipeline>>>,
-}
-
-impl Kernels {
-    pub(crate) fn new(device: wgpu::Device) -> Self {
-        Kernels { device, made: Arc::default() }
-    }
-
-    fn get(&self, shader: Shader, reduce: Reduce, constants: Constants) -> Result<wgpu::ComputePipeline> {
-        let stage = shader.stage;
-        let key = (shader, reduce, constants);
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pipeline) = made.get(&key) {
-            return Ok(pipeline.clone());
-        }
-        let text = source_with(stage, &key.0.parts, reduce)?;
-        let text = if cfg!(target_arch = "wasm32") { for_browser(text) } else { text };
-        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(stage),
-            source: wgpu::ShaderSource::Wgsl(text.into()),
-        });
-        let constants: Vec<(&str, f64)> =
-            key.2.iter().map(|&(name, value)| (name, f64::from(value))).collect();
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(stage),
-            layout: None,
-            module: &module,
-            entry_point: Some(stage),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &constants,
-                // Shaders set what they read; see the tests of gpu::shaders.
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: None,
-        });
-        made.insert(key, pipeline.clone());
-        Ok(pipeline)
-    }
-}
 
 /// Time of a stage, milliseconds.
 pub type StageTime = (&'static str, f64);
@@ -63,7 +12,7 @@ pub type StageTime = (&'static str, f64);
 /// How names of what the host does begin, where that is timed too.
 pub const HOST: &str = "host: ";
 
-/// What is timed, where the device can tell.
+/// What is timed, where the device can measure it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Timing {
     /// Nothing.
@@ -139,7 +88,7 @@ impl<'g> Recorder<'g> {
         }
         let shader = shader.into();
         let stage = shader.stage;
-        let pipeline = self.gpu.kernels.get(shader, reduce, constants)?;
+        let pipeline = self.gpu.pipelines.get(shader, reduce, constants)?;
         let group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(stage),
             layout: &pipeline.get_bind_group_layout(0),
@@ -183,16 +132,28 @@ impl<'g> Recorder<'g> {
         }
     }
 
-    /// Submits and waits for nothing; what is timed is forgotten.
-    pub(crate) fn send(mut self) -> Result<()> {
+    /// What is recorded, for passes and copies of other kinds; further stages come after them.
+    pub fn encoder(&mut self) -> &mut wgpu::CommandEncoder {
         self.pass = None;
-        self.gpu.queue.submit([self.encoder.finish()]);
-        self.gpu.check()
+        &mut self.encoder
     }
 
-    /// Submits and reads back as [`Gpu::submit_and_read`] does; the times where they were asked for, those of the device
+    /// What is recorded, to be submitted by somebody else; what is timed is forgotten.
+    pub fn into_encoder(mut self) -> wgpu::CommandEncoder {
+        self.pass = None;
+        self.encoder
+    }
+
+    /// Submits and waits for nothing; what is timed is forgotten.
+    pub(crate) fn submit(self) -> Result<()> {
+        let gpu = self.gpu;
+        gpu.queue.submit([self.into_encoder().finish()]);
+        gpu.check()
+    }
+
+    /// Submits, waits and reads back as [`Gpu::submit_and_read`] does; the times where they were asked for, those of the device
     /// before those of the host.
-    pub fn submit(
+    pub fn submit_and_read(
         mut self,
         sources: &[(&wgpu::Buffer, u64)],
         mut take: impl FnMut(usize, &[u8]),
