@@ -6,12 +6,14 @@ mod common;
 use common::compare::gradient_difference;
 use common::device::{Scored, score_scene};
 use common::goals::{WEIGHTS, random_targets};
-use common::scene::{ALL, Scene, random_gradients};
+use common::scene::{ALL, Random, Scene, random_gradients};
 
 use common::twins::{gpu, gradients, open, scene, seen_from, with_copies};
 use std::ops::Range;
 use surfeltalk::gpu::Restrictions;
-use surfeltalk::loss::gpu::DeviceTargets;
+use surfeltalk::loss::embedding_loss::embedding_loss;
+use surfeltalk::loss::gpu::{DeviceNeighbors, DeviceTargets, EmbeddingBuffers, record_embedding};
+use surfeltalk::loss::neighbors::NeighborGraph;
 use surfeltalk::loss::{BackgroundSample, Composite, LossTerms, Target, Weights, image_loss};
 use surfeltalk::raster::cpu::CpuRasterizer;
 use surfeltalk::raster::gpu::GpuRasterizer;
@@ -276,4 +278,63 @@ fn goals_that_do_not_fit_the_frames_are_refused() {
     refused(&with(|target| target.background = vec![BackgroundSample { pixel: 32 * 32, color: [0.0; 3] }]));
     let outputs = Outputs { median: false, ..ALL };
     assert_eq!(WEIGHTS.outputs(), outputs, "what is scored is what is drawn");
+}
+
+#[test]
+fn the_embeddings_of_neighbours_are_compared_as_on_the_cpu() {
+    let (surfels, width, row, start) = (700usize, 32usize, 40usize, 5usize);
+    let mut random = Random(12);
+    let mut numbers =
+        |count: usize| -> Vec<f32> { (0..count).map(|_| random.uniform(-1.0, 1.0) as f32).collect() };
+    let (positions, embedding) = (numbers(3 * surfels), numbers(surfels * width));
+    let before = numbers(surfels * row);
+    let graph = NeighborGraph::new(&positions, 1.0).expect("neighbours");
+    let (rasterizer, weights) = (gpu(), Weights { embedding: 3.0, ..Weights::ZERO });
+    let device = rasterizer.gpu();
+    let on_the_device = |graph: &NeighborGraph| {
+        let neighbors = DeviceNeighbors::upload(device, graph).expect("uploaded");
+        let [embedding, gradients] =
+            [&embedding, &before].map(|values| device.upload(&[values]).expect("uploaded"));
+        let buffers = EmbeddingBuffers {
+            embedding: &embedding,
+            width: width as u32,
+            gradients: &gradients,
+            row: row as u32,
+            start: start as u32,
+        };
+        let mut recorder = rasterizer.recorder();
+        let pass = record_embedding(&mut recorder, device, &neighbors, buffers, &weights).expect("recorded");
+        let mut sources = vec![(&*gradients, 4 * before.len() as u64)];
+        sources.extend(pass.sources());
+        let (mut found, mut values) = (Vec::new(), Vec::new());
+        recorder
+            .submit_and_read(&sources, |i, data| match i {
+                0 => {
+                    found =
+                        data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+                }
+                _ => values.push(pass.value(i - 1, data)),
+            })
+            .expect("read back");
+        (values, found)
+    };
+    let mut gradient = vec![0.0; embedding.len()];
+    let expected = embedding_loss(&graph, &embedding, width, &weights, &mut gradient);
+    let mut rows = before.clone();
+    for (row, gradient) in rows.chunks_exact_mut(row).zip(gradient.chunks_exact(width)) {
+        row[start..start + width].iter_mut().zip(gradient).for_each(|(r, g)| *r += g);
+    }
+    let apart = |found: &(Vec<(usize, f32)>, Vec<f32>)| {
+        let gradients = found.1.iter().zip(&rows).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(found.1.len() == rows.len() && found.0.len() == 1 && found.0[0].0 == expected[0].0);
+        ((found.0[0].1 / expected[0].1 - 1.0).abs(), gradients)
+    };
+    let largest = gradient.iter().fold(0.0f32, |most, g| most.max(g.abs()));
+    let good = apart(&on_the_device(&graph));
+    assert!(good.0 < 1e-4 && good.1 < 1e-4 * largest.max(1.0), "{good:?}");
+    // The comparison can fail: one weight is wrong.
+    let mut wrong = graph.clone();
+    wrong.weights[100] *= 2.0;
+    let bad = apart(&on_the_device(&wrong));
+    assert!(bad.1 > 10.0 * good.1, "{bad:?} and {good:?}");
 }

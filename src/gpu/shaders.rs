@@ -53,7 +53,7 @@ macro_rules! files {
 pub const STAGES: &[(&str, &str)] = files! {
     "raster": "project" "prefix_sum" "emit_pairs" "sort_tiles" "blend" "blend_backward" "sum_pairs" "project_backward";
     "loss": "composite_background" "composite_background_backward" "pixel_terms" "ssim" "ssim_backward" "add_color"
-        "normal_consistency" "normal_consistency_backward";
+        "normal_consistency" "normal_consistency_backward" "embedding_smoothness";
     "field": "activate" "activate_backward" "sample_planes" "sample_planes_backward" "dense" "dense_backward" "sum_pieces"
         "attend" "attend_backward" "normalise" "normalise_backward" "scale_backward" "heads" "heads_backward"
         "hidden_backward" "sum_frames";

@@ -64,6 +64,7 @@ fn case() -> (Rendered, Vec<Camera>, Vec<Target>, Weights) {
         distortion: 0.3,
         attention_audio: 0.4,
         attention_expression: 0.4,
+        ..Weights::ZERO
     };
     let lips = Target { lip_only: true, ..target(20) };
     (rendered, vec![camera; 2], vec![target(10), lips], weights)

@@ -10,9 +10,11 @@
 pub mod composite;
 mod config;
 mod crop;
+pub mod embedding_loss;
 pub mod frame;
 pub mod gpu;
 pub mod image_loss;
+pub mod neighbors;
 pub mod perceptual;
 pub mod target;
 pub mod term;

@@ -1,6 +1,7 @@
 //! What a term of the loss is made of.
 
 use super::frame::{Frame, FrameGradients};
+use super::neighbors::NeighborGraph;
 use super::target::Target;
 use crate::Result;
 use crate::raster::Outputs;
@@ -45,6 +46,17 @@ pub enum Phase {
 pub enum Kind {
     /// The images of each frame.
     Image(ImageTerm),
+    /// The surfels' embedding, between neighbours.
+    Embedding(EmbeddingTerm),
+}
+
+/// A term over the embeddings of neighbouring surfels. It does not depend on the frames.
+pub struct EmbeddingTerm {
+    /// Its value for an embedding `[surfels, width]`; adds `weight` times its gradient to the last slice, of the same shape.
+    pub cpu: fn(&NeighborGraph, embedding: &[f32], width: usize, weight: f32, &mut [f32]) -> f64,
+    /// The stage that does the same on the GPU, with the bindings of `shaders/loss/embedding_smoothness.wgsl`. Each of its
+    /// workgroups leaves twice its part of the value.
+    pub stage: &'static str,
 }
 
 /// A term over the images of a frame.

@@ -15,6 +15,7 @@ pub const WEIGHTS: Weights = Weights {
     distortion: 20.0,
     attention_audio: 0.5,
     attention_expression: 0.7,
+    ..Weights::ZERO
 };
 
 /// One target for each camera; in every `background_every`-th pixel, and a little more seldom from frame to frame, the

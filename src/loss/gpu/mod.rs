@@ -1,5 +1,6 @@
 //! The loss on the GPU: the stages between the rasterizer's forward and backward passes. Twin of [`super::image_loss`].
 
+mod embedding;
 mod in_use;
 mod pass;
 mod sums;
@@ -7,6 +8,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
+pub use embedding::{DeviceNeighbors, EmbeddingBuffers, EmbeddingPass, record_embedding};
 pub use pass::{LossPass, record};
 pub use sums::LossSums;
 pub use targets::DeviceTargets;

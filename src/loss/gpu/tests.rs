@@ -1,5 +1,6 @@
 //! The shader that is put together from terms, without a GPU.
 
+use super::embedding::NeighborParams;
 use super::in_use::{InUse, in_use, pixel_parts};
 use super::targets::Crops;
 use crate::gpu::shaders::{Part, Reduce, source_with};
@@ -51,6 +52,7 @@ fn only_terms_with_a_weight_or_always_measured_are_in_use() {
 }
 
 #[test]
-fn the_crops_are_laid_out_as_the_shader_declares_them() {
+fn structs_are_laid_out_as_the_shaders_declare_them() {
     assert_layout("pixel_terms", "Crops", Crops::MEMBERS);
+    assert_layout("embedding_smoothness", "NeighborParams", NeighborParams::MEMBERS);
 }

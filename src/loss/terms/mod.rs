@@ -4,14 +4,14 @@ mod attention_audio;
 mod attention_expression;
 mod distortion;
 mod dssim;
+mod embedding_smoothness;
 mod eyes;
 mod l1;
 mod lips;
 mod mask;
 mod normal_consistency;
 
-use super::term::ImageTerm;
-use super::term::{Kind, Term};
+use super::term::{EmbeddingTerm, ImageTerm, Kind, Term};
 use crate::raster::Outputs;
 
 /// From `name: file;` for each term: [`TERMS`], [`Weights`] and [`LossTerms`].
@@ -88,12 +88,23 @@ table! {
     attention_audio: attention_audio;
     /// Expression attention outside the face.
     attention_expression: attention_expression;
+    /// How far the embeddings of neighbouring surfels lie apart.
+    embedding: embedding_smoothness;
 }
 
 /// The terms over images, with their numbers in [`TERMS`].
 pub fn image_terms() -> impl Iterator<Item = (usize, &'static Term, &'static ImageTerm)> {
-    TERMS.iter().enumerate().map(|(number, term)| match &term.kind {
-        Kind::Image(image) => (number, *term, image),
+    TERMS.iter().enumerate().filter_map(|(number, term)| match &term.kind {
+        Kind::Image(image) => Some((number, *term, image)),
+        Kind::Embedding(_) => None,
+    })
+}
+
+/// The terms over the embedding, with their numbers in [`TERMS`].
+pub fn embedding_terms() -> impl Iterator<Item = (usize, &'static EmbeddingTerm)> {
+    TERMS.iter().enumerate().filter_map(|(number, term)| match &term.kind {
+        Kind::Image(_) => None,
+        Kind::Embedding(embedding) => Some((number, embedding)),
     })
 }
 
@@ -122,6 +133,13 @@ impl Weights {
         image_terms().filter(move |(number, _, image)| each[*number] > 0.0 || image.always_measured)
     }
 
+    /// The terms over the embedding that have a weight, with their numbers and weights.
+    pub fn embedding_terms(&self) -> impl Iterator<Item = (usize, f32, &'static EmbeddingTerm)> {
+        let each = self.each();
+        let all = embedding_terms().map(move |(number, term)| (number, each[number], term));
+        all.filter(|(_, weight, _)| *weight > 0.0)
+    }
+
     /// The sum of weight · value over all terms.
     pub fn total(&self, values: &[f32; TERMS.len()]) -> f32 {
         self.each().iter().zip(values).fold(0.0, |sum, (weight, value)| sum + weight * value)
@@ -144,6 +162,16 @@ impl LossTerms {
             values.iter_mut().zip(frame.each()).for_each(|(sum, value)| *sum += share * value);
         }
         LossTerms::new(total, values)
+    }
+
+    /// These terms with values, by their numbers in [`TERMS`], of terms that do not depend on the frames.
+    pub fn with(&self, weights: &Weights, values: &[(usize, f32)]) -> LossTerms {
+        let (mut total, mut each) = (self.total, self.each());
+        for (number, value) in values {
+            total += weights.each()[*number] * value;
+            each[*number] = *value;
+        }
+        LossTerms::new(total, each)
     }
 
     /// Name and value of each, as the logs have them; the total first.
