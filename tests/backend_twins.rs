@@ -79,6 +79,10 @@ fn the_comparison_detects_each_wrong_array() {
     {
         detected(name, &|wrong| wrong.gradients[k].1.iter_mut().for_each(|g| *g *= 1.01));
     }
+    let other = Weights { embedding: 1.2 * WEIGHTS.embedding, ..WEIGHTS };
+    let other = outcome(&mut CpuBackend::new(), &case, true, &other);
+    let faults = differences(&other, &expected, surfels);
+    assert!(faults.iter().any(|fault| fault.contains("embedding")), "{faults:?}");
     detected("screen", &|wrong| wrong.screen.iter_mut().for_each(|g| *g *= 1.01));
     detected("l1", &|wrong| wrong.terms.l1 *= 1.01);
     let before = parameters(&case.branch);

@@ -4,7 +4,7 @@ use super::scene::{Random, Scene};
 use data_utils::dataset::Rect;
 use surfeltalk::loss::{BackgroundSample, Target, Weights};
 
-/// Every term over images counts.
+/// Every term counts.
 pub const WEIGHTS: Weights = Weights {
     l1: 0.8,
     dssim: 0.2,
@@ -15,7 +15,7 @@ pub const WEIGHTS: Weights = Weights {
     distortion: 20.0,
     attention_audio: 0.5,
     attention_expression: 0.7,
-    ..Weights::ZERO
+    embedding: 5.0,
 };
 
 /// One target for each camera; in every `background_every`-th pixel, and a little more seldom from frame to frame, the

@@ -9,10 +9,14 @@ use crate::composite::{Composition, Layers};
 use crate::head::Branch;
 use crate::head::cloud::activate::{RawGradients, activate, activate_vjp};
 use crate::head::cloud::density::EditList;
-use crate::loss::{Composite, image_loss};
+use crate::head::cloud::surfels::EMBEDDING;
+use crate::loss::embedding_loss::embedding_loss;
+use crate::loss::neighbors::NeighborGraph;
+use crate::loss::{Composite, LossTerms, image_loss};
 use crate::raster::cpu::CpuRasterizer;
 use crate::raster::{ImageGradients, RasterSettings, Rasterizer, Rendered};
 use crate::{Error, Result};
+use candle_core::Tensor;
 use rayon::prelude::*;
 
 /// Runs a branch on the processor.
@@ -27,6 +31,8 @@ struct Loaded {
     moments: Option<BranchMoments>,
     /// Whether surfels moved since the field last looked up where they lie on its planes.
     moved: bool,
+    /// Found when a term of the loss first needs them, and again after surfels were edited.
+    neighbors: Option<NeighborGraph>,
 }
 
 impl Loaded {
@@ -58,7 +64,8 @@ impl Backend for CpuBackend {
 
     fn load_state(&mut self, branch: &Branch, moments: Option<&BranchMoments>) -> Result<()> {
         self.loaded = None;
-        self.loaded = Some(Loaded { branch: branch.copy()?, moments: moments.cloned(), moved: false });
+        self.loaded =
+            Some(Loaded { branch: branch.copy()?, moments: moments.cloned(), moved: false, neighbors: None });
         Ok(())
     }
 
@@ -96,7 +103,7 @@ impl Backend for CpuBackend {
         let (rasterizer, loaded) = self.loaded()?;
         let mut clock = Clock::start();
         loaded.refresh()?;
-        let Loaded { branch, moments: Some(moments), moved } = loaded else {
+        let Loaded { branch, moments: Some(moments), moved, neighbors } = loaded else {
             return Err(Error::Internal("a training step without the state of Adam".into()));
         };
         let (frames, targets) = (inputs.cameras.len(), &inputs.targets.targets);
@@ -123,10 +130,25 @@ impl Backend for CpuBackend {
             branch.add_rest_gradient(packed, inputs.rest_weight, &mut raw.deltas);
         }
         clock.lap(|t| &mut t.activate);
-        let finite = loss.terms.total.is_finite() && is_finite(&raw);
+        let mut of_neighbors = Vec::new();
+        let mut values = Vec::new();
+        if has_field && inputs.weights.embedding_terms().next().is_some() {
+            let graph = match neighbors.take() {
+                Some(graph) => graph,
+                None => NeighborGraph::new(&branch.cloud.positions, branch.settings.extent)?,
+            };
+            let embedding = &branch.cloud.embedding;
+            of_neighbors.resize(embedding.len(), 0.0);
+            values = embedding_loss(&graph, embedding, EMBEDDING, inputs.weights, &mut of_neighbors);
+            *neighbors = Some(graph);
+            clock.lap(|t| &mut t.loss);
+        }
+        let terms: Vec<LossTerms> =
+            loss.frames.iter().map(|terms| terms.with(inputs.weights, &values)).collect();
+        let finite = terms.iter().all(|terms| terms.total.is_finite()) && is_finite(&raw);
         let outputs = StepOutputs {
             finite,
-            terms: loss.frames,
+            terms,
             perceptual,
             radii: if inputs.statistics { rendered.radii } else { Vec::new() },
             screen: if inputs.statistics { gradients.screen } else { Vec::new() },
@@ -135,10 +157,15 @@ impl Backend for CpuBackend {
         if !finite {
             return Ok(outputs);
         }
-        let of_field = match has_field {
+        let mut of_field = match has_field {
             true => Some(branch.field_backward(inputs.conditions, std::mem::take(&mut raw.deltas))?),
             false => None,
         };
+        if let (Some(of_field), false) = (&mut of_field, of_neighbors.is_empty()) {
+            let shape = of_field.embedding.shape();
+            let added = Tensor::from_vec(of_neighbors, shape, of_field.embedding.device())?;
+            of_field.embedding = (&of_field.embedding + added)?;
+        }
         clock.lap(|t| &mut t.field_backward);
         if let Some(rates) = &inputs.rates.cloud {
             moments.step_cloud(&mut branch.cloud, &raw, rates);
@@ -152,7 +179,8 @@ impl Backend for CpuBackend {
     }
 
     fn edit(&mut self, edits: &EditList) -> Result<()> {
-        let (_, Loaded { branch, moments, moved }) = self.loaded()?;
+        let (_, Loaded { branch, moments, moved, neighbors }) = self.loaded()?;
+        *neighbors = None;
         edits.apply(&mut branch.cloud)?;
         if let Some(moments) = moments {
             moments.edit(edits, branch.cloud.bands())?;

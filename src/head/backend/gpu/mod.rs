@@ -22,6 +22,8 @@ use crate::head::backend::adam::{Adam, corrections};
 use crate::head::cloud::density::EditList;
 use crate::head::field::{DeviceField, LearnRates, Learned};
 use crate::loss::check_targets;
+use crate::loss::gpu::{DeviceNeighbors, record_embedding};
+use crate::loss::neighbors::NeighborGraph;
 use crate::raster::RasterSettings;
 use crate::raster::gpu::{BatchShape, GpuRasterizer, Inputs, forward};
 use crate::{Camera, Error, Result};
@@ -50,6 +52,8 @@ struct Loaded {
     field_steps: [u64; 2],
     /// Whether the copy on the host is up to date.
     is_read: bool,
+    /// Found when a term of the loss first needs them, and again after surfels were edited.
+    neighbors: Option<DeviceNeighbors>,
 }
 
 impl GpuBackend {
@@ -87,7 +91,7 @@ impl Loaded {
         let field_steps = moments
             .as_ref()
             .map_or([0; 2], |m| [m.parameters.first().map_or(0, |(_, adam)| adam.steps), m.embedding.steps]);
-        Ok(Loaded { branch, moments, cloud, field, field_steps, is_read: true })
+        Ok(Loaded { branch, moments, cloud, field, field_steps, is_read: true, neighbors: None })
     }
 
     /// Brings the copy on the host up to date.
@@ -123,6 +127,16 @@ impl Loaded {
         self.branch.embedding_changed()?;
         self.branch.positions_changed()?;
         self.is_read = true;
+        Ok(())
+    }
+
+    /// Finds the neighbours of the surfels, where they are not known.
+    fn find_neighbors(&mut self, gpu: &Gpu) -> Result<()> {
+        if self.neighbors.is_none() {
+            self.read()?;
+            let graph = NeighborGraph::new(&self.branch.cloud.positions, self.branch.settings.extent)?;
+            self.neighbors = Some(DeviceNeighbors::upload(gpu, &graph)?);
+        }
         Ok(())
     }
 
@@ -210,6 +224,9 @@ impl Backend for GpuBackend {
         if has_field {
             check_conditions(inputs.conditions.len(), frames)?;
         }
+        if has_field && inputs.weights.embedding_terms().next().is_some() {
+            loaded.find_neighbors(rasterizer.gpu())?;
+        }
         let mut capacities = Vec::new();
         // Once more with a larger capacity where the pairs of a surfel and a tile did not fit.
         let (outputs, sums) = loop {
@@ -224,12 +241,18 @@ impl Backend for GpuBackend {
             if !step.record_images(&mut recorder, &loaded.cloud, deltas)? {
                 continue;
             }
+            let mut embedding = None;
             if has_field {
                 loaded.field.record_backward(&mut recorder)?;
+                if let Some(neighbors) = &loaded.neighbors {
+                    let (gpu, buffers) = (rasterizer.gpu(), loaded.field.embedding_buffers());
+                    let pass = record_embedding(&mut recorder, gpu, neighbors, buffers, inputs.weights)?;
+                    embedding = Some(pass);
+                }
             }
             clock.lap(|t| &mut t.raster_forward);
             let sums = if has_field { Some(loaded.field.sums()?) } else { None };
-            let found = step.read(recorder, &loaded.cloud, sums)?;
+            let found = step.read(recorder, &loaded.cloud, sums, embedding.as_ref())?;
             clock.lap(|t| &mut t.device);
             if let Some(found) = found {
                 break found;

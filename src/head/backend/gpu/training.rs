@@ -6,7 +6,7 @@ use crate::gpu::Recorder;
 use crate::gpu::{PooledBuffer, append};
 use crate::head::Branch;
 use crate::head::backend::step::{StepInputs, StepOutputs};
-use crate::loss::gpu::{self as loss_gpu, DeviceTargets, LossPass, LossSums};
+use crate::loss::gpu::{self as loss_gpu, DeviceTargets, EmbeddingPass, LossPass, LossSums};
 use crate::raster::RasterSettings;
 use crate::raster::gpu::backward::{self, GradientBuffers};
 use crate::raster::gpu::forward::{self, Drawn, WORK_BYTES, Work};
@@ -189,13 +189,15 @@ impl<'a> Step<'a> {
         Ok(Some(gradient))
     }
 
-    /// Submits, waits, and reads what the step found, and `sums`, those of the field. Nothing when pairs did not fit;
+    /// Submits, waits, and reads what the step found, `sums`, those of the field, and the terms over the embedding, which come
+    /// with a field alone. Nothing when pairs did not fit;
     /// capacities are then larger.
     pub(super) fn read(
         self,
         recorder: Recorder<'_>,
         cloud: &DeviceCloud,
         sums: Option<(&wgpu::Buffer, u64)>,
+        embedding: Option<&EmbeddingPass>,
     ) -> Result<Option<(StepOutputs, Vec<f32>)>> {
         const EACH: usize = 6;
         let mut sources: Vec<(&wgpu::Buffer, u64)> = Vec::new();
@@ -209,6 +211,8 @@ impl<'a> Step<'a> {
         let first_own = sources.len();
         sources.push((&cloud.not_finite, 4));
         sources.extend(sums);
+        sources.extend(embedding.iter().flat_map(|pass| pass.sources()));
+        let mut of_embedding = Vec::new();
         let mut works = vec![Work::default(); self.passes.len()];
         let mut loss_sums: Vec<LossSums> = self.passes.iter().map(|_| LossSums::default()).collect();
         let (mut outputs, mut field_sums) =
@@ -217,7 +221,8 @@ impl<'a> Step<'a> {
             let (pass, source) = (i / EACH, i % EACH);
             match (i.checked_sub(first_own), source) {
                 (Some(0), _) => outputs.finite &= data.iter().all(|b| *b == 0),
-                (Some(_), _) => append(&mut field_sums, data),
+                (Some(1), _) => append(&mut field_sums, data),
+                (Some(own), _) => of_embedding.extend(embedding.map(|pass| pass.value(own - 2, data))),
                 (None, 0) => works[pass] = Work::of(data),
                 (None, 1) => append(&mut outputs.radii, data),
                 (None, 2) => append(&mut outputs.screen, data),
@@ -236,7 +241,8 @@ impl<'a> Step<'a> {
             return Ok(None);
         }
         for (pass, sums) in self.passes.iter().zip(&loss_sums) {
-            outputs.terms.extend(self.targets(pass.targets.as_ref())?.loss_terms(sums));
+            let terms = self.targets(pass.targets.as_ref())?.loss_terms(sums);
+            outputs.terms.extend(terms.iter().map(|terms| terms.with(self.inputs.weights, &of_embedding)));
         }
         outputs.perceptual = self.perceptual;
         outputs.finite &= outputs.terms.iter().all(|terms| terms.total.is_finite());

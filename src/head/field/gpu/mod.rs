@@ -28,6 +28,7 @@ use super::{Conditions, Field, FieldBounds};
 use crate::gpu::Gpu;
 use crate::gpu::Recorder;
 use crate::gpu::{PooledBuffer, append, size_class};
+use crate::loss::gpu::EmbeddingBuffers;
 use crate::{Error, Result};
 use backward::Ways;
 use candle_core::{DType, Tensor};
@@ -328,6 +329,18 @@ impl DeviceField {
             return Err(Error::Internal(format!("{found} sums of the field where {expected} belong")));
         }
         field.collect_rest(&asked.nets, back.places.gradients(&self.widths, &asked.values, sums))
+    }
+
+    /// The embedding and its gradient, which [`DeviceField::record_backward`] overwrites.
+    pub fn embedding_buffers(&self) -> EmbeddingBuffers<'_> {
+        let w = &self.widths;
+        EmbeddingBuffers {
+            embedding: &self.embedding[0],
+            width: w.embedding as u32,
+            gradients: &self.of_inputs,
+            row: (w.features() + w.embedding) as u32,
+            start: w.features() as u32,
+        }
     }
 
     /// Records a step of Adam on planes and embedding along the gradients of the last backward pass. The buffers returned must
