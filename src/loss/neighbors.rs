@@ -30,7 +30,10 @@ impl NeighborGraph {
     /// [`Error::Internal`] when a position is not finite or the extent not positive.
     pub fn new(positions: &[f32], extent: f32) -> Result<Self> {
         let (points, _) = positions.as_chunks::<3>();
-        if !positions.iter().all(|p| p.is_finite()) || !(extent > 0.0) || u32::try_from(points.len()).is_err()
+        if !positions.iter().all(|p| p.is_finite())
+            || !extent.is_finite()
+            || extent <= 0.0
+            || u32::try_from(points.len()).is_err()
         {
             let found = format!("{} positions within {extent}", points.len());
             return Err(Error::Internal(format!("neighbours of {found}, not all of them finite")));
@@ -49,7 +52,7 @@ impl NeighborGraph {
             .map(|(own, point)| {
                 let found = tree.query(point).nearest_n::<SquaredEuclidean<f32>>(count).execute();
                 let others = found.into_iter().filter(|other| other.item as usize != own).take(NEIGHBORS);
-                others.map(|other| (other.item as u32, (-other.distance / scale).exp())).collect()
+                others.map(|other| (other.item, (-other.distance / scale).exp())).collect()
             })
             .collect();
         Ok(Self::both_ways(&nearest))
