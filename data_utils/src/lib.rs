@@ -15,14 +15,13 @@ pub mod cli;
 pub mod dataset;
 pub mod error;
 pub mod face;
-pub mod files;
 pub mod formats;
+pub mod media;
 mod network;
 #[cfg(feature = "cli")]
 pub mod process;
 pub mod segment;
 pub mod track;
-pub mod video;
 pub mod workspace;
 
 pub use error::{Error, Problem, Result};

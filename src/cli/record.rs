@@ -4,8 +4,9 @@ use crate::Result;
 use crate::live::attention::AttentionVideos;
 use crate::live::frame_renderer::RenderedFrame;
 use crate::live::stopwatch::FrameTimes;
-use crate::live::video::VideoWriter;
 use data_utils::audio::{FRAME_RATE, Sound};
+use data_utils::media::PixelFormat;
+use data_utils::media::writer::{Encoder, VideoFormat, VideoWriter};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -54,9 +55,11 @@ impl Recording {
         attention: bool,
         started: Instant,
     ) -> Result<Self> {
-        let writer = VideoWriter::create(&dir.join("renders.mp4"), size, FRAME_RATE, sound)?;
+        let encoder = Encoder::from_environment()?;
+        let format = VideoFormat { size, fps: FRAME_RATE, pixels: PixelFormat::Rgb24 };
+        let writer = VideoWriter::create(&encoder, &dir.join("renders.mp4"), format, sound)?;
         let attention =
-            attention.then(|| AttentionVideos::create(dir, size, FRAME_RATE, sound)).transpose()?;
+            attention.then(|| AttentionVideos::create(&encoder, dir, format, sound)).transpose()?;
         Ok(Recording {
             writer,
             attention,
@@ -80,7 +83,7 @@ impl Recording {
         let begin = Instant::now();
         score(frame)?;
         let scored = Instant::now();
-        self.writer.push(&frame.picture)?;
+        self.writer.push(frame.picture.as_slice())?;
         if let Some(videos) = &mut self.attention {
             videos.push(&frame.attention)?;
         }

@@ -201,7 +201,7 @@ impl Archive {
     /// # Errors
     /// [`Error::Input`] when the place cannot be written to or the disk is full; the old file is then untouched.
     pub fn write(&self, path: &Path) -> Result<()> {
-        data_utils::files::write_bytes(path, &self.to_bytes()?)
+        data_utils::media::files::write_bytes(path, &self.to_bytes()?)
     }
 
     /// Reads a file that [`Archive::write`] wrote.
@@ -209,7 +209,10 @@ impl Archive {
     /// # Errors
     /// As [`Archive::from_bytes`], and when the file is missing.
     pub fn read(path: &Path) -> Result<Self> {
-        Archive::from_bytes(&data_utils::files::read_bounded(path, LIMIT)?, &path.display().to_string())
+        Archive::from_bytes(
+            &data_utils::media::files::read_bounded(path, LIMIT)?,
+            &path.display().to_string(),
+        )
     }
 
     fn checksum(&self) -> u32 {

@@ -26,7 +26,7 @@ pub fn frame_conditions(
         ));
     }
     Ok(Conditions {
-        audio: audio.window(i64::from(frame.aud_id)),
+        audio: audio.window(frame.aud_id as usize),
         expression: frame.expression.to_vec(),
         camera: frame.camera.token(),
         frame: if freeze_frame_code { 0.0 } else { index as f32 },

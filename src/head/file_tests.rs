@@ -56,8 +56,12 @@ fn clip() -> Clip {
         size: [64, 48],
         frames: (0..3).map(frame).collect(),
         voice: VoiceStatistics::of(&voice),
-        background: data_utils::files::png(&image::RgbImage::from_pixel(64, 48, image::Rgb([9, 8, 7])))
-            .expect("a PNG"),
+        background: data_utils::media::files::png(&image::RgbImage::from_pixel(
+            64,
+            48,
+            image::Rgb([9, 8, 7]),
+        ))
+        .expect("a PNG"),
         plates: Plates::compress(&plates).expect("compressed"),
     }
 }

@@ -20,7 +20,7 @@ pub fn head_file(dir: &Path) -> PathBuf {
 /// # Errors
 /// [`Error::Input`] when the folder cannot be written to or the disk is full.
 pub fn save(dir: &Path, branches: &[&Branch], clip: Option<&Clip>) -> Result<()> {
-    data_utils::files::write_bytes(&head_file(dir), &file::to_bytes(branches, clip)?)?;
+    data_utils::media::files::write_bytes(&head_file(dir), &file::to_bytes(branches, clip)?)?;
     match branches.first() {
         Some(branch) => ply::write(&dir.join("point_cloud.ply"), &padded(&branch.cloud)),
         None => Err(Error::Internal("a head without a branch".into())),
@@ -34,7 +34,7 @@ impl Head {
     /// As [`Head::from_bytes`], and when the file is missing.
     pub fn load(dir: &Path) -> Result<Self> {
         let path = head_file(dir);
-        file::from_bytes(&data_utils::files::read_bounded(&path, LIMIT)?, &path.display().to_string())
+        file::from_bytes(&data_utils::media::files::read_bounded(&path, LIMIT)?, &path.display().to_string())
     }
 }
 

@@ -1,9 +1,9 @@
 //! The four attention channels as pictures: who listens to what. White is a weight of one.
 
-use super::video::{Encoder, VideoWriter};
 use crate::composite::picture::to_byte;
 use crate::{Error, Result};
 use data_utils::audio::Sound;
+use data_utils::media::{Encoder, VideoFormat, VideoWriter};
 use std::path::{Path, PathBuf};
 
 /// Names of the channels in their order; SyncGaussianTalker calls them audio, eye, cam and null.
@@ -37,24 +37,16 @@ impl AttentionVideos {
     ///
     /// # Errors
     /// As [`VideoWriter::create`].
-    pub fn create(dir: &Path, size: [u32; 2], fps: u32, sound: Option<&Sound>) -> Result<Self> {
-        AttentionVideos::create_with(&Encoder::from_environment()?, dir, size, fps, sound)
-    }
-
-    /// As [`AttentionVideos::create`], with an encoder of choice.
-    ///
-    /// # Errors
-    /// As [`VideoWriter::create`].
-    pub fn create_with(
+    pub fn create(
         encoder: &Encoder,
         dir: &Path,
-        size: [u32; 2],
-        fps: u32,
+        format: VideoFormat,
         sound: Option<&Sound>,
     ) -> Result<Self> {
-        let start = |name: &&str| VideoWriter::create_with(encoder, &dir.join(name), size, fps, sound);
+        let samples = sound.map(Sound::samples);
+        let start = |name: &&str| VideoWriter::create(encoder, &dir.join(name), format, samples);
         let writers = CHANNELS.iter().map(start).collect::<Result<_>>()?;
-        Ok(AttentionVideos { size: size.map(|side| side as usize), writers })
+        Ok(AttentionVideos { size: format.size.map(|side| side as usize), writers })
     }
 
     /// Adds a frame, `[4, rows, columns]`.
@@ -63,7 +55,7 @@ impl AttentionVideos {
     /// [`Error::Internal`] for another size; as [`VideoWriter::push`].
     pub fn push(&mut self, attention: &[f32]) -> Result<()> {
         let pictures = pictures(attention, self.size)?;
-        self.writers.iter_mut().zip(pictures).try_for_each(|(writer, picture)| writer.push(&picture))
+        self.writers.iter_mut().zip(pictures).try_for_each(|(writer, picture)| writer.push(picture))
     }
 
     /// Ends the videos and gives their paths in the order of [`CHANNELS`].
@@ -78,6 +70,7 @@ impl AttentionVideos {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use data_utils::media::PixelFormat;
 
     #[test]
     fn each_channel_becomes_its_own_grey_picture() {
@@ -93,8 +86,9 @@ mod tests {
     fn four_videos_are_named_after_their_channels() {
         let dir = tempfile::tempdir().unwrap();
         let sound = Sound { samples: vec![0.1; 640], rate: 16000 };
-        let mut videos =
-            AttentionVideos::create_with(&Encoder::Embedded, dir.path(), [2, 2], 25, Some(&sound)).unwrap();
+        let encoder = Encoder::Embedded("a test".into());
+        let format = VideoFormat { size: [2, 2], fps: 25, pixels: PixelFormat::Rgb24 };
+        let mut videos = AttentionVideos::create(&encoder, dir.path(), format, Some(&sound)).unwrap();
         videos.push(&[0.5; 16]).unwrap();
         assert!(videos.push(&[0.5; 15]).is_err());
         let paths = videos.finish().unwrap();

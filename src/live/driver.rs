@@ -3,11 +3,11 @@
 //! 25 frames a second; row k of the audio belongs to frame k. A frame sees the rows `[k − 4, k + 4)`, so it waits for the three
 //! rows after its own.
 
-use super::audio_rows::{AudioRows, ROWS_BEFORE};
 use super::pose_source::PoseSource;
 use super::smooth::Lag;
 use crate::head::field::Conditions;
 use crate::{Camera, Error, Result};
+use data_utils::audio::window::{AudioRows, ROWS_BEFORE};
 
 /// The frame code of a new voice. The code stands for what no other token explains about a training frame; a new voice has no
 /// such frame, and a code that moves along the poses only adds flicker.

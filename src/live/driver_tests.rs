@@ -1,12 +1,11 @@
 //! Statements about [`super::driver`] and the poses it takes.
 
-use super::audio_rows::{AudioRows, WINDOW_ROWS};
 use super::driver::{Driver, FrameInputs};
 use super::pose_source::{ClipPoses, GeneratedPoses, IdlePoses, Pose, PoseSource, ping_pong};
 use super::start_time::start_at;
 use crate::Camera;
 use crate::head::ClipFrame;
-use data_utils::audio::features::{AudioFeatures, AudioKind};
+use data_utils::audio::window::{AudioRows, WINDOW_ROWS};
 
 fn frame(number: usize, x: f64) -> ClipFrame {
     let camera_from_world = [[1.0, 0.0, 0.0, x], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.6]];
@@ -160,28 +159,6 @@ fn a_live_voice_keeps_only_the_rows_it_still_needs() {
     }
     assert_eq!(audio.len(), 1000);
     assert!(format!("{audio:?}").matches("[1.0, 2.0]").count() <= WINDOW_ROWS);
-}
-
-#[test]
-fn rows_of_another_length_are_refused() {
-    assert!(AudioRows::new(0).push(&[]).is_err());
-    let mut audio = AudioRows::new(3);
-    assert!(audio.push(&[0.0; 7]).is_err());
-    audio.close();
-    assert!(audio.push(&[0.0; 3]).is_err());
-}
-
-#[test]
-fn rows_of_a_voice_give_the_windows_training_saw() {
-    let (rows, channels, width) = (6, 3, 2);
-    let values = (0..rows * channels * width).map(|i| i as f32).collect();
-    let features = AudioFeatures { kind: AudioKind::Mel, rows, channels, width, values };
-    let mut audio = AudioRows::new(channels * width);
-    audio.push(&features.values).unwrap();
-    audio.close();
-    for frame in 0..rows {
-        assert_eq!(audio.window(frame).unwrap(), features.window(frame as i64));
-    }
 }
 
 #[test]

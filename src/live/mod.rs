@@ -1,7 +1,7 @@
 //! From a voice to a talking head, frame by frame.
 //!
 //! ```text
-//! sound ─▶ voice_input ─▶ voice_match ─▶ audio_rows ─┐
+//! sound ─▶ voice_input ─▶ voice_match ─▶ audio rows ─┐
 //!                                       pose_source ─┴▶ driver ─▶ frame_renderer ─▶ RenderedFrame
 //!                                      plate_source ──────────────────────┘
 //! ```
@@ -12,10 +12,9 @@
 //! * [`voice_match`] a new voice brought to the levels of the one a head was trained with
 //! * [`frame_renderer`] field, rasterizer and composition, with plates decoded ahead; [`plate_source`] where plates come from
 //! * [`background`] what is behind the head; [`crate::composite`] puts the head over it
-//! * [`video`] a playable file with sound; [`attention`] the attention channels as pictures and videos
+//! * [`attention`] the attention channels as pictures and videos
 
 pub mod attention;
-pub mod audio_rows;
 pub mod background;
 pub mod driver;
 #[cfg(test)]
@@ -28,6 +27,5 @@ pub mod smooth;
 pub mod split;
 pub mod start_time;
 pub mod stopwatch;
-pub mod video;
 mod voice_input;
 pub mod voice_match;

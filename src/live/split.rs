@@ -9,13 +9,13 @@ use data_utils::dataset::{Dataset, Split};
 pub fn split_frames(dataset: &Dataset, split: Split) -> Vec<FrameInputs> {
     let numbers: Vec<(u32, bool)> =
         dataset.frames.iter().map(|frame| (frame.img_id, frame.split == Split::Train)).collect();
-    let last_row = i64::try_from(dataset.audio.rows).unwrap_or(i64::MAX) - 1;
+    let last_row = dataset.audio.rows.saturating_sub(1);
     let frames = dataset.frames.iter().zip(frame_codes(&numbers)).enumerate();
     frames
         .filter(|(_, (frame, _))| frame.split == split)
         .map(|(index, (frame, code))| FrameInputs {
             conditions: Conditions {
-                audio: dataset.audio.window(i64::from(frame.aud_id).min(last_row)),
+                audio: dataset.audio.window((frame.aud_id as usize).min(last_row)),
                 expression: frame.expression.to_vec(),
                 camera: frame.camera.token(),
                 frame: code,

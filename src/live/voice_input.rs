@@ -2,23 +2,29 @@
 
 use super::voice_match::VoiceMatch;
 use crate::{Error, Result};
-use data_utils::audio::Sound;
 use data_utils::audio::ave::AveEncoder;
-use data_utils::audio::features::{AudioFeatures, AudioKind};
+use data_utils::audio::features::{AudioKind, FeatureStream};
+use data_utils::audio::resample::Resampler;
 
 /// Samples in, audio rows out.
 pub(super) struct VoiceInput {
     kind: AudioKind,
-    encoder: Option<AveEncoder>,
+    /// None where rows come from elsewhere only.
+    stream: Option<FeatureStream>,
     matching: Option<VoiceMatch>,
-    rate: Option<u32>,
-    samples: Vec<f32>,
+    /// The rate of the samples and the way from it to 16 kHz, once samples have come.
+    source: Option<(u32, Resampler)>,
     is_finished: bool,
 }
 
 impl VoiceInput {
     pub(super) fn new(kind: AudioKind, encoder: Option<AveEncoder>, matching: Option<VoiceMatch>) -> Self {
-        VoiceInput { kind, encoder, matching, rate: None, samples: Vec::new(), is_finished: false }
+        let stream = match kind {
+            AudioKind::Mel => Some(FeatureStream::mel()),
+            AudioKind::Ave => encoder.map(FeatureStream::ave),
+            AudioKind::DeepSpeech | AudioKind::Hubert => None,
+        };
+        VoiceInput { kind, stream, matching, source: None, is_finished: false }
     }
 
     /// Values of one row.
@@ -29,13 +35,18 @@ impl VoiceInput {
     /// Takes samples and gives the rows that became ready.
     pub(super) fn push(&mut self, samples: &[f32], rate: u32) -> Result<Vec<f32>> {
         self.check_open()?;
-        let first = *self.rate.get_or_insert(rate);
-        if first != rate {
+        let Some(stream) = &mut self.stream else { return Err(no_stream(self.kind)) };
+        let (first, resampler) = match &mut self.source {
+            Some(source) => source,
+            None => self.source.insert((rate, Resampler::new(rate)?)),
+        };
+        if *first != rate {
             let found = format!("{rate} Hz after {first} Hz");
             return Err(Error::input("the voice", "one sample rate", found, "convert it to one rate"));
         }
-        self.samples.extend_from_slice(samples);
-        Ok(Vec::new())
+        let mut rows = stream.push(&resampler.push(samples)?)?;
+        self.matched(&mut rows);
+        Ok(rows)
     }
 
     /// Takes rows that were extracted elsewhere and gives them as the head hears them.
@@ -49,22 +60,11 @@ impl VoiceInput {
     pub(super) fn finish(&mut self) -> Result<Vec<f32>> {
         self.check_open()?;
         self.is_finished = true;
-        let Some(rate) = self.rate else { return Ok(Vec::new()) };
-        let sound = Sound { samples: std::mem::take(&mut self.samples), rate };
-        let mut rows = match (self.kind, &self.encoder) {
-            (AudioKind::Mel, _) => AudioFeatures::mel(&sound)?.values,
-            (AudioKind::Ave, Some(encoder)) => AudioFeatures::ave(&sound, encoder)?.values,
-            (AudioKind::Ave, None) => {
-                let remedy = "name the weights, or give the voice's features";
-                return Err(Error::input("ave_weights", "audio_visual_encoder.pth", "none", remedy));
-            }
-            (AudioKind::DeepSpeech | AudioKind::Hubert, _) => {
-                let kind = self.kind.name();
-                let expected = format!("{kind} features, which the head was trained with");
-                let remedy = "extract the features of the voice and give the .npy file";
-                return Err(Error::input("the voice", expected, "a sound", remedy));
-            }
+        let (Some((_, resampler)), Some(stream)) = (self.source.take(), &mut self.stream) else {
+            return Ok(Vec::new());
         };
+        let mut rows = stream.push(&resampler.finish()?)?;
+        rows.extend(stream.finish()?);
         self.matched(&mut rows);
         Ok(rows)
     }
@@ -79,6 +79,21 @@ impl VoiceInput {
         match self.is_finished {
             true => Err(Error::Internal("sound after the end of the voice".into())),
             false => Ok(()),
+        }
+    }
+}
+
+/// Why a sound gives no rows of this kind.
+fn no_stream(kind: AudioKind) -> Error {
+    match kind {
+        AudioKind::Ave => {
+            let remedy = "name the weights, or give the voice's features";
+            Error::input("ave_weights", "audio_visual_encoder.pth", "none", remedy)
+        }
+        _ => {
+            let expected = format!("{} features, which the head was trained with", kind.name());
+            let remedy = "extract the features of the voice and give the .npy file";
+            Error::input("the voice", expected, "a sound", remedy)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The figures of a run as JSON and as a table. A figure that could not be measured says why, in both.
 
 use crate::{Error, Result};
-use data_utils::files;
+use data_utils::media::files;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;

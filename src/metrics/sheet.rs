@@ -87,7 +87,7 @@ impl Sheet {
 /// # Errors
 /// [`Error::Input`] when the file cannot be written.
 pub fn save_png(path: &Path, picture: &RgbImage) -> Result<()> {
-    data_utils::files::write_bytes(path, &data_utils::files::png(picture)?)
+    data_utils::media::files::write_bytes(path, &data_utils::media::files::png(picture)?)
 }
 
 /// How far two pictures differ: `gain`·|a − b| for each colour, clipped; black where they are equal.

@@ -222,7 +222,7 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Input`] when the file is missing or not TOML.
     pub fn read_table(path: &Path) -> Result<toml::Table> {
-        let bytes = data_utils::files::read_bounded(path, 1 << 20)?;
+        let bytes = data_utils::media::files::read_bounded(path, 1 << 20)?;
         let text = String::from_utf8_lossy(&bytes);
         text.parse::<toml::Table>().map_err(|e| {
             Error::input(path.display(), "a TOML preset", e.message(), "compare it with arguments/head.toml")

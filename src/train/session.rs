@@ -273,7 +273,7 @@ fn write_folder(
 }
 
 fn write_config(options: &SessionOptions, config: &TrainConfig) -> Result<()> {
-    data_utils::files::write_bytes(&options.model_path.join(CONFIG_FILE), config.to_toml()?.as_bytes())
+    data_utils::media::files::write_bytes(&options.model_path.join(CONFIG_FILE), config.to_toml()?.as_bytes())
 }
 
 fn message(report: &StepReport, evaluation: Option<&Evaluation>) -> String {
@@ -308,7 +308,7 @@ fn record(events: &mut Events, step: u64, found: &Evaluation) -> Result<()> {
     let values = [("psnr", found.psnr), ("ssim", found.ssim), ("l1", found.l1)];
     events.scalars("test", step, &values)?;
     if let Some(picture) = &found.picture {
-        let png = data_utils::files::png(picture)?;
+        let png = data_utils::media::files::png(picture)?;
         events.picture("test/truth_and_drawn", step, [picture.width(), picture.height()], &png)?;
     }
     Ok(())

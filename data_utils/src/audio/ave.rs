@@ -6,7 +6,6 @@
 //! `audio_visual_encoder.pth`: for block `i`, `{i}.conv_block.0.{weight,bias}` and
 //! `{i}.conv_block.1.{weight,bias,running_mean,running_var}`, with or without a prefix `audio_encoder.`.
 
-use super::mel::{BANDS, MelSpectrogram};
 use super::{FRAME_RATE, mel};
 use crate::error::{Error, Result};
 use crate::formats::weights;
@@ -22,8 +21,8 @@ pub const WINDOW: usize = 16;
 const PREFIXES: [&str; 4] = ["", "audio_encoder.", "module.", "module.audio_encoder."];
 /// `torch.nn.BatchNorm2d`'s default.
 const EPSILON: f64 = 1e-5;
-/// Windows encoded together; more only takes more memory.
-const BATCH: usize = 32;
+/// Windows encoded together at most; more only takes more memory.
+pub(super) const BATCH: usize = 32;
 
 /// One block: channels in and out, kernel size, stride over bands and over time, padding, residual.
 struct Layout {
@@ -126,6 +125,16 @@ impl AveEncoder {
         }
     }
 
+    /// Encodes windows of mel columns, each `[80, 16]` (bands × time), to rows of 512 values, row after row.
+    ///
+    /// # Errors
+    /// As [`AveEncoder::forward`].
+    pub(super) fn encode(&self, windows: Vec<f32>) -> Result<Vec<f32>> {
+        let count = windows.len() / (mel::BANDS * WINDOW);
+        let windows = Tensor::from_vec(windows, (count, 1, mel::BANDS, WINDOW), &self.device)?;
+        Ok(self.forward(&windows)?.flatten_all()?.to_vec1::<f32>()?)
+    }
+
     /// Encodes windows `[count, 1, 80, 16]` (bands × time) to `[count, 512]`, non-negative.
     ///
     /// # Errors
@@ -142,39 +151,19 @@ impl AveEncoder {
         }
         Ok(x.flatten_from(1)?)
     }
-
-    /// Encodes a voice as SyncTalk does: one window for each video frame, starting with the frame, moved back
-    /// inside where it would pass the end; the first feature two times more in front and the last two times
-    /// more behind, which centres feature `j` on video frame `j`. Rows of 512 values, row after row.
-    ///
-    /// # Errors
-    /// As [`AveEncoder::forward`].
-    pub fn encode(&self, mel: &MelSpectrogram) -> Result<Vec<f32>> {
-        let starts = window_starts(mel.columns);
-        let mut features: Vec<f32> = Vec::with_capacity((starts.len() + 4) * FEATURES);
-        for batch in starts.chunks(BATCH) {
-            let mut windows = Vec::with_capacity(batch.len() * BANDS * WINDOW);
-            for &start in batch {
-                let columns: Vec<_> = (start..start + WINDOW).map(|at| mel.column(at as i64)).collect();
-                windows.extend((0..BANDS).flat_map(|band| columns.iter().map(move |column| column[band])));
-            }
-            let windows = Tensor::from_vec(windows, (batch.len(), 1, BANDS, WINDOW), &self.device)?;
-            features.extend(self.forward(&windows)?.flatten_all()?.to_vec1::<f32>()?);
-        }
-        let first = features[..FEATURES].repeat(2);
-        let last = features[features.len() - FEATURES..].repeat(2);
-        Ok([first, features, last].concat())
-    }
 }
 
-/// The first mel column of every window. The rounding is that of the Python expressions, which cut the product
-/// of floating-point numbers. A voice shorter than one window gets silence behind it.
-fn window_starts(columns: usize) -> Vec<usize> {
+/// How many windows a spectrogram of `columns` has. The rounding is SyncTalk's, which cuts the product of
+/// floating-point numbers. A voice shorter than one window gets silence behind it.
+pub(super) fn window_count(columns: usize) -> usize {
     let columns = columns.max(WINDOW);
-    let rate = f64::from(mel::COLUMN_RATE);
-    let count = ((columns - WINDOW) as f64 / rate * f64::from(FRAME_RATE)) as usize + 2;
-    let start = |frame: usize| (rate * (frame as f64 / f64::from(FRAME_RATE))) as usize;
-    (0..count).map(|frame| start(frame).min(columns - WINDOW)).collect()
+    ((columns - WINDOW) as f64 / f64::from(mel::COLUMN_RATE) * f64::from(FRAME_RATE)) as usize + 2
+}
+
+/// The first mel column of window `window`, with the same rounding. Near its end a voice has no 16 columns there;
+/// the window then ends with the voice.
+pub(super) fn window_start(window: usize) -> usize {
+    (f64::from(mel::COLUMN_RATE) * (window as f64 / f64::from(FRAME_RATE))) as usize
 }
 
 /// What is wrong with one tensor: its name, what was expected, what was found.
@@ -249,10 +238,13 @@ mod tests {
     #[test]
     fn windows_start_where_synctalk_starts_them() {
         // int((T − 16) / 80 · 25) + 2 windows at int(80 · (i / 25)), moved back from the end.
-        assert_eq!(window_starts(16), [0, 0]);
-        assert_eq!(window_starts(3), [0, 0]);
-        assert_eq!(window_starts(32), [0, 3, 6, 9, 12, 16, 16]);
+        let starts = |columns: usize| -> Vec<usize> {
+            (0..window_count(columns)).map(|i| window_start(i).min(columns.max(16) - 16)).collect()
+        };
+        assert_eq!(starts(16), [0, 0]);
+        assert_eq!(starts(3), [0, 0]);
+        assert_eq!(starts(32), [0, 3, 6, 9, 12, 16, 16]);
         // 114 + 2 and not 115 + 2: in floating point 368 / 80 · 25 falls just short of 115.
-        assert_eq!(window_starts(384).len(), 116);
+        assert_eq!(window_count(384), 116);
     }
 }

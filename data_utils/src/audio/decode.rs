@@ -1,10 +1,12 @@
 //! Any sound file to mono at 16 kHz: symphonia for wav, mp3, m4a and flac, ffmpeg for what it cannot read.
 
+use super::error::Failure;
 use super::mp4_edits::{self, Edit};
-use super::resample::ToSampleRate;
+use super::resample::{RATES, Resampler};
 use super::source::{self, Source};
-use super::{LONGEST, SAMPLE_RATE, Sound, ffmpeg};
+use super::{LONGEST, SAMPLE_RATE, Sound};
 use crate::error::{Error, Result};
+use crate::media;
 use std::fs::File;
 use std::path::Path;
 use symphonia::core::codecs::audio::AudioDecoderOptions;
@@ -24,21 +26,27 @@ const DECLARED_SLACK: u64 = 2 * 2048;
 /// How long a track in a film may wait before it begins, in seconds.
 const LONGEST_WAIT: u32 = 60;
 
-/// Why a file gave no sound.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
-    /// Not a format, or not a flavour of it, that this decoder reads: another one may.
-    Unsupported(String),
-    /// It holds no sound, and no decoder will find any.
-    NoSound(String),
-    /// It ends before the length it declares.
-    CutOff(String),
-    /// Longer than allowed.
-    TooLong,
+/// Loads the sound of any file with an audio track (wav, mp3, m4a, mp4, flac; with ffmpeg installed anything it
+/// reads) as mono at 16 kHz: channels averaged, resampled with a band limit, as `librosa.load(path, sr=16000)`.
+///
+/// # Errors
+/// [`Error::Input`] when the file cannot be read, has no audio or no samples, is damaged, ends before the
+/// length it declares, or is longer than [`LONGEST`].
+pub fn load(path: &Path) -> Result<Sound> {
+    load_with(path, true)
+}
+
+/// Loads as [`load`] does, but never starts ffmpeg: for files of strangers, whose bytes then only meet decoders
+/// in safe Rust.
+///
+/// # Errors
+/// As [`load`]; formats beyond wav, mp3, m4a, mp4 and flac too.
+pub fn load_native(path: &Path) -> Result<Sound> {
+    load_with(path, false)
 }
 
 /// Loads `path`; what symphonia cannot read goes to ffmpeg when `may_start_ffmpeg`.
-pub(super) fn load(path: &Path, may_start_ffmpeg: bool) -> Result<Sound> {
+fn load_with(path: &Path, may_start_ffmpeg: bool) -> Result<Sound> {
     let expected = "a sound file (wav, mp3, m4a, flac)";
     let mut file = File::open(path).map_err(|e| Error::io(path, expected, &e))?;
     let length = file.metadata().map_err(|e| Error::io(path, expected, &e))?.len();
@@ -49,7 +57,7 @@ pub(super) fn load(path: &Path, may_start_ffmpeg: bool) -> Result<Sound> {
     };
     let decoded = match decoded {
         Err(Failure::Unsupported(found)) if may_start_ffmpeg => {
-            ffmpeg::decode(path).map_err(|ffmpeg| match ffmpeg {
+            with_ffmpeg(path).map_err(|ffmpeg| match ffmpeg {
                 Failure::Unsupported(why) => Failure::Unsupported(format!("{found}; {why}")),
                 other => other,
             })
@@ -70,6 +78,19 @@ pub(super) fn load(path: &Path, may_start_ffmpeg: bool) -> Result<Sound> {
 
 fn unsupported(error: &dyn std::fmt::Display) -> Failure {
     Failure::Unsupported(error.to_string())
+}
+
+/// Decodes the first audio track of `path` by ffmpeg.
+fn with_ffmpeg(path: &Path) -> std::result::Result<Vec<f32>, Failure> {
+    let samples = media::sound::read(path, SAMPLE_RATE, LONGEST + 1).map_err(Failure::Unsupported)?;
+    match samples.len() as u64 {
+        0 => Err(Failure::NoSound("a file without samples".to_string())),
+        n if n > u64::from(LONGEST) * u64::from(SAMPLE_RATE) => Err(Failure::TooLong),
+        _ if samples.iter().any(|s| !s.is_finite()) => {
+            Err(Failure::NoSound("samples that are not finite numbers".to_string()))
+        }
+        _ => Ok(samples),
+    }
 }
 
 /// Decodes the first audio track of `path`, opened as `source`.
@@ -148,7 +169,7 @@ fn with_symphonia(path: &Path, source: Source) -> std::result::Result<Vec<f32>, 
         heard.push(&mono)?;
         frames += mono.len() as u64;
     }
-    let Some(Heard { rate, converter, .. }) = heard else {
+    let Some(Heard { rate, resampler, mut samples, .. }) = heard else {
         return Err(Failure::NoSound("a file without samples".to_string()));
     };
     // MP4 may count in another unit than samples.
@@ -157,7 +178,7 @@ fn with_symphonia(path: &Path, source: Source) -> std::result::Result<Vec<f32>, 
     {
         return Err(Failure::CutOff(format!("{frames} frames of sound where it declares {declared}")));
     }
-    let samples = converter.finish().map_err(Failure::Unsupported)?;
+    samples.extend(resampler.finish().map_err(|e| unsupported(&e))?);
     if samples.is_empty() {
         return Err(Failure::NoSound("a track of which nothing is heard".to_string()));
     }
@@ -167,7 +188,9 @@ fn with_symphonia(path: &Path, source: Source) -> std::result::Result<Vec<f32>, 
 /// The part of a track that is heard, on its way to 16 kHz.
 struct Heard {
     rate: u32,
-    converter: ToSampleRate,
+    resampler: Resampler,
+    /// What came out of it.
+    samples: Vec<f32>,
     /// Samples still to be left out.
     skip: u64,
     /// Samples still to be heard.
@@ -176,7 +199,11 @@ struct Heard {
 
 impl Heard {
     fn new(rate: u32, edit: Option<Edit>) -> std::result::Result<Self, Failure> {
-        let mut converter = ToSampleRate::new(rate).map_err(Failure::Unsupported)?;
+        if !RATES.contains(&rate) {
+            return Err(Failure::Unsupported(format!("{rate} samples per second")));
+        }
+        let mut resampler = Resampler::new(rate).map_err(|e| unsupported(&e))?;
+        let mut samples = Vec::new();
         let (mut skip, mut left) = (0, u64::MAX);
         if let Some(edit) = edit {
             let wait = Edit::samples(edit.wait, rate);
@@ -186,11 +213,11 @@ impl Heard {
                     wait / u64::from(rate)
                 )));
             }
-            converter.push(&vec![0.0; wait as usize]).map_err(Failure::Unsupported)?;
+            samples = resampler.push(&vec![0.0; wait as usize]).map_err(|e| unsupported(&e))?;
             skip = Edit::samples(edit.skip, rate);
             left = edit.length.map_or(u64::MAX, |length| Edit::samples(length, rate));
         }
-        Ok(Heard { rate, converter, skip, left })
+        Ok(Heard { rate, resampler, samples, skip, left })
     }
 
     fn push(&mut self, samples: &[f32]) -> std::result::Result<(), Failure> {
@@ -198,8 +225,13 @@ impl Heard {
         let heard = self.left.min(samples.len() as u64 - skipped);
         self.skip -= skipped;
         self.left -= heard;
-        self.converter.push(&samples[skipped as usize..][..heard as usize]).map_err(Failure::Unsupported)?;
-        if self.converter.seconds() >= u64::from(LONGEST) { Err(Failure::TooLong) } else { Ok(()) }
+        let heard = &samples[skipped as usize..][..heard as usize];
+        self.samples.extend(self.resampler.push(heard).map_err(|e| unsupported(&e))?);
+        if self.resampler.received() / u64::from(self.rate) >= u64::from(LONGEST) {
+            Err(Failure::TooLong)
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -1,90 +1,15 @@
-//! What drives the face: one row of audio features per video frame.
+//! The audio features of a whole voice, and their files.
 //!
 //! Four kinds, all `[rows, channels, width]` in C order, where width is time inside one row: AVE (512 × 1), mel
-//! windows (80 × 16), DeepSpeech logits (29 × 16) and HuBERT (1024 × 2). The network sees eight rows around a
-//! frame, see [`AudioFeatures::window`].
+//! windows (80 × 16), DeepSpeech logits (29 × 16) and HuBERT (1024 × 2).
 
-use super::ave::{self, AveEncoder};
-use super::mel::{self, MelSpectrogram};
-use super::{FRAME_RATE, Sound};
+use super::ave::AveEncoder;
+pub use super::kind::AudioKind;
+pub use super::stream::FeatureStream;
+use super::{SAMPLE_RATE, Sound, window};
 use crate::error::{Error, Result};
 use crate::formats::npy;
 use std::path::Path;
-
-/// Rows the network sees before the frame, and from the frame on.
-const BEFORE: i64 = 4;
-const AROUND: i64 = 8;
-
-/// Which network, if any, the features come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AudioKind {
-    /// SyncTalk's audio-visual encoder.
-    Ave,
-    /// Mel windows, needing no network.
-    Mel,
-    /// DeepSpeech 0.1.0 logits, from a file.
-    DeepSpeech,
-    /// HuBERT large, from a file.
-    Hubert,
-}
-
-impl AudioKind {
-    /// Every kind.
-    pub const ALL: [AudioKind; 4] =
-        [AudioKind::Ave, AudioKind::Mel, AudioKind::DeepSpeech, AudioKind::Hubert];
-
-    /// The kind of this name, as [`AudioKind::name`] gives it.
-    ///
-    /// # Errors
-    /// [`Error::Input`] for any other name.
-    pub fn parse(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
-            let names = Self::ALL.map(AudioKind::name).join(", ");
-            Error::input("--asr", format!("one of {names}"), name, "choose one of them, or auto")
-        })
-    }
-
-    /// `ave`, `mel`, `deepspeech` or `hubert`.
-    pub fn name(self) -> &'static str {
-        match self {
-            AudioKind::Ave => "ave",
-            AudioKind::Mel => "mel",
-            AudioKind::DeepSpeech => "deepspeech",
-            AudioKind::Hubert => "hubert",
-        }
-    }
-
-    /// What datasets call a file of these features, the most common name first.
-    pub fn file_names(self) -> &'static [&'static str] {
-        match self {
-            AudioKind::Ave => &["aud_ave.npy"],
-            AudioKind::Mel => &["aud_mel.npy"],
-            AudioKind::DeepSpeech => &["aud_ds.npy", "aud.npy"],
-            AudioKind::Hubert => &["aud_hu.npy"],
-        }
-    }
-
-    /// Channels of one row.
-    pub fn channels(self) -> usize {
-        match self {
-            AudioKind::Ave => ave::FEATURES,
-            AudioKind::Mel => mel::BANDS,
-            AudioKind::DeepSpeech => 29,
-            AudioKind::Hubert => 1024,
-        }
-    }
-
-    /// Steps of time in one row.
-    pub fn width(self) -> usize {
-        match self {
-            AudioKind::Ave => 1,
-            AudioKind::Mel => ave::WINDOW,
-            AudioKind::DeepSpeech => 16,
-            AudioKind::Hubert => 2,
-        }
-    }
-}
 
 /// The audio features of a voice.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,41 +27,31 @@ pub struct AudioFeatures {
 }
 
 impl AudioFeatures {
-    /// Mel windows of 16 columns (0.2 s) centred on each video frame, divided by 4 to lie in −1..1; silence
-    /// beyond the ends. As many rows as the sound has video frames. For frame `j` the window starts at mel
-    /// column `round(3.2·j − 6.4)`, where AVE's window for that frame starts too.
+    /// Mel features of a whole voice; see [`FeatureStream::mel`].
     ///
     /// # Errors
     /// [`Error::Internal`] when `sound` is not at 16 kHz.
     pub fn mel(sound: &Sound) -> Result<Self> {
-        let mel = MelSpectrogram::new(sound)?;
-        let kind = AudioKind::Mel;
-        let rows = sound.video_frames();
-        let mut values = Vec::with_capacity(rows * mel::BANDS * ave::WINDOW);
-        for row in 0..rows as i64 {
-            // 3.2·(j − 2) rounded, in fifths of a column.
-            let start = (16 * (row - 2) + 2).div_euclid(5);
-            let columns: Vec<_> = (start..start + ave::WINDOW as i64).map(|at| mel.column(at)).collect();
-            values.extend(
-                (0..mel::BANDS).flat_map(|band| columns.iter().map(move |column| column[band] * 0.25)),
-            );
-        }
-        Ok(AudioFeatures { kind, rows, channels: kind.channels(), width: kind.width(), values })
+        Self::of_stream(FeatureStream::mel(), sound)
     }
 
-    /// AVE features of a voice, one row per video frame ([`AveEncoder::encode`], cut or continued with its last
-    /// row to the length of the sound).
+    /// AVE features of a whole voice; see [`FeatureStream::ave`].
     ///
     /// # Errors
     /// [`Error::Internal`] when `sound` is not at 16 kHz or the device fails.
     pub fn ave(sound: &Sound, encoder: &AveEncoder) -> Result<Self> {
-        let values = encoder.encode(&MelSpectrogram::new(sound)?)?;
-        let kind = AudioKind::Ave;
-        let rows = values.len() / ave::FEATURES;
-        let mut features =
-            AudioFeatures { kind, rows, channels: kind.channels(), width: kind.width(), values };
-        features.fit(sound.video_frames());
-        Ok(features)
+        Self::of_stream(FeatureStream::ave(encoder.clone()), sound)
+    }
+
+    fn of_stream(mut stream: FeatureStream, sound: &Sound) -> Result<Self> {
+        if sound.rate != SAMPLE_RATE {
+            return Err(Error::Internal(format!("audio features of sound at {} Hz", sound.rate)));
+        }
+        let mut values = stream.push(&sound.samples)?;
+        values.extend(stream.finish()?);
+        let kind = stream.kind();
+        let (channels, width) = (kind.channels(), kind.width());
+        Ok(AudioFeatures { kind, rows: values.len() / stream.row_len(), channels, width, values })
     }
 
     /// Reads features that another program saved: DeepSpeech `[N, 16, 29]`, HuBERT `[N, 2, 1024]`, AVE
@@ -207,23 +122,10 @@ impl AudioFeatures {
         self.rows = rows;
     }
 
-    /// What the network sees for video frame `frame`: rows `[frame − 4, frame + 4)`, zeros where there are
-    /// none; `[8, channels, width]`.
-    pub fn window(&self, frame: i64) -> Vec<f32> {
+    /// What the network sees for video frame `frame`, `[8, channels, width]`; see [`super::window`].
+    pub fn window(&self, frame: usize) -> Vec<f32> {
         let size = self.channels * self.width;
-        let mut window = vec![0.0; AROUND as usize * size];
-        for (place, values) in (0..AROUND).zip(window.chunks_exact_mut(size)) {
-            let row = frame.saturating_add(place - BEFORE);
-            if let Some(row) = usize::try_from(row).ok().filter(|&row| row < self.rows) {
-                values.copy_from_slice(&self.values[row * size..][..size]);
-            }
-        }
-        window
-    }
-
-    /// How long the features last, in seconds.
-    pub fn seconds(&self) -> f64 {
-        self.rows as f64 / f64::from(FRAME_RATE)
+        window::around(frame, size, |row| self.values.get(row * size..)?.get(..size))
     }
 }
 
@@ -253,9 +155,8 @@ mod tests {
         assert_eq!(window.len(), 8 * 2048);
         assert!(window[..3 * 2048].iter().all(|&v| v == 0.0));
         assert_eq!(window[3 * 2048..], features.values[..5 * 2048]);
-        assert!(features.window(-100).iter().all(|&v| v == 0.0));
-        assert!(features.window(i64::MAX).iter().all(|&v| v == 0.0));
-        assert!(features.window(i64::MIN).iter().all(|&v| v == 0.0));
+        assert!(features.window(100).iter().all(|&v| v == 0.0));
+        assert!(features.window(usize::MAX).iter().all(|&v| v == 0.0));
     }
 
     #[test]
@@ -318,23 +219,6 @@ mod tests {
         features.fit(0);
         features.fit(2);
         assert_eq!(features.values, vec![0.0; 2 * 2048]);
-    }
-
-    #[test]
-    fn mel_rows_are_centred_on_their_frames_and_as_many() {
-        // A click in the middle of frame 10: 0.42 s, mel column 33.6.
-        let mut samples = vec![0.0; 16_001];
-        samples[6720] = 0.9;
-        let sound = Sound { samples, rate: super::super::SAMPLE_RATE };
-        let features = AudioFeatures::mel(&sound).unwrap();
-        assert_eq!((features.rows, features.channels, features.width), (26, 80, 16));
-        assert!(features.values.iter().all(|v| (-1.0..=1.0).contains(v)));
-        let row = &features.values[10 * 1280..11 * 1280];
-        let loud: Vec<usize> = (0..16).filter(|&t| row[40 * 16 + t] > -0.99).collect();
-        let middle = loud.iter().sum::<usize>() as f32 / loud.len() as f32;
-        assert!((middle - 7.5).abs() <= 0.6, "{loud:?}");
-        // Rows beyond the reach of the click are silent.
-        assert!(features.values[..7 * 1280].iter().all(|&v| v == -1.0));
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! magnitudes; 80 Slaney mel bands from 55 to 7600 Hz, area-normalised; `20·log10(max(1e-5, ·)) − 20` dB, from
 //! −100..0 dB to −4..4, clipped. 80 columns a second; column `t` is centred on sample `200·t`.
 
-use super::{SAMPLE_RATE, Sound};
+use super::SAMPLE_RATE;
 use crate::error::{Error, Result};
-use realfft::RealFftPlanner;
+use realfft::num_complex::Complex;
+use realfft::{RealFftPlanner, RealToComplex};
+use std::sync::Arc;
 
 /// Mel bands of each column.
 pub const BANDS: usize = 80;
@@ -26,79 +28,100 @@ const REFERENCE_DB: f64 = 20.0;
 const RANGE_DB: f64 = 100.0;
 const LIMIT: f64 = 4.0;
 
-/// The spectrogram of a whole voice.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MelSpectrogram {
-    /// How many columns there are: `1 + samples / 200`.
-    pub columns: usize,
-    /// Values in −4..4, column after column: `[columns, 80]`, lowest band first.
-    pub values: Vec<f32>,
+/// Samples beyond the one that a column is centred on that must have come before the column is given.
+pub const LOOK_AHEAD: usize = WINDOW / 2;
+
+/// The spectrogram of a voice that is still coming, column after column.
+pub struct MelStream {
+    window: Vec<f64>,
+    bands: Vec<Band>,
+    transform: Arc<dyn RealToComplex<f64>>,
+    spectrum: Vec<Complex<f64>>,
+    scratch: Vec<Complex<f64>>,
+    /// The emphasised samples from number `first` on; those before are needed no more.
+    emphasized: Vec<f64>,
+    first: usize,
+    /// The last sample as it came.
+    previous: f64,
+    /// Columns given so far.
+    columns: usize,
 }
 
-impl MelSpectrogram {
-    /// The spectrogram of `sound`.
+impl Default for MelStream {
+    fn default() -> Self {
+        let transform = RealFftPlanner::<f64>::new().plan_fft_forward(WINDOW);
+        let hann = |n| 0.5 - 0.5 * (std::f64::consts::TAU * n as f64 / WINDOW as f64).cos();
+        MelStream {
+            window: (0..WINDOW).map(hann).collect(),
+            bands: mel_bands(),
+            spectrum: transform.make_output_vec(),
+            scratch: transform.make_scratch_vec(),
+            transform,
+            emphasized: Vec::new(),
+            first: 0,
+            previous: 0.0,
+            columns: 0,
+        }
+    }
+}
+
+impl MelStream {
+    /// Takes in samples at 16 kHz and gives the columns that became ready, `[n, 80]`. Column `t` is ready once
+    /// `200·t +` [`LOOK_AHEAD`] samples have come.
     ///
     /// # Errors
-    /// [`Error::Internal`] when `sound` is not at 16 kHz.
-    pub fn new(sound: &Sound) -> Result<Self> {
-        if sound.rate != SAMPLE_RATE {
-            return Err(Error::Internal(format!(
-                "a mel spectrogram was asked of sound at {} Hz",
-                sound.rate
-            )));
+    /// [`Error::Internal`] when a spectrum cannot be computed.
+    pub fn push(&mut self, samples: &[f32]) -> Result<Vec<f32>> {
+        for &sample in samples {
+            self.emphasized.push(f64::from(sample) - PRE_EMPHASIS * self.previous);
+            self.previous = f64::from(sample);
         }
-        let emphasised = pre_emphasis(&sound.samples);
-        let window: Vec<f64> = (0..WINDOW)
-            .map(|n| 0.5 - 0.5 * (std::f64::consts::TAU * n as f64 / WINDOW as f64).cos())
-            .collect();
-        let bands = mel_bands();
-        let transform = RealFftPlanner::<f64>::new().plan_fft_forward(WINDOW);
-        let mut scratch = transform.make_scratch_vec();
-        let mut spectrum = transform.make_output_vec();
+        let ready = match self.received().checked_sub(LOOK_AHEAD) {
+            Some(last) => 1 + last / HOP,
+            None => 0,
+        };
+        self.columns_until(ready)
+    }
+
+    /// Gives the remaining columns, zeros beyond the end of the sound: in all `1 + samples / 200`.
+    ///
+    /// # Errors
+    /// As [`MelStream::push`].
+    pub fn finish(&mut self) -> Result<Vec<f32>> {
+        self.columns_until(1 + self.received() / HOP)
+    }
+
+    fn received(&self) -> usize {
+        self.first + self.emphasized.len()
+    }
+
+    fn columns_until(&mut self, end: usize) -> Result<Vec<f32>> {
+        let mut values = Vec::with_capacity(end.saturating_sub(self.columns) * BANDS);
         let mut frame = vec![0f64; WINDOW];
-        let columns = 1 + emphasised.len() / HOP;
-        let mut values = Vec::with_capacity(columns * BANDS);
-        for column in 0..columns {
-            for (n, (sample, weight)) in frame.iter_mut().zip(&window).enumerate() {
-                let at = (column * HOP + n).checked_sub(WINDOW / 2);
-                *sample = weight * at.and_then(|at| emphasised.get(at)).copied().unwrap_or(0.0);
+        while self.columns < end {
+            let start = self.columns * HOP;
+            for (n, (sample, weight)) in frame.iter_mut().zip(&self.window).enumerate() {
+                let at = (start + n).checked_sub(WINDOW / 2 + self.first);
+                *sample = weight * at.and_then(|at| self.emphasized.get(at)).copied().unwrap_or(0.0);
             }
-            transform
-                .process_with_scratch(&mut frame, &mut spectrum, &mut scratch)
+            self.transform
+                .process_with_scratch(&mut frame, &mut self.spectrum, &mut self.scratch)
                 .map_err(|e| Error::Internal(format!("a spectrum could not be computed: {e}")))?;
-            let magnitudes: Vec<f64> = spectrum.iter().map(|bin| bin.norm()).collect();
-            values.extend(bands.iter().map(|band| {
+            let magnitudes: Vec<f64> = self.spectrum.iter().map(|bin| bin.norm()).collect();
+            values.extend(self.bands.iter().map(|band| {
                 let power: f64 = band.weights.iter().zip(&magnitudes[band.first..]).map(|(w, m)| w * m).sum();
-                normalised_decibels(power)
+                normalized_decibels(power)
             }));
+            self.columns += 1;
         }
-        Ok(MelSpectrogram { columns, values })
-    }
-
-    /// Column `at`, all bands; silence where there is none.
-    pub fn column(&self, at: i64) -> [f32; BANDS] {
-        let mut column = [SILENCE; BANDS];
-        if let Some(at) = usize::try_from(at).ok().filter(|&at| at < self.columns) {
-            column.copy_from_slice(&self.values[at * BANDS..][..BANDS]);
-        }
-        column
+        let behind = (self.columns * HOP).saturating_sub(WINDOW / 2 + self.first);
+        self.emphasized.drain(..behind.min(self.emphasized.len()));
+        self.first += behind.min(self.received() - self.first);
+        Ok(values)
     }
 }
 
-/// `y[n] = x[n] − 0.97·x[n−1]`, the first sample as it is.
-fn pre_emphasis(samples: &[f32]) -> Vec<f64> {
-    let mut previous = 0.0;
-    samples
-        .iter()
-        .map(|&sample| {
-            let emphasised = f64::from(sample) - PRE_EMPHASIS * previous;
-            previous = f64::from(sample);
-            emphasised
-        })
-        .collect()
-}
-
-fn normalised_decibels(magnitude: f64) -> f32 {
+fn normalized_decibels(magnitude: f64) -> f32 {
     let decibels = 20.0 * magnitude.max(FLOOR).log10() - REFERENCE_DB;
     (2.0 * LIMIT * (decibels + RANGE_DB) / RANGE_DB - LIMIT).clamp(-LIMIT, LIMIT) as f32
 }
@@ -163,27 +186,32 @@ mod tests {
         assert!((hertz_to_mel(1000.0) - 15.0).abs() < 1e-9);
     }
 
+    fn columns(samples: &[f32], part: usize) -> Vec<f32> {
+        let mut stream = MelStream::default();
+        let mut values = Vec::new();
+        for part in samples.chunks(part) {
+            values.extend(stream.push(part).unwrap());
+        }
+        values.extend(stream.finish().unwrap());
+        values
+    }
+
     #[test]
-    fn silence_is_the_least_value_and_beyond_the_ends_is_silence() {
-        let mel = MelSpectrogram::new(&Sound { samples: vec![0.0; 1000], rate: SAMPLE_RATE }).unwrap();
-        assert_eq!(mel.columns, 6);
-        assert!(mel.values.iter().all(|&v| v == SILENCE));
-        assert_eq!(mel.column(-1), [SILENCE; BANDS]);
-        assert_eq!(mel.column(6), [SILENCE; BANDS]);
+    fn silence_is_the_least_value() {
+        let values = columns(&[0.0; 1000], 1000);
+        assert_eq!(values, vec![SILENCE; 6 * BANDS]);
     }
 
     #[test]
     fn an_empty_sound_has_one_column_of_silence() {
-        let mel = MelSpectrogram::new(&Sound { samples: vec![], rate: SAMPLE_RATE }).unwrap();
-        assert_eq!(mel.values, vec![SILENCE; BANDS]);
+        assert_eq!(columns(&[], 1), vec![SILENCE; BANDS]);
     }
 
     #[test]
     fn a_louder_tone_is_brightest_in_its_own_band() {
-        let samples =
-            (0..8000).map(|i| 0.5 * (std::f32::consts::TAU * 1000.0 * i as f32 / 16_000.0).sin()).collect();
-        let mel = MelSpectrogram::new(&Sound { samples, rate: SAMPLE_RATE }).unwrap();
-        let column = mel.column(20);
+        let tone = |i| 0.5 * (std::f32::consts::TAU * 1000.0 * i as f32 / 16_000.0).sin();
+        let samples: Vec<f32> = (0..8000).map(tone).collect();
+        let column = &columns(&samples, 8000)[20 * BANDS..][..BANDS];
         let brightest = (0..BANDS).max_by(|&a, &b| column[a].total_cmp(&column[b])).unwrap();
         let (low, high) = (hertz_to_mel(LOWEST_HERTZ), hertz_to_mel(HIGHEST_HERTZ));
         let expected = (15.0 - low) / (high - low) * 81.0 - 1.0;
@@ -191,10 +219,24 @@ mod tests {
     }
 
     #[test]
-    fn sound_at_another_rate_is_our_own_mistake() {
-        assert!(matches!(
-            MelSpectrogram::new(&Sound { samples: vec![], rate: 8000 }),
-            Err(Error::Internal(_))
-        ));
+    fn the_columns_do_not_depend_on_how_the_sound_is_cut_up() {
+        let samples: Vec<f32> = (0..3_333).map(|i| (i as f32 * i as f32 * 1e-4).sin() * 0.3).collect();
+        let whole = columns(&samples, samples.len());
+        assert_eq!(whole.len(), (1 + samples.len() / HOP) * BANDS);
+        for part in [1, 7, 320, 1999] {
+            assert_eq!(columns(&samples, part), whole, "in parts of {part}");
+        }
+    }
+
+    #[test]
+    fn a_column_is_given_as_soon_as_its_look_ahead_has_come() {
+        let mut stream = MelStream::default();
+        let mut given = 0;
+        for received in 1..3000 {
+            given += stream.push(&[0.1]).unwrap().len() / BANDS;
+            let due = if received < LOOK_AHEAD { 0 } else { 1 + (received - LOOK_AHEAD) / HOP };
+            assert_eq!(given, due, "after {received} samples");
+        }
+        assert!(stream.emphasized.len() <= WINDOW);
     }
 }

@@ -3,7 +3,7 @@
 //! AAC encoders put 1024 or more samples of their own in front and say so here; without it sound would come half
 //! a video frame late.
 
-use super::decode::Failure;
+use super::error::Failure;
 use std::io::{Read, Seek, SeekFrom};
 
 /// The most boxes looked at on the top level, and the longest index accepted.

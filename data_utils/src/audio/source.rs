@@ -1,7 +1,7 @@
 //! A sound file as the decoders see it: wav headers that leave the length open are completed, ones that promise
 //! more than there is are refused.
 
-use super::decode::Failure;
+use super::error::Failure;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use symphonia::core::io::MediaSource;

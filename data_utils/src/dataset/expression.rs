@@ -16,8 +16,8 @@
 use super::check::Findings;
 use super::rows::enough_rows;
 use crate::error::{Problem, Result};
-use crate::files;
 use crate::formats::npy;
+use crate::media::files;
 use std::path::Path;
 
 /// Numbers of one frame.

@@ -1,6 +1,6 @@
 //! 68 face landmarks of a frame (`ori_imgs/*.lms`, iBUG order) and the rectangles cut by them.
 
-use crate::files;
+use crate::media::files;
 use std::path::Path;
 
 /// A rectangle of pixels: rows `row0..row1`, columns `col0..col1`, never empty.

@@ -5,7 +5,7 @@
 
 use super::check::Findings;
 use crate::error::{Problem, Result};
-use crate::files;
+use crate::media::files;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

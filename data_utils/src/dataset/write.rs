@@ -11,11 +11,11 @@ use crate::camera::Camera;
 use crate::error::{Error, Result};
 use crate::formats::npy;
 use crate::formats::ply::{self, PointCloud};
+use crate::media::files;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, RgbImage, RgbaImage};
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -190,14 +190,7 @@ impl DatasetWriter {
     /// Writes a file of a frame as a whole or not at all, without waiting for the disk: thousands of waits would
     /// take longer than making the pictures, and pictures that a power cut tore are seen when the dataset is opened.
     fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.dir.join(name);
-        let fail = |e: std::io::Error| Error::io(&path, "a place to write to", &e);
-        let parent = path.parent().unwrap_or(&self.dir);
-        std::fs::create_dir_all(parent).map_err(fail)?;
-        let mut file =
-            tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(parent).map_err(fail)?;
-        file.write_all(bytes).map_err(fail)?;
-        file.persist(&path).map(drop).map_err(|e| fail(e.error))
+        files::write_bytes_fast(&self.dir.join(name), bytes)
     }
 }
 

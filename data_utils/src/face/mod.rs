@@ -19,8 +19,8 @@ pub use geometry::CanonicalFace;
 pub use landmarks::{COUNT as LANDMARKS, Landmarks};
 
 use crate::error::{Error, Result};
-use crate::files::read_bounded;
 use crate::formats::tflite;
+use crate::media::files::read_bounded;
 use detector::Detector;
 use graph::Graph;
 use image::RgbImage;

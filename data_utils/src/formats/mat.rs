@@ -2,7 +2,7 @@
 
 use super::npy::{Element, NpyArray, read_values, to_c_order};
 use crate::error::{Error, Result};
-use crate::files;
+use crate::media::files;
 use flate2::read::ZlibDecoder;
 use std::collections::BTreeMap;
 use std::io::Read;

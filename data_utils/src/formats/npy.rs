@@ -4,7 +4,7 @@
 //! Object arrays are pickles in disguise and are refused by name, like big endian and structured types.
 
 use crate::error::{Error, Result};
-use crate::files;
+use crate::media::files;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;

@@ -4,7 +4,7 @@
 use super::npy::{self, NpyArray};
 use super::pickle::{self, Outcome, Refusal, Value, broken};
 use crate::error::{Error, Result};
-use crate::files;
+use crate::media::files;
 use std::collections::BTreeMap;
 use std::path::Path;
 

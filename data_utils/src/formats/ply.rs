@@ -6,7 +6,7 @@
 //! there before memory is taken for it.
 
 use crate::error::{Error, Problem, Result};
-use crate::files;
+use crate::media::files;
 use ply_rs::parser::{Parser, Reader};
 use ply_rs::ply::{
     ElementDef, Encoding, Property, PropertyAccess, PropertyAccessResult, PropertyType, ScalarType,

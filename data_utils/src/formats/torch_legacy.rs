@@ -5,7 +5,7 @@
 use super::pickle::{self, Outcome, Scalar, Value, broken};
 use super::state_dict;
 use crate::error::Result;
-use crate::files;
+use crate::media::files;
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -3,7 +3,7 @@
 
 use super::{state_dict, torch_legacy, torch_zip};
 use crate::error::{Error, Result};
-use crate::files;
+use crate::media::files;
 use candle_core::safetensors::Load;
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::options::{RATE, SIDE};
 use super::probe::{square, validate};
 use crate::error::{Error, Result};
-use crate::files;
+use crate::media::files;
 use std::path::Path;
 
 /// Names of the outputs.

@@ -4,7 +4,7 @@ use super::options::{Options, SCALE, SIDE};
 use super::probe::{self, Probe};
 use crate::error::Result;
 use crate::face::{FaceModels, blendshapes};
-use crate::video::Ffmpeg;
+use crate::media::Ffmpeg;
 
 /// Shorter clips show too few mouth shapes, seconds.
 const GOOD_SECONDS: f64 = 60.0;
@@ -95,7 +95,7 @@ fn words(probe: &Probe, [left, top, side, _]: [u32; 4], scale: f64, seen: &Measu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::video::VideoInfo;
+    use crate::media::VideoInfo;
 
     #[test]
     fn each_weakness_is_called_poor() {

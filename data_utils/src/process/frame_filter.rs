@@ -1,7 +1,7 @@
 //! `frames.json`: which frames of a clip are used, and why the others are not.
 
 use crate::error::{Error, Result};
-use crate::files;
+use crate::media::files;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

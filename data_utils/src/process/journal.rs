@@ -3,7 +3,7 @@
 //! its SHA-256 and its name, added before the file gets its final name.
 
 use crate::error::{Error, Result};
-use crate::files;
+use crate::media::files;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;

@@ -2,7 +2,7 @@
 //! does only what changed and knows which files process made. `process.json` in the dataset's folder.
 
 use crate::error::{Error, Result};
-use crate::files;
+use crate::media::files;
 use crate::workspace::{digest_file, digest_text};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

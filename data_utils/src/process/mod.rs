@@ -40,7 +40,7 @@ use crate::error::{Error, Result};
 use crate::face::FaceModels;
 use crate::segment::bisenet::BiSeNet;
 use crate::track::flow::Raft;
-use crate::video::{self, Encoder, Ffmpeg};
+use crate::media::Ffmpeg;
 use crate::workspace::Lock;
 use candle_core::Device;
 use context::Resources;
@@ -218,7 +218,7 @@ pub const STAGES: [Stage; 11] = [
 /// [`Error::Input`] for the user's mistakes, before anything is written.
 pub fn run(options: &Options, listener: Listener) -> Result<Vec<(String, f64)>> {
     let tools = tools()?;
-    if tools.encoder == Encoder::Mpeg4 {
+    if !tools.has_h264 {
         listener(Message::NoH264);
     }
     let models = FaceModels::open(&options.landmarker)?;
@@ -257,12 +257,7 @@ pub fn check(options: &Options) -> Result<String> {
 }
 
 fn tools() -> Result<Ffmpeg> {
-    video::find().ok_or_else(|| {
-        Error::input(
-            "ffmpeg",
-            "ffmpeg and ffprobe that can be run",
-            "not both of them",
-            "install ffmpeg and try again",
-        )
+    Ffmpeg::find_with_probe().map_err(|why| {
+        Error::input("ffmpeg", "ffmpeg and ffprobe that can be run", why, "install ffmpeg and try again")
     })
 }

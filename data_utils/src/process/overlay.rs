@@ -4,7 +4,7 @@ use super::context::Context;
 use super::frames::{AT_ONCE, read_frame};
 use super::sheets::{self, chosen};
 use crate::error::{Error, Result};
-use crate::files;
+use crate::media::files;
 use crate::track::stabilise::warp_to_pose;
 use crate::track::{FaceModel, Fit, Lens, Mesh, Pose};
 use image::{Rgb, RgbImage};
@@ -137,7 +137,7 @@ impl Overlay<'_> {
         let size = [super::options::SIDE; 2];
         let sound = dir.join("aud.wav");
         context.make(VIDEO, |path| {
-            context.tools()?.write_frames(&mut drawn, super::options::RATE, size, &sound, path)
+            context.tools()?.write_frames(&mut drawn, crate::audio::FRAME_RATE, size, &sound, path)
         })
     }
 }

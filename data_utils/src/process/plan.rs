@@ -8,7 +8,7 @@ use super::options::Options;
 use super::stage::{Stage, wanted};
 use crate::dataset::is_derived_units;
 use crate::error::{Error, Result};
-use crate::files;
+use crate::media::files;
 use crate::workspace::{Origin, digest_text};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

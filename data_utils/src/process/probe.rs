@@ -4,7 +4,7 @@
 use super::options::{Options, RATE, SCALE, SIDE};
 use crate::error::{Error, Result};
 use crate::face::FaceModels;
-use crate::video::{Ffmpeg, VideoInfo};
+use crate::media::{Ffmpeg, VideoInfo};
 use image::RgbImage;
 use std::path::Path;
 

@@ -7,8 +7,8 @@ use super::sheets;
 use super::track_params::{Motion, TrackParams};
 use crate::camera::Camera;
 use crate::error::Result;
-use crate::files;
 use crate::formats::npy;
+use crate::media::files;
 use std::fmt::Write as _;
 use std::path::Path;
 

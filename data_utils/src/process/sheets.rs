@@ -6,7 +6,7 @@ use super::frames::read_frame;
 use super::masks::read_labels;
 use crate::dataset::Label;
 use crate::error::{Error, Result};
-use crate::files;
+use crate::media::files;
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 use std::path::Path;

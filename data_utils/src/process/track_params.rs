@@ -2,7 +2,7 @@
 
 use crate::camera::Camera;
 use crate::error::{Error, Result};
-use crate::files;
+use crate::media::files;
 use crate::track::{FaceModel, Fit, Jitter, ResidualMotion};
 use serde::{Deserialize, Serialize};
 use std::path::Path;

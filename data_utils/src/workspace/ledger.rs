@@ -2,7 +2,7 @@
 
 use super::digest::digest_file;
 use crate::error::{Error, Result};
-use crate::files;
+use crate::media::files;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;

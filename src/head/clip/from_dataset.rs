@@ -20,7 +20,7 @@ impl Clip {
         let mut plates = Plates::default();
         compressed.iter().for_each(|plate| plates.push(plate));
         let background = match dataset.has_background() {
-            true => data_utils::files::png(&dataset.background()?)?,
+            true => data_utils::media::files::png(&dataset.background()?)?,
             false => Vec::new(),
         };
         Ok(Clip {

@@ -5,7 +5,7 @@ use crate::head::cloud::init::Points;
 use crate::head::cloud::ply;
 use crate::head::cloud::surfels::Cloud;
 use crate::{Camera, Error, Result};
-use data_utils::files;
+use data_utils::media::files;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 

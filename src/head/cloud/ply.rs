@@ -12,7 +12,7 @@
 use crate::head::cloud::quaternion;
 use crate::head::cloud::surfels::{Cloud, EMBEDDING};
 use crate::{Error, Result};
-use data_utils::files;
+use data_utils::media::files;
 use std::io::Read;
 use std::path::Path;
 

@@ -46,13 +46,16 @@ pub(super) fn compare(folder: &Path) -> Result<()> {
     }
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, "a folder for the pictures", &e))?;
     let numbers = [drawn.color.as_slice(), &drawn.attention].concat();
-    data_utils::files::write_bytes(&other, bytemuck::cast_slice(&numbers))?;
+    data_utils::media::files::write_bytes(&other, bytemuck::cast_slice(&numbers))?;
     let beside = |r: &Rendered<f32>| [r.color.as_slice(), attention_colors(&r.attention).as_slice()].concat();
     let (found, expected) = (beside(&drawn), beside(&expected));
     let apart: Vec<f32> = found.iter().zip(&expected).map(|(a, b)| BRIGHTER * (a - b).abs()).collect();
     for (name, planes) in [("cpu", &expected), ("gpu", &found), ("difference", &apart)] {
         let path = folder.join(name).with_extension("png");
-        data_utils::files::write_bytes(&path, &data_utils::files::png(&picture(planes, side))?)?;
+        data_utils::media::files::write_bytes(
+            &path,
+            &data_utils::media::files::png(&picture(planes, side))?,
+        )?;
         println!("{}", path.display());
     }
     Ok(())

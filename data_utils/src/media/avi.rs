@@ -7,12 +7,12 @@
 //! Why not a smaller codec: those written in Rust alone are AV1, which takes minutes where JPEG takes seconds
 //! and which older players lack, and no AAC encoder is. Motion-JPEG in AVI plays in every desktop player.
 
-use super::{Track, settle, temporary_for};
-use crate::{Error, Result};
+use super::files::{AtomicFile, Durability};
+use super::track::Track;
+use crate::error::{Error, Result};
 use image::codecs::jpeg::JpegEncoder;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
 
 const JPEG_QUALITY: u8 = 92;
 /// Room for the header fields that are filled in at the end, and a margin.
@@ -26,8 +26,8 @@ const SAMPLE_BYTES: u32 = 2;
 
 /// Writes the AVI. Dropped before its end it leaves nothing.
 #[derive(Debug)]
-pub struct AviWriter {
-    file: BufWriter<NamedTempFile>,
+pub(super) struct AviWriter {
+    file: AtomicFile,
     path: PathBuf,
     size: [u32; 2],
     fps: u32,
@@ -37,28 +37,31 @@ pub struct AviWriter {
     /// Bytes written so far.
     length: u64,
     frames: u32,
-    jpeg: Vec<u8>,
+}
+
+/// A picture, RGB, `[rows, columns, 3]`, as JPEG.
+pub(super) fn encode(rgb: &[u8], size: [u32; 2]) -> Result<Vec<u8>> {
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY)
+        .encode(rgb, size[0], size[1], image::ExtendedColorType::Rgb8)
+        .map_err(|e| Error::Internal(format!("a {size:?} picture as JPEG: {e}")))?;
+    Ok(jpeg)
 }
 
 impl AviWriter {
     pub(super) fn create(path: &Path, size: [u32; 2], fps: u32, sound: Option<Track>) -> Result<Self> {
-        let file = BufWriter::new(temporary_for(path)?);
-        let (path, index, jpeg) = (path.to_path_buf(), Vec::new(), Vec::new());
-        let mut writer = AviWriter { file, path, size, fps, sound, index, length: 0, frames: 0, jpeg };
+        let file = AtomicFile::create(path, Durability::Durable)?;
+        let (path, index) = (path.to_path_buf(), Vec::new());
+        let mut writer = AviWriter { file, path, size, fps, sound, index, length: 0, frames: 0 };
         // Its numbers are filled in at the end; its length is the same then.
         let header = writer.header(0);
         writer.put(&header)?;
         Ok(writer)
     }
 
-    pub(super) fn push(&mut self, rgb: &[u8]) -> Result<()> {
-        let mut jpeg = std::mem::take(&mut self.jpeg);
-        jpeg.clear();
-        JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY)
-            .encode(rgb, self.size[0], self.size[1], image::ExtendedColorType::Rgb8)
-            .map_err(|e| Error::Internal(format!("a {:?} picture as JPEG: {e}", self.size)))?;
-        self.chunk(*b"00dc", &jpeg)?;
-        self.jpeg = jpeg;
+    /// Adds a picture that [`encode`] made.
+    pub(super) fn push(&mut self, jpeg: &[u8]) -> Result<()> {
+        self.chunk(*b"00dc", jpeg)?;
         if let Some(sound) = &self.sound {
             let bytes = sound.bytes_of(self.frames.into(), u64::from(self.frames) + 1);
             self.chunk(*b"01wb", &bytes)?;
@@ -78,11 +81,9 @@ impl AviWriter {
         }
         self.put(&index)?;
         let header = self.header(movi_end);
-        let fail = |path: &Path, e: &std::io::Error| Error::io(path, "a place to write a video to", e);
         let rewritten = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(&header));
-        rewritten.map_err(|e| fail(&self.path, &e))?;
-        let file = self.file.into_inner().map_err(|e| fail(&self.path, e.error()))?;
-        settle(file, &self.path)
+        rewritten.map_err(|e| Error::io(&self.path, "a place to write a video to", &e))?;
+        self.file.commit()
     }
 
     fn chunk(&mut self, code: [u8; 4], data: &[u8]) -> Result<()> {

@@ -23,9 +23,9 @@ fn color(frame: usize) -> [u8; 3] {
 }
 
 fn write(encoder: &Encoder, dir: &Path, size: [u32; 2], frames: usize, sound: Option<&Sound>) -> PathBuf {
-    let mut writer = VideoWriter::create_with(encoder, &dir.join("talk.mp4"), size, 25, sound).unwrap();
+    let mut writer = VideoWriter::create(encoder, &dir.join("talk.mp4"), rgb(size), sound).unwrap();
     for frame in 0..frames {
-        writer.push(&picture(size, frame)).unwrap();
+        writer.push(picture(size, frame)).unwrap();
     }
     assert_eq!(writer.frames(), frames as u64);
     writer.finish().unwrap()
@@ -37,9 +37,17 @@ fn files_in(dir: &Path) -> Vec<String> {
     names.collect()
 }
 
+fn rgb(size: [u32; 2]) -> VideoFormat {
+    VideoFormat { size, fps: 25, pixels: PixelFormat::Rgb24 }
+}
+
+fn embedded() -> Encoder {
+    Encoder::Embedded("a test".into())
+}
+
 fn ffmpeg() -> Option<Encoder> {
-    match ffmpeg::find() {
-        Ok(program) => Some(Encoder::Ffmpeg(program)),
+    match Ffmpeg::find() {
+        Ok(found) => Some(Encoder::Ffmpeg(found)),
         Err(why) => {
             eprintln!("skipped what needs ffmpeg: {why}");
             None
@@ -160,7 +168,7 @@ fn the_embedded_video_holds_every_picture_and_every_sample() {
     let sound = tone(RATE as usize + 7);
     let frames = sound.video_frames();
     assert_eq!(frames, 26);
-    let path = write(&Encoder::Embedded, dir.path(), [48, 32], frames, Some(&sound));
+    let path = write(&embedded(), dir.path(), [48, 32], frames, Some(&sound));
     assert_eq!(path, dir.path().join("talk.avi"));
     let avi = parse(&path);
     assert_eq!([avi.avih[0], avi.avih[4], avi.avih[6], avi.avih[8], avi.avih[9]], [40_000, 26, 2, 48, 32]);
@@ -186,7 +194,7 @@ fn sound_and_pictures_stay_together_in_the_embedded_video() {
     let dir = tempfile::tempdir().unwrap();
     // 22 050 samples a second do not divide by 25: the cuts are uneven, and must not drift.
     let sound = Sound { samples: vec![0.25; 22050 * 2], rate: 22050 };
-    let avi = parse(&write(&Encoder::Embedded, dir.path(), [16, 16], 50, Some(&sound)));
+    let avi = parse(&write(&embedded(), dir.path(), [16, 16], 50, Some(&sound)));
     let order: Vec<[u8; 4]> = avi.chunks.iter().map(|chunk| chunk.0).collect();
     assert!(order.chunks(2).all(|pair| pair == [*b"00dc", *b"01wb"]));
     let pieces: Vec<usize> = avi.of_stream(b"01wb").iter().map(|piece| piece.len() / 2).collect();
@@ -197,7 +205,7 @@ fn sound_and_pictures_stay_together_in_the_embedded_video() {
 #[test]
 fn a_video_without_sound_has_one_stream() {
     let dir = tempfile::tempdir().unwrap();
-    let avi = parse(&write(&Encoder::Embedded, dir.path(), [16, 16], 3, None));
+    let avi = parse(&write(&embedded(), dir.path(), [16, 16], 3, None));
     assert_eq!(avi.streams, [(*b"vids", [1, 25, 3, 0])]);
     assert_eq!(avi.chunks.len(), 3);
     let Some(encoder) = ffmpeg() else { return };
@@ -207,7 +215,7 @@ fn a_video_without_sound_has_one_stream() {
 
 #[test]
 fn pictures_and_sound_last_equally_long() {
-    for encoder in [Some(Encoder::Embedded), ffmpeg()].into_iter().flatten() {
+    for encoder in [Some(embedded()), ffmpeg()].into_iter().flatten() {
         for samples in [RATE as usize, 31 * RATE as usize - 301] {
             let dir = tempfile::tempdir().unwrap();
             let sound = tone(samples);
@@ -229,7 +237,7 @@ fn pictures_and_sound_last_equally_long() {
 
 #[test]
 fn a_sound_of_another_length_is_brought_to_that_of_the_pictures() {
-    for encoder in [Some(Encoder::Embedded), ffmpeg()].into_iter().flatten() {
+    for encoder in [Some(embedded()), ffmpeg()].into_iter().flatten() {
         for samples in [5 * RATE as usize, RATE as usize / 2] {
             let dir = tempfile::tempdir().unwrap();
             let path = write(&encoder, dir.path(), [32, 32], 50, Some(&tone(samples)));
@@ -244,7 +252,7 @@ fn a_sound_of_another_length_is_brought_to_that_of_the_pictures() {
 #[test]
 fn a_player_shows_the_colours_that_were_pushed() {
     let size = [64, 48];
-    for encoder in [Some(Encoder::Embedded), ffmpeg()].into_iter().flatten() {
+    for encoder in [Some(embedded()), ffmpeg()].into_iter().flatten() {
         if ffmpeg().is_none() {
             return;
         }
@@ -259,14 +267,8 @@ fn a_player_shows_the_colours_that_were_pushed() {
 }
 
 #[test]
-fn odd_sides_are_padded_with_what_is_beside_them() {
-    let rgb: Vec<u8> = (0..3 * 3 * 3).collect();
-    let padded = pad_to_even(&rgb, 3, 3).unwrap();
-    assert_eq!(padded.len(), 4 * 4 * 3);
-    assert_eq!(padded[..12], [0, 1, 2, 3, 4, 5, 6, 7, 8, 6, 7, 8]);
-    assert_eq!(padded[36..], padded[24..36]);
-    assert!(pad_to_even(&rgb[..12], 2, 2).is_none());
-    for encoder in [Some(Encoder::Embedded), ffmpeg()].into_iter().flatten() {
+fn a_video_may_have_odd_sides() {
+    for encoder in [Some(embedded()), ffmpeg()].into_iter().flatten() {
         let dir = tempfile::tempdir().unwrap();
         let path = write(&encoder, dir.path(), [33, 17], 3, None);
         assert!(ffprobe(&path).is_none_or(|streams| streams[0].1 == 3), "{encoder:?}");
@@ -275,14 +277,13 @@ fn odd_sides_are_padded_with_what_is_beside_them() {
 
 #[test]
 fn an_unfinished_video_leaves_nothing_and_keeps_what_was_there() {
-    for encoder in [Some(Encoder::Embedded), ffmpeg()].into_iter().flatten() {
+    for encoder in [Some(embedded()), ffmpeg()].into_iter().flatten() {
         let dir = tempfile::tempdir().unwrap();
         let old = format!("talk.{}", encoder.extension());
         std::fs::write(dir.path().join(&old), b"the last one").unwrap();
         let mut writer =
-            VideoWriter::create_with(&encoder, &dir.path().join("talk"), [32, 32], 25, Some(&tone(640)))
-                .unwrap();
-        writer.push(&picture([32, 32], 0)).unwrap();
+            VideoWriter::create(&encoder, &dir.path().join("talk"), rgb([32, 32]), Some(&tone(640))).unwrap();
+        writer.push(picture([32, 32], 0)).unwrap();
         assert_eq!(files_in(dir.path()).len(), 2, "a temporary file beside the old one");
         drop(writer);
         assert_eq!(files_in(dir.path()), std::slice::from_ref(&old), "{encoder:?}");
@@ -296,13 +297,12 @@ fn an_unfinished_video_leaves_nothing_and_keeps_what_was_there() {
 
 #[test]
 fn names_that_look_like_options_or_protocols_are_names() {
-    for encoder in [Some(Encoder::Embedded), ffmpeg()].into_iter().flatten() {
+    for encoder in [Some(embedded()), ffmpeg()].into_iter().flatten() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["-y.mp4", "a%03d b'\"$(x).mp4"] {
             let place = dir.path().join(name);
-            let mut writer =
-                VideoWriter::create_with(&encoder, &place, [16, 16], 25, Some(&tone(640))).unwrap();
-            writer.push(&picture([16, 16], 0)).unwrap();
+            let mut writer = VideoWriter::create(&encoder, &place, rgb([16, 16]), Some(&tone(640))).unwrap();
+            writer.push(picture([16, 16], 0)).unwrap();
             assert_eq!(writer.finish().unwrap(), place.with_extension(encoder.extension()));
         }
         assert_eq!(files_in(dir.path()).len(), 2);
@@ -313,7 +313,9 @@ fn names_that_look_like_options_or_protocols_are_names() {
 fn what_cannot_be_a_video_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let create = |path: &Path, size, fps| {
-        VideoWriter::create_with(&Encoder::Embedded, path, size, fps, None).unwrap_err().exit_code()
+        VideoWriter::create(&embedded(), path, VideoFormat { fps, ..rgb(size) }, None)
+            .unwrap_err()
+            .exit_code()
     };
     let path = dir.path().join("talk");
     assert_eq!(
@@ -323,20 +325,96 @@ fn what_cannot_be_a_video_is_refused() {
     std::fs::write(dir.path().join("file"), b"").unwrap();
     assert_eq!(create(&dir.path().join("file/talk"), [8, 8], 25), 2, "a folder that is a file");
 
-    let mut writer = VideoWriter::create_with(&Encoder::Embedded, &path, [8, 8], 25, None).unwrap();
-    assert_eq!(writer.push(&[0; 7]).unwrap_err().exit_code(), 1);
+    let mut writer = VideoWriter::create(&embedded(), &path, rgb([8, 8]), None).unwrap();
+    assert_eq!(writer.push([0; 7]).unwrap_err().exit_code(), 1);
     assert_eq!(writer.finish().unwrap_err().exit_code(), 1, "no picture, no video");
     assert_eq!(files_in(dir.path()), ["file"]);
 }
 
 #[test]
 fn the_environment_chooses_the_encoder() {
-    let found = || Ok(PathBuf::from("ffmpeg"));
+    let ffmpeg =
+        |has_aac| Ffmpeg { program: "ffmpeg".into(), probe: "ffprobe".into(), has_h264: true, has_aac };
+    let found = || Ok(ffmpeg(true));
     let missing = || Err("no ffmpeg on the search path".to_string());
-    assert_eq!(Encoder::chosen("", found()).unwrap(), Encoder::Ffmpeg("ffmpeg".into()));
-    assert_eq!(Encoder::chosen("auto", missing()).unwrap(), Encoder::Embedded);
-    assert_eq!(Encoder::chosen("embedded", found()).unwrap(), Encoder::Embedded);
-    assert_eq!(Encoder::chosen("ffmpeg", found()).unwrap(), Encoder::Ffmpeg("ffmpeg".into()));
-    assert_eq!(Encoder::chosen("ffmpeg", missing()).unwrap_err().exit_code(), 2);
-    assert_eq!(Encoder::chosen("gif", found()).unwrap_err().exit_code(), 2);
+    assert_eq!(Encoder::chosen("", found).unwrap(), Encoder::Ffmpeg(ffmpeg(true)));
+    let without = Encoder::chosen("auto", missing).unwrap();
+    assert_eq!(without.extension(), "avi");
+    assert!(without.describe().contains("no ffmpeg on the search path"));
+    assert_eq!(Encoder::chosen("embedded", found).unwrap().extension(), "avi");
+    assert_eq!(Encoder::chosen("ffmpeg", found).unwrap(), Encoder::Ffmpeg(ffmpeg(true)));
+    assert_eq!(Encoder::chosen("ffmpeg", missing).unwrap_err().exit_code(), 2);
+    assert_eq!(Encoder::chosen("gif", found).unwrap_err().exit_code(), 2);
+}
+
+/// The picture of [`picture`] in the other formats.
+fn as_format(rgb: &[u8], format: PixelFormat) -> Vec<u8> {
+    match format {
+        PixelFormat::Rgb24 => rgb.to_vec(),
+        PixelFormat::Rgba8 => rgb.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 7]).collect(),
+        PixelFormat::Yuv420p => {
+            let [r, g, b] = [rgb[0], rgb[1], rgb[2]].map(f32::from);
+            let luma = 0.2126 * r + 0.7152 * g + 0.0722 * b;
+            let pixels = rgb.len() / 3;
+            let chroma = |c: f32, scale: f32| {
+                vec![(128.0 + (c - luma) / scale * 224.0 / 255.0).round() as u8; pixels / 4]
+            };
+            let luma_plane = vec![(16.0 + luma * 219.0 / 255.0).round() as u8; pixels];
+            [luma_plane, chroma(b, 1.8556), chroma(r, 1.5748)].concat()
+        }
+    }
+}
+
+#[test]
+fn a_player_shows_the_same_colours_whatever_the_format_of_the_frames() {
+    let Some(with_ffmpeg) = ffmpeg() else { return };
+    let size = [64, 48];
+    for encoder in [embedded(), with_ffmpeg] {
+        for pixels in [PixelFormat::Rgb24, PixelFormat::Rgba8, PixelFormat::Yuv420p] {
+            let dir = tempfile::tempdir().unwrap();
+            let format = VideoFormat { pixels, ..rgb(size) };
+            let mut writer = VideoWriter::create(&encoder, &dir.path().join("a"), format, None).unwrap();
+            for frame in 0..4 {
+                writer.push(as_format(&picture(size, frame), pixels)).unwrap();
+            }
+            let shown = decoded(&writer.finish().unwrap());
+            assert_eq!(shown.len(), 4 * 64 * 48 * 3);
+            for (frame, picture) in shown.chunks_exact(64 * 48 * 3).enumerate() {
+                let worst =
+                    picture.iter().zip(color(frame).iter().cycle()).map(|(a, b)| a.abs_diff(*b)).max();
+                assert!(worst <= Some(4), "{encoder:?} {pixels:?} frame {frame}: off by {worst:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn many_frames_stay_in_their_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(&embedded(), dir.path(), [16, 16], 150, None);
+    for (frame, jpeg) in parse(&path).of_stream(b"00dc").into_iter().enumerate() {
+        let shown = image::load_from_memory(jpeg).unwrap().to_rgb8().get_pixel(8, 8).0;
+        assert!(shown.iter().zip(color(frame)).all(|(a, b)| a.abs_diff(b) <= 3), "frame {frame}");
+    }
+    // From inside a pool of one thread, which can then not help.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    pool.install(|| write(&embedded(), dir.path(), [16, 16], 150, None));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_encoder_that_fails_is_noticed_and_quoted() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("broken");
+    std::fs::write(&program, "#!/bin/sh\necho cannot encode >&2\nexit 1\n").unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let ffmpeg = Ffmpeg { program, probe: "ffprobe".into(), has_h264: true, has_aac: true };
+    let video = dir.path().join("talk");
+    let mut writer = VideoWriter::create(&Encoder::Ffmpeg(ffmpeg), &video, rgb([128, 128]), None).unwrap();
+    let pushed = (0..100).find_map(|frame| writer.push(picture([128, 128], frame)).err());
+    let error = pushed.unwrap_or_else(|| writer.finish().unwrap_err());
+    let text = error.to_string();
+    assert_eq!(error.exit_code(), 2);
+    assert!(text.contains("cannot encode") && text.contains("embedded"), "{text}");
+    assert_eq!(files_in(dir.path()), ["broken"]);
 }

@@ -1,0 +1,14 @@
+//! Why a file gave no sound.
+
+/// Why a file gave no sound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// Not a format, or not a flavour of it, that this decoder reads: another one may.
+    Unsupported(String),
+    /// It holds no sound, and no decoder will find any.
+    NoSound(String),
+    /// It ends before the length it declares.
+    CutOff(String),
+    /// Longer than allowed.
+    TooLong,
+}
