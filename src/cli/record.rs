@@ -5,8 +5,7 @@ use crate::live::attention::AttentionVideos;
 use crate::live::frame_renderer::RenderedFrame;
 use crate::live::stopwatch::FrameTimes;
 use data_utils::audio::{FRAME_RATE, Sound};
-use data_utils::media::PixelFormat;
-use data_utils::media::writer::{Encoder, VideoFormat, VideoWriter};
+use data_utils::media::{Encoder, PixelFormat, VideoFormat, VideoWriter};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -57,7 +56,8 @@ impl Recording {
     ) -> Result<Self> {
         let encoder = Encoder::from_environment()?;
         let format = VideoFormat { size, fps: FRAME_RATE, pixels: PixelFormat::Rgb24 };
-        let writer = VideoWriter::create(&encoder, &dir.join("renders.mp4"), format, sound)?;
+        let writer =
+            VideoWriter::create(&encoder, &dir.join("renders.mp4"), format, sound.map(Sound::samples))?;
         let attention =
             attention.then(|| AttentionVideos::create(&encoder, dir, format, sound)).transpose()?;
         Ok(Recording {

@@ -5,21 +5,11 @@ pub const KNOWN_ARROWS: &[&str] = &[];
 
 pub const KNOWN_CIRCLES: &[&[&str]] = &[
     &[
-        "data_utils/src/audio/decode.rs",
-        "data_utils/src/audio/ffmpeg.rs",
-        "data_utils/src/audio/mod.rs",
-        "data_utils/src/audio/mp4_edits.rs",
-        "data_utils/src/audio/resample.rs",
-        "data_utils/src/audio/source.rs",
-    ],
-    &["data_utils/src/dataset/mod.rs", "data_utils/src/dataset/open.rs", "data_utils/src/dataset/points.rs"],
-    &[
         "data_utils/src/formats/pickle.rs",
         "data_utils/src/formats/pickle_machine.rs",
         "data_utils/src/formats/pickle_numpy.rs",
     ],
     &["data_utils/src/formats/tflite.rs", "data_utils/src/formats/tflite/read.rs"],
     &["src/head/field/gpu/backward.rs", "src/head/field/gpu/mod.rs"],
-    &["src/live/video/avi.rs", "src/live/video/ffmpeg.rs", "src/live/video/mod.rs"],
     &["src/raster/cpu/input.rs", "src/raster/cpu/project.rs"],
 ];

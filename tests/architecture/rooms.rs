@@ -21,10 +21,8 @@ const PROGRAM: &str = "a program";
 /// The rooms of `data_utils/src`.
 const DATA_UTILS: &[&[&str]] = &[
     &["error"],
-    &["files"],
     &["media", "formats", "workspace"],
     &["camera", "network"],
-    &["video"],
     &["audio"],
     &["dataset"],
     &["face"],

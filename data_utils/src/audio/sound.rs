@@ -1,5 +1,7 @@
 //! Mono sound, and how samples and video frames go together.
 
+use crate::media::Samples;
+
 /// Samples per second of every loaded voice.
 pub const SAMPLE_RATE: u32 = 16_000;
 /// Video frames per second, everywhere in the product.
@@ -27,6 +29,11 @@ pub struct Sound {
 }
 
 impl Sound {
+    /// What a video is given of it.
+    pub fn samples(&self) -> Samples<'_> {
+        Samples { values: &self.samples, rate: self.rate }
+    }
+
     /// How many video frames the sound lasts: `ceil(samples · 25 / rate)`.
     pub fn video_frames(&self) -> usize {
         video_frames(self.samples.len() as u64, self.rate) as usize

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// Environment variable that names the ffmpeg program; without it the search path is used.
 pub const PROGRAM_VARIABLE: &str = "SURFELTALK_FFMPEG";
+/// Environment variable that names what videos are written with: `auto` (or unset), `ffmpeg` or `embedded`.
+pub const ENCODER_VARIABLE: &str = "SURFELTALK_ENCODER";
 /// How long ffmpeg may take to end once it has all its input or no one reads its output.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 /// How much of what ffmpeg says at its end is kept, in bytes.

@@ -4,13 +4,12 @@
 //! about 200 frames a second on each core, five times as many as `medium`, in files of the same size; crf 17 in
 //! place of 18 gives back most of the quality (48.1 against 49.6 dB on a filmed head).
 
-use super::ffmpeg::{Ffmpeg, PATIENCE, Pipe, Process, file_url};
+use super::ffmpeg::{ENCODER_VARIABLE, Ffmpeg, PATIENCE, Pipe, Process, file_url};
 use super::files::{AtomicFile, Durability};
 use super::frames::window_filters;
 use super::pixels::PixelFormat;
 use super::probe::{not_started, refuse};
 use super::track::Track;
-use super::writer::ENCODER_VARIABLE;
 use crate::error::{Error, Result};
 use image::RgbImage;
 use std::io::Write;

@@ -1,6 +1,13 @@
 //! The sound of a video as 16-bit mono, cut by video frames.
 
-use crate::audio::Sound;
+/// Mono samples, full scale at ±1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Samples<'a> {
+    /// The samples.
+    pub values: &'a [f32],
+    /// Samples per second.
+    pub rate: u32,
+}
 
 /// Samples that go with the frames of a video.
 #[derive(Debug, Clone)]
@@ -12,9 +19,9 @@ pub(super) struct Track {
 
 impl Track {
     /// The track of a sound; none for a sound without a rate.
-    pub(super) fn of(sound: &Sound, fps: u32) -> Option<Self> {
+    pub(super) fn of(sound: Samples<'_>, fps: u32) -> Option<Self> {
         let quantize = |v: &f32| (v.clamp(-1.0, 1.0) * 32767.0).round() as i16;
-        let samples = sound.samples.iter().map(quantize).collect();
+        let samples = sound.values.iter().map(quantize).collect();
         (sound.rate > 0).then_some(Track { samples, rate: sound.rate, fps })
     }
 

@@ -12,18 +12,14 @@
 //! of the frames.
 
 use super::avi::{self, AviWriter};
-use super::ffmpeg::Ffmpeg;
+use super::ffmpeg::{ENCODER_VARIABLE, Ffmpeg};
 use super::mp4::Mp4Writer;
 use super::pixels::PixelFormat;
-use super::track::Track;
-use crate::audio::Sound;
+use super::track::{Samples, Track};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-
-/// Environment variable that names the encoder: `auto` (or unset), `ffmpeg` or `embedded`.
-pub const ENCODER_VARIABLE: &str = "SURFELTALK_ENCODER";
 
 /// Longest side of a video, pixels; what JPEG and H.264 players take.
 const LONGEST_SIDE: u32 = 16384;
@@ -139,7 +135,7 @@ impl VideoWriter {
         encoder: &Encoder,
         path: &Path,
         format: VideoFormat,
-        sound: Option<&Sound>,
+        sound: Option<Samples<'_>>,
     ) -> Result<Self> {
         let VideoFormat { size, fps, pixels } = format;
         let path = path.with_extension(encoder.extension());

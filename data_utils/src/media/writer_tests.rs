@@ -2,6 +2,7 @@
 //! as well where they are installed.
 
 use super::*;
+use crate::audio::Sound;
 use std::process::Command;
 
 const RATE: u32 = 16000;
@@ -23,7 +24,8 @@ fn color(frame: usize) -> [u8; 3] {
 }
 
 fn write(encoder: &Encoder, dir: &Path, size: [u32; 2], frames: usize, sound: Option<&Sound>) -> PathBuf {
-    let mut writer = VideoWriter::create(encoder, &dir.join("talk.mp4"), rgb(size), sound).unwrap();
+    let mut writer =
+        VideoWriter::create(encoder, &dir.join("talk.mp4"), rgb(size), sound.map(Sound::samples)).unwrap();
     for frame in 0..frames {
         writer.push(picture(size, frame)).unwrap();
     }
@@ -282,7 +284,8 @@ fn an_unfinished_video_leaves_nothing_and_keeps_what_was_there() {
         let old = format!("talk.{}", encoder.extension());
         std::fs::write(dir.path().join(&old), b"the last one").unwrap();
         let mut writer =
-            VideoWriter::create(&encoder, &dir.path().join("talk"), rgb([32, 32]), Some(&tone(640))).unwrap();
+            VideoWriter::create(&encoder, &dir.path().join("talk"), rgb([32, 32]), Some(tone(640).samples()))
+                .unwrap();
         writer.push(picture([32, 32], 0)).unwrap();
         assert_eq!(files_in(dir.path()).len(), 2, "a temporary file beside the old one");
         drop(writer);
@@ -301,7 +304,8 @@ fn names_that_look_like_options_or_protocols_are_names() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["-y.mp4", "a%03d b'\"$(x).mp4"] {
             let place = dir.path().join(name);
-            let mut writer = VideoWriter::create(&encoder, &place, rgb([16, 16]), Some(&tone(640))).unwrap();
+            let mut writer =
+                VideoWriter::create(&encoder, &place, rgb([16, 16]), Some(tone(640).samples())).unwrap();
             writer.push(picture([16, 16], 0)).unwrap();
             assert_eq!(writer.finish().unwrap(), place.with_extension(encoder.extension()));
         }
