@@ -14,13 +14,18 @@ pub mod camera;
 pub mod cli;
 pub mod dataset;
 pub mod error;
+#[cfg(feature = "native")]
 pub mod face;
+#[cfg(feature = "native")]
 pub mod formats;
 pub mod media;
+#[cfg(feature = "native")]
 mod network;
 #[cfg(feature = "cli")]
 pub mod process;
+#[cfg(feature = "native")]
 pub mod segment;
+#[cfg(feature = "native")]
 pub mod track;
 pub mod workspace;
 

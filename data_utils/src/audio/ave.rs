@@ -8,7 +8,6 @@
 
 use super::{FRAME_RATE, mel};
 use crate::error::{Error, Result};
-use crate::formats::weights;
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -68,13 +67,14 @@ pub struct AveEncoder {
 }
 
 impl AveEncoder {
-    /// Loads the weights at `path` (any format of [`weights::read`]).
+    /// Loads the weights at `path` (any format of `formats::weights::read`).
     ///
     /// # Errors
     /// [`Error::Input`] when the file cannot be read, a tensor is missing or has another shape, or a value is not
     /// finite; [`Error::Inputs`] when several are.
+    #[cfg(feature = "native")]
     pub fn open(path: &Path, device: &Device) -> Result<Self> {
-        Self::from_tensors(path, &weights::read(path)?, device)
+        Self::from_tensors(path, &crate::formats::weights::read(path)?, device)
     }
 
     /// Builds the encoder from named tensors; `origin` is where errors say they came from.

@@ -115,8 +115,9 @@ impl MelStream {
             self.columns += 1;
         }
         let behind = (self.columns * HOP).saturating_sub(WINDOW / 2 + self.first);
-        self.emphasized.drain(..behind.min(self.emphasized.len()));
-        self.first += behind.min(self.received() - self.first);
+        let behind = behind.min(self.emphasized.len());
+        self.emphasized.drain(..behind);
+        self.first += behind;
         Ok(values)
     }
 }
@@ -224,7 +225,7 @@ mod tests {
         let whole = columns(&samples, samples.len());
         assert_eq!(whole.len(), (1 + samples.len() / HOP) * BANDS);
         for part in [1, 7, 320, 1999] {
-            assert_eq!(columns(&samples, part), whole, "in parts of {part}");
+            assert!(columns(&samples, part) == whole, "in parts of {part}");
         }
     }
 

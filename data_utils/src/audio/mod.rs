@@ -8,20 +8,29 @@
 //! `[i / 25, (i + 1) / 25)` seconds.
 
 pub mod ave;
+#[cfg(feature = "native")]
 mod decode;
+#[cfg(feature = "native")]
 mod error;
+#[cfg(feature = "native")]
+mod feature_files;
 pub mod features;
 mod kind;
 pub mod mel;
+#[cfg(feature = "native")]
 mod mp4_edits;
 pub mod resample;
 mod sound;
+#[cfg(feature = "native")]
 mod source;
 pub mod stream;
+#[cfg(feature = "native")]
 mod wav;
 pub mod window;
 
+#[cfg(feature = "native")]
 pub use decode::{load, load_native};
 pub use kind::AudioKind;
 pub use sound::{FRAME_RATE, LONGEST, SAMPLE_RATE, SAMPLES_PER_FRAME, SILENCE_DB, Sound, video_frames};
+#[cfg(feature = "native")]
 pub use wav::write_wav;

@@ -120,7 +120,7 @@ impl Filter {
         // samples. Silence in front brings the first source sample to a place that is one.
         let period = from / divisor;
         let periods = (length / 2).div_ceil(period);
-        filter.skip = periods * phases - 1;
+        filter.skip = periods * phases - SHIFT;
         filter.waiting = vec![0.0; periods * period - length / 2];
         Ok(filter)
     }
@@ -234,7 +234,7 @@ mod tests {
             let samples = tone(rate, 300.0, 0.3);
             let whole = convert_in_parts(rate, &samples, usize::MAX);
             for part in [1, rate as usize / 50, 997] {
-                assert_eq!(convert_in_parts(rate, &samples, part), whole, "{rate} in parts of {part}");
+                assert!(convert_in_parts(rate, &samples, part) == whole, "{rate} in parts of {part}");
             }
         }
     }

@@ -82,10 +82,10 @@ fn mel_rows_are_the_same_to_the_bit_however_a_voice_is_cut_up() {
         let whole = rows(&mut stream, &samples, || usize::MAX);
         let frames = video_frames(samples.len() as u64, SAMPLE_RATE) as usize;
         assert_eq!(whole.len(), frames * stream.row_len(), "{} samples", samples.len());
-        assert_eq!(rows(&mut stream, &samples, || 320), whole, "20 ms");
-        assert_eq!(rows(&mut stream, &samples, uneven()), whole, "uneven");
+        assert!(rows(&mut stream, &samples, || 320) == whole, "20 ms");
+        assert!(rows(&mut stream, &samples, uneven()) == whole, "uneven");
         if samples.len() <= 16_000 {
-            assert_eq!(rows(&mut stream, &samples, || 1), whole, "single samples");
+            assert!(rows(&mut stream, &samples, || 1) == whole, "single samples");
         }
     }
 }

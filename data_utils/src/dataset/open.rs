@@ -1,10 +1,13 @@
 //! Opening a dataset: every check there is, before anything is refused.
 
+use super::cache::Cache;
 use super::check::{self, Findings};
+use super::folder::{Dataset, FrameMeta, OpenOptions, Split};
 use super::landmarks::{self, Points68};
+use super::masks::Label;
 use super::pixels::Store;
 use super::transforms::{self, Pose};
-use super::{Cache, Dataset, FrameMeta, Label, OpenOptions, Split, audio, expression, scale};
+use super::{audio, expression, scale};
 use crate::camera::Camera;
 use crate::error::{Error, Problem, Result};
 use crate::formats::ply::{self, PointCloud};
@@ -25,69 +28,79 @@ struct Seen {
     landmarks: Option<std::result::Result<Points68, String>>,
 }
 
-pub(super) fn open(dir: &Path, options: &OpenOptions) -> Result<Dataset> {
-    let (mut findings, mut notes) = (Findings::default(), Vec::new());
-    if !dir.is_dir() {
-        return Err(Problem::new(dir.display(), "a dataset folder", "no folder", "check the path").into());
-    }
-    let poses = read_poses(dir, &mut findings, &mut notes);
-    if findings.is_empty() && !poses.iter().any(|(_, split)| *split == Split::Train) {
-        findings.push(Problem::new(
-            dir.join("transforms_train.json").display(),
-            "at least one frame",
-            "none",
-            "run the pose tracking of this dataset again",
-        ));
-    }
-    if poses.is_empty() {
-        std::mem::take(&mut findings).into_result()?;
-    }
-    let pictures = choose_pictures(dir, &poses, &mut notes);
-    let seen: Vec<Seen> = poses.par_iter().map(|(pose, _)| look(dir, pictures, pose.img_id)).collect();
-    let stored = most_common_size(&seen).unwrap_or([1, 1]);
-    report_files(pictures, &poses, &seen, stored, &mut findings);
-    let store = Store { dir: dir.into(), pictures, stored, size: scale::target(stored, options.max_side) };
-    if store.size != stored {
-        notes.push(format!(
-            "frames scaled from {}×{} to {}×{}",
-            stored[0], stored[1], store.size[0], store.size[1]
-        ));
-    }
-    // Without a single readable picture there is no size to hold anything against.
-    let sized = seen.iter().any(|s| s.picture.is_ok());
-    let centered = sized && check_centers(&poses, stored, &mut findings);
+impl Dataset {
+    /// Opens the dataset in `dir`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] or [`Error::Inputs`] with everything that is
+    /// wrong: a file that is missing, cut short, of another size than its siblings or without meaning.
+    pub fn open(dir: &Path, options: &OpenOptions) -> Result<Dataset> {
+        let (mut findings, mut notes) = (Findings::default(), Vec::new());
+        if !dir.is_dir() {
+            return Err(Problem::new(dir.display(), "a dataset folder", "no folder", "check the path").into());
+        }
+        let poses = read_poses(dir, &mut findings, &mut notes);
+        if findings.is_empty() && !poses.iter().any(|(_, split)| *split == Split::Train) {
+            findings.push(Problem::new(
+                dir.join("transforms_train.json").display(),
+                "at least one frame",
+                "none",
+                "run the pose tracking of this dataset again",
+            ));
+        }
+        if poses.is_empty() {
+            std::mem::take(&mut findings).into_result()?;
+        }
+        let pictures = choose_pictures(dir, &poses, &mut notes);
+        let seen: Vec<Seen> = poses.par_iter().map(|(pose, _)| look(dir, pictures, pose.img_id)).collect();
+        let stored = most_common_size(&seen).unwrap_or([1, 1]);
+        report_files(pictures, &poses, &seen, stored, &mut findings);
+        let store =
+            Store { dir: dir.into(), pictures, stored, size: scale::target(stored, options.max_side) };
+        if store.size != stored {
+            notes.push(format!(
+                "frames scaled from {}×{} to {}×{}",
+                stored[0], stored[1], store.size[0], store.size[1]
+            ));
+        }
+        // Without a single readable picture there is no size to hold anything against.
+        let sized = seen.iter().any(|s| s.picture.is_ok());
+        let centered = sized && check_centers(&poses, stored, &mut findings);
 
-    let last = poses.iter().map(|(p, _)| p.img_id).max().unwrap_or(0);
-    let (rows, expression_source) = expression::read(dir, last, &mut findings, &mut notes);
-    let last_row = poses.iter().map(|(p, _)| p.aud_id).max().unwrap_or(0);
-    let weights = options.ave_weights.as_deref();
-    let audio = audio::read(dir, options.audio, weights, last_row, &mut findings, &mut notes);
-    let frames = frames_of(&poses, &seen, &store, &rows, &mut findings, &mut notes);
-    let train = frames.iter().filter(|f| f.split == Split::Train).count();
-    if findings.is_empty() && train == frames.len() {
-        notes.push("no frame is held out: nothing measures how the head does on frames it never saw".into());
+        let last = poses.iter().map(|(p, _)| p.img_id).max().unwrap_or(0);
+        let (rows, expression_source) = expression::read(dir, last, &mut findings, &mut notes);
+        let last_row = poses.iter().map(|(p, _)| p.aud_id).max().unwrap_or(0);
+        let weights = options.ave_weights.as_deref();
+        let audio = audio::read(dir, options.audio, weights, last_row, &mut findings, &mut notes);
+        let frames = frames_of(&poses, &seen, &store, &rows, &mut findings, &mut notes);
+        let train = frames.iter().filter(|f| f.split == Split::Train).count();
+        if findings.is_empty() && train == frames.len() {
+            notes.push(
+                "no frame is held out: nothing measures how the head does on frames it never saw".into(),
+            );
+        }
+        let background = check_background(dir, stored, &mut findings, &mut notes);
+        // Through a wrong centre no cloud is where it should be; one problem is enough.
+        let seen_by = frames.first().filter(|_| centered);
+        let cloud = read_cloud(dir, seen_by, &mut findings, &mut notes);
+        if findings.is_empty() {
+            check_samples(&store, &frames, &mut findings);
+        }
+        findings.into_result()?;
+        let audio = audio.ok_or_else(|| Error::Internal("no audio features and no reason for it".into()))?;
+        Ok(Dataset {
+            audio,
+            size: store.size,
+            cache: Cache::new(options.image_budget),
+            frames,
+            expression_source,
+            train,
+            store,
+            cloud,
+            background,
+            notes,
+        })
     }
-    let background = check_background(dir, stored, &mut findings, &mut notes);
-    // Through a wrong centre no cloud is where it should be; one problem is enough.
-    let seen_by = frames.first().filter(|_| centered);
-    let cloud = read_cloud(dir, seen_by, &mut findings, &mut notes);
-    if findings.is_empty() {
-        check_samples(&store, &frames, &mut findings);
-    }
-    findings.into_result()?;
-    let audio = audio.ok_or_else(|| Error::Internal("no audio features and no reason for it".into()))?;
-    Ok(Dataset {
-        audio,
-        size: store.size,
-        cache: Cache::new(options.image_budget),
-        frames,
-        expression_source,
-        train,
-        store,
-        cloud,
-        background,
-        notes,
-    })
 }
 
 /// Frames of both files: those for training by rising number, then those held out.

@@ -4,7 +4,8 @@
 //! (trackers put the head there), which decides the depth where all cameras look the same way. A grid in the
 //! sphere that the masks span is kept where nearly all views show head or neck.
 
-use super::{Dataset, Label};
+use super::folder::Dataset;
+use super::masks::Label;
 use crate::camera::Camera;
 use crate::error::{Error, Result};
 use crate::formats::ply::PointCloud;
@@ -32,8 +33,21 @@ struct View {
     spread: f64,
 }
 
+impl Dataset {
+    /// The cloud training begins with, in the unit of the cameras.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where neither a cloud nor masks give one.
+    pub fn initial_points(&self) -> Result<PointCloud> {
+        match &self.cloud {
+            Some(cloud) => Ok(cloud.clone()),
+            None => from_masks(self),
+        }
+    }
+}
+
 /// About 20,000 points inside head and neck, with colours; no normals.
-pub(super) fn from_masks(dataset: &Dataset) -> Result<PointCloud> {
+fn from_masks(dataset: &Dataset) -> Result<PointCloud> {
     let train = dataset.train_indices().len();
     let count = VIEWS.min(train);
     let views: Vec<Option<View>> =

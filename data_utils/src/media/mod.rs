@@ -1,19 +1,33 @@
 //! Videos, sound and files in and out: the only place that starts ffmpeg, and the only one that writes files.
 
+#[cfg(feature = "native")]
 mod avi;
+#[cfg(feature = "native")]
 pub mod ffmpeg;
+#[cfg(feature = "native")]
 pub mod files;
+#[cfg(feature = "native")]
 mod frames;
+#[cfg(feature = "native")]
 mod mp4;
+#[cfg(feature = "native")]
 mod pixels;
+#[cfg(feature = "native")]
 mod probe;
+#[cfg(feature = "native")]
 pub mod sound;
 mod track;
+#[cfg(feature = "native")]
 pub mod writer;
 
+#[cfg(feature = "native")]
 pub use ffmpeg::Ffmpeg;
+#[cfg(feature = "native")]
 pub use frames::Frames;
+#[cfg(feature = "native")]
 pub use pixels::PixelFormat;
+#[cfg(feature = "native")]
 pub use probe::VideoInfo;
 pub use track::Samples;
+#[cfg(feature = "native")]
 pub use writer::{Encoder, VideoFormat, VideoWriter};
