@@ -37,12 +37,7 @@ impl AttentionVideos {
     ///
     /// # Errors
     /// As [`VideoWriter::create`].
-    pub fn create(
-        encoder: &Encoder,
-        dir: &Path,
-        format: VideoFormat,
-        sound: Option<&Sound>,
-    ) -> Result<Self> {
+    pub fn create(encoder: &Encoder, dir: &Path, format: VideoFormat, sound: Option<&Sound>) -> Result<Self> {
         let samples = sound.map(Sound::samples);
         let start = |name: &&str| VideoWriter::create(encoder, &dir.join(name), format, samples);
         let writers = CHANNELS.iter().map(start).collect::<Result<_>>()?;
