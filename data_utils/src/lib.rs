@@ -2,7 +2,10 @@
 //! face landmarks, head poses, and the dataset folder itself.
 //!
 //! This crate knows neither the trainer nor the renderer, and no GPU API. Data flows one way:
-//! `formats` → `audio`, `face` → `track` → `dataset`.
+//! `media`, `formats` → `audio`, `face` → `track` → `dataset`.
+//!
+//! Feature `native` (part of `cli`, the default) holds what needs files, threads or other programs; without it the crate
+//! keeps what compiles for browsers: audio as streams, cameras, masks, errors.
 
 // A library returns values, errors and messages; only programs print.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
