@@ -22,7 +22,7 @@ pub struct RenderSummary {
     pub total: Duration,
     /// Before the first frame: reading the model and the voice, opening the device.
     pub start: Duration,
-    /// Drawing and composing, as the calling thread saw them.
+    /// Waiting for drawn pictures and for decoded torsos.
     pub frame_times: FrameTimes,
     /// Waiting for the encoder.
     pub encoding: Duration,
@@ -138,11 +138,7 @@ impl std::fmt::Display for RenderSummary {
         let parts: Vec<String> =
             parts.iter().map(|(name, time)| format!("{name} {}", seconds(*time))).collect();
         writeln!(f, "{:<12} {}", "", parts.join(", "))?;
-        write!(
-            f,
-            "{:<12} {:.1} frames a second in field and rasterizer alone",
-            "drawing",
-            rate(times.drawing)
-        )
+        let drawing = rate(times.drawing);
+        write!(f, "{:<12} {drawing:.1} frames a second in field, rasterizer and composition alone", "drawing")
     }
 }
