@@ -1,4 +1,4 @@
-//! What stands behind the head: the background types of `--background_type`, and the layers that each is made of.
+//! What is behind the head: the background types of `--background_type`, and the layers that each is made of.
 
 use crate::composite::{Background, BackgroundPlate, Layers, Patch};
 use crate::{Error, Result};
@@ -57,7 +57,7 @@ impl FromStr for BackgroundType {
 
 /// Which pictures of the source frame a background is made of. Those it does not need may be absent.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Plates<'a> {
+pub struct BackgroundLayers<'a> {
     /// The static plate.
     pub scene: Option<&'a BackgroundPlate>,
     /// The torso as RGBA, straight alpha.
@@ -67,17 +67,17 @@ pub struct Plates<'a> {
 }
 
 impl BackgroundType {
-    /// Whether it wants [`Plates::scene`].
+    /// Whether it wants [`BackgroundLayers::scene`].
     pub fn needs_scene(self) -> bool {
         matches!(self, BackgroundType::Scene | BackgroundType::BgWithTorso)
     }
 
-    /// Whether it wants [`Plates::torso`].
+    /// Whether it wants [`BackgroundLayers::torso`].
     pub fn needs_torso(self) -> bool {
         matches!(self, BackgroundType::Torso | BackgroundType::BgWithTorso)
     }
 
-    /// Whether it wants [`Plates::original`].
+    /// Whether it wants [`BackgroundLayers::original`].
     pub fn needs_original(self) -> bool {
         self == BackgroundType::Gt
     }
@@ -97,7 +97,7 @@ impl BackgroundType {
     ///
     /// # Errors
     /// [`Error::Internal`] when a plate it needs is absent.
-    pub fn layers<'a>(self, plates: &Plates<'a>, frame: u64, seed: u64) -> Result<Layers<'a>> {
+    pub fn layers<'a>(self, plates: &BackgroundLayers<'a>, frame: u64, seed: u64) -> Result<Layers<'a>> {
         let absent = |name: &str| Error::Internal(format!("background {self} without its {name}"));
         let background = match self {
             BackgroundType::White => Background::Color([1.0; 3]),
@@ -135,7 +135,7 @@ mod tests {
     use crate::composite::{PixelFormat, Seam};
 
     /// The background alone, behind a head of which nothing shows.
-    fn painted(kind: BackgroundType, plates: &Plates<'_>) -> Vec<u8> {
+    fn painted(kind: BackgroundType, plates: &BackgroundLayers<'_>) -> Vec<u8> {
         let head = HeadImages { size: [2, 1], color: &[0.0; 6], alpha: &[0.0; 2] };
         let layers = kind.layers(plates, 0, 0).unwrap();
         compose(&head, &layers, Seam::default(), PixelFormat::Rgb8).unwrap().bytes
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn each_type_shows_its_own_plates() {
         let scene = BackgroundPlate::new([10, 20, 30, 40, 50, 60]);
-        let plates = Plates {
+        let plates = BackgroundLayers {
             scene: Some(&scene),
             torso: Some(Patch::whole([2, 1], &[200, 100, 50, 255, 9, 9, 9, 0])),
             original: Some(&[1, 2, 3, 4, 5, 6]),
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn random_is_one_colour_a_frame_and_the_same_for_the_same_seed() {
         let color = |frame, seed| {
-            let layers = BackgroundType::Random.layers(&Plates::default(), frame, seed).unwrap();
+            let layers = BackgroundType::Random.layers(&BackgroundLayers::default(), frame, seed).unwrap();
             let Background::Color(color) = layers.background else { panic!("{layers:?}") };
             color
         };
@@ -191,7 +191,7 @@ mod tests {
         for kind in
             [BackgroundType::Scene, BackgroundType::Torso, BackgroundType::BgWithTorso, BackgroundType::Gt]
         {
-            assert!(kind.layers(&Plates::default(), 0, 0).is_err(), "{kind}");
+            assert!(kind.layers(&BackgroundLayers::default(), 0, 0).is_err(), "{kind}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Frames from their inputs: field and rasterizer draw the head, plates are decoded on other threads meanwhile, and both are
 //! put together. The frames of a new voice and the dataset's own go through here alike.
 
-use super::background::{BackgroundType, Plates};
+use super::background::{BackgroundLayers, BackgroundType};
 use super::driver::FrameInputs;
 use super::plate_source::{FramePlate, PlateRequest, PlateSource};
 use super::stopwatch::{FrameTimes, timed};
@@ -249,7 +249,7 @@ fn layers<'a>(
     plate: &'a FramePlate,
 ) -> Result<Layers<'a>> {
     let filmed = plate.filmed.as_ref();
-    let behind = Plates {
+    let behind = BackgroundLayers {
         scene,
         torso: Some(plate.torso.torso_patch()),
         original: filmed.map(|frame| frame.rgb.as_slice()),
