@@ -206,9 +206,6 @@ pub trait Rasterizer<R: Real = f32>: Send + Sync {
         settings: &RasterSettings<R>,
     ) -> Result<Rendered<R>>;
 
-    /// Takes images that nobody needs any more; a backend may use their memory for the next ones.
-    fn recycle(&self, _rendered: Rendered<R>) {}
-
     /// What draws: "CPU, 2 threads", or the adapter's name.
     fn name(&self) -> String;
 }

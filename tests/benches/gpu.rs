@@ -189,7 +189,6 @@ fn measure(gpu: &Gpu, scene: &Scene<f32>) -> Result<()> {
         let start = Instant::now();
         plain.backward(&batch, cameras, settings, &rendered, &upstream)?;
         walls[1].push(start.elapsed().as_secs_f64() * 1e3);
-        plain.recycle(rendered);
     }
     let [forward, both] = walls.map(median);
     line("forward with copies, wall", forward);

@@ -17,10 +17,6 @@ impl Rasterizer<f32> for GpuRasterizer {
         forward(self, batch, cameras, settings, size)
     }
 
-    fn recycle(&self, rendered: Rendered<f32>) {
-        self.workspace.keep_rendered(rendered);
-    }
-
     fn name(&self) -> String {
         self.gpu.name()
     }

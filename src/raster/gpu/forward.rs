@@ -89,7 +89,7 @@ pub(super) fn forward(
     size: [usize; 2],
 ) -> Result<Rendered<f32>> {
     let (frames, outputs) = (cameras.len(), &settings.outputs);
-    let mut rendered = rasterizer.empty_images(frames, size);
+    let mut rendered = Rendered { frames, width: size[0], height: size[1], ..Rendered::default() };
     if size[0] * size[1] == 0 || frames == 0 {
         rendered.radii = vec![0; frames * batch.surfels];
         return Ok(rendered);

@@ -25,7 +25,6 @@ mod plan;
 mod rasterizer;
 #[cfg(test)]
 mod tests;
-mod workspace;
 
 pub use inputs::{BatchShape, Inputs};
 pub use rasterizer::GpuRasterizer;

@@ -1,10 +1,8 @@
 //! The rasterizer on a GPU: the device, and what it remembers from one batch to the next.
 
-use super::workspace::HostWorkspace;
 use crate::gpu::Gpu;
 use crate::gpu::shaders::Reduce;
 use crate::gpu::{Recorder, StageTime, Timing};
-use crate::raster::Rendered;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -17,7 +15,6 @@ pub struct GpuRasterizer {
     timing: Timing,
     /// Times of the stages since they were last taken.
     times: Mutex<Vec<StageTime>>,
-    pub(super) workspace: HostWorkspace,
 }
 
 impl GpuRasterizer {
@@ -28,13 +25,7 @@ impl GpuRasterizer {
 
     /// One that measures, where the device can.
     pub fn timed(gpu: Gpu, timing: Timing) -> Self {
-        GpuRasterizer {
-            gpu,
-            pairs_per_instance: AtomicU64::new(600),
-            timing,
-            times: Mutex::default(),
-            workspace: HostWorkspace::default(),
-        }
+        GpuRasterizer { gpu, pairs_per_instance: AtomicU64::new(600), timing, times: Mutex::default() }
     }
 
     /// The device it draws on.
@@ -45,11 +36,6 @@ impl GpuRasterizer {
     /// Milliseconds of every stage since the last call, in the order they ran.
     pub fn take_times(&self) -> Vec<StageTime> {
         std::mem::take(&mut *self.times.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Images without a frame yet, in memory that was used before.
-    pub fn empty_images(&self, frames: usize, size: [usize; 2]) -> Rendered {
-        self.workspace.rendered(frames, size)
     }
 
     /// An empty recording that is timed as the rasterizer is.

@@ -24,8 +24,8 @@ use crate::head::field::{DeviceField, LearnRates, Learned};
 use crate::loss::check_targets;
 use crate::loss::gpu::{DeviceNeighbors, record_embedding};
 use crate::loss::neighbors::NeighborGraph;
-use crate::raster::RasterSettings;
 use crate::raster::gpu::{BatchShape, GpuRasterizer, Inputs, forward};
+use crate::raster::{RasterSettings, Rendered};
 use crate::{Camera, Error, Result};
 use activation::{Activation, Deltas};
 use candle_core::Tensor;
@@ -194,7 +194,10 @@ impl Backend for GpuBackend {
         let shape = loaded.shape(if has_field { frames } else { 1 }, sh_degree);
         let (gpu, cloud, deltas) = (rasterizer.gpu(), &loaded.cloud, loaded.deltas(has_field)?);
         let activation = Activation::new(gpu, cloud, deltas, frames, sh_degree, outputs, 0.0)?;
-        let images = Images { planes: rasterizer.empty_images(frames, size), pictures: Vec::new() };
+        let images = Images {
+            planes: Rendered { frames, width: size[0], height: size[1], ..Rendered::default() },
+            pictures: Vec::new(),
+        };
         let mut pending = PendingRender::new(&renderer, request.outputs, &request.output, images);
         let together = forward::frames_together(rasterizer, &shape, frames, size, outputs, false)?;
         for range in groups(frames, together) {
