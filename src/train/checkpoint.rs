@@ -194,3 +194,20 @@ impl<'a> Trainer<'a> {
         Ok(trainer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_of_an_earlier_version_is_read() {
+        // As versions wrote it whose sampler was not a step ahead.
+        let text = r#"{"done":3,"skipped":1,
+            "sampler":{"word_position":12,"order":[1,0],"next":1,"errors":[0.0,0.5]},
+            "statistics":{"gradient":[0.0],"views":[0],"radius":[0]},
+            "adam_steps":[["cloud.positions",3]]}"#;
+        let progress: Progress = serde_json::from_str(text).expect("progress");
+        assert_eq!((progress.done, progress.skipped, progress.sampler.next), (3, 1, 1));
+        assert!(progress.errors.is_empty());
+    }
+}
