@@ -4,12 +4,6 @@
 pub const KNOWN_ARROWS: &[&str] = &[];
 
 pub const KNOWN_CIRCLES: &[&[&str]] = &[
-    &[
-        "data_utils/src/formats/pickle.rs",
-        "data_utils/src/formats/pickle_machine.rs",
-        "data_utils/src/formats/pickle_numpy.rs",
-    ],
-    &["data_utils/src/formats/tflite.rs", "data_utils/src/formats/tflite/read.rs"],
     &["src/head/field/gpu/backward.rs", "src/head/field/gpu/mod.rs"],
     &["src/raster/cpu/input.rs", "src/raster/cpu/project.rs"],
 ];

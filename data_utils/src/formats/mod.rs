@@ -11,6 +11,7 @@ pub mod npz;
 mod pickle;
 mod pickle_machine;
 mod pickle_numpy;
+mod pickle_value;
 pub mod ply;
 mod state_dict;
 pub mod tflite;

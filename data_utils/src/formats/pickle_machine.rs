@@ -2,8 +2,8 @@
 //!
 //! Stack, memo and parts are capped, so that memory follows the length of the program and never a number in it.
 
-use super::pickle::{Global, Outcome, Pickle, StorageRef, TensorRef, Value, broken, find_global};
 use super::pickle_numpy::length;
+use super::pickle_value::{Global, Outcome, Pickle, StorageRef, TensorRef, Value, broken, find_global};
 use std::collections::BTreeMap;
 
 /// The most values on the stack or in the memo, the most containers, and the most items copied by calls.

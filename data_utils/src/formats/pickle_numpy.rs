@@ -1,6 +1,6 @@
 //! NumPy's arrays inside pickles: `_reconstruct(ndarray, …)` and `dtype(…)`, each followed by its state.
 
-use super::pickle::{ArrayRef, DType, Global, Outcome, Pickle, Value, broken};
+use super::pickle_value::{ArrayRef, DType, Global, Outcome, Pickle, Value, broken};
 
 /// The most axes NumPy allows.
 const AXES_LIMIT: usize = 32;

@@ -1,6 +1,8 @@
 //! From the tables of a FlatBuffers file to a [`Model`]. Field numbers are those of the schema.
 
-use super::{Binary, Constant, MAX_ELEMENTS, MAX_RANK, Model, Op, Operator, Padding, Tensor, Unary, Window};
+use super::model::{
+    Binary, Constant, MAX_ELEMENTS, MAX_RANK, Model, Op, Operator, Padding, Tensor, Unary, Window,
+};
 use crate::formats::flatbuffer::{Malformed, Table};
 use std::fmt;
 
