@@ -3,7 +3,4 @@
 
 pub const KNOWN_ARROWS: &[&str] = &[];
 
-pub const KNOWN_CIRCLES: &[&[&str]] = &[
-    &["src/head/field/gpu/backward.rs", "src/head/field/gpu/mod.rs"],
-    &["src/raster/cpu/input.rs", "src/raster/cpu/project.rs"],
-];
+pub const KNOWN_CIRCLES: &[&[&str]] = &[&["src/head/field/gpu/backward.rs", "src/head/field/gpu/mod.rs"]];

@@ -1,7 +1,7 @@
 //! What a caller hands over: checked once, then read surfel by surfel in f64.
 
-use super::project::View;
 use super::sh;
+use super::view::View;
 use crate::raster::constants::TILE;
 use crate::raster::{Colors, ImageGradients, Outputs, RasterSettings, Real, SurfelBatch};
 use crate::{Camera, Error, Result};

@@ -27,6 +27,7 @@ mod sum_pairs;
 mod tile_ranges;
 mod upstream;
 mod vector;
+mod view;
 
 use super::{
     ImageGradients, Outputs, RasterSettings, Rasterizer, Real, Rendered, SurfelBatch, SurfelGradients,

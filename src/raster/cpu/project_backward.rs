@@ -6,9 +6,10 @@
 
 use super::blend_backward::{CENTER, COFACTORS, DRAWN_CHANNELS, OPACITY};
 use super::input::{OneCopy, SurfelInput};
-use super::project::{Projection, View, geometry, view_direction};
+use super::project::{Projection, geometry, view_direction};
 use super::sh;
 use super::vector::{add, cross, dot, scale, transform_transposed};
+use super::view::View;
 use crate::raster::constants::*;
 use crate::raster::{Real, SurfelGradients};
 
