@@ -271,10 +271,12 @@ impl Gpu {
         outcome.map(drop).map_err(|e| Error::DeviceLost(e.to_string()))
     }
 
-    /// Waits until a buffer that `submission` uses is mapped.
+    /// Waits until a buffer that `submission` uses is mapped. Another thread that polls the device may have taken the answer
+    /// along and be about to deliver it when this one has nothing left to wait for; then it is waited for a little longer.
     ///
     /// # Errors
-    /// As [`Gpu::poll`]; in a browser [`Error::Internal`] where the mapping is not done yet.
+    /// As [`Gpu::poll`]; [`Error::DeviceLost`] when the answer never comes; in a browser [`Error::Internal`] where the mapping
+    /// is not done yet.
     pub(super) fn wait_mapped(
         &self,
         request: &MapRequest,
@@ -284,10 +286,19 @@ impl Gpu {
         if let Some(outcome) = request.outcome() {
             return outcome;
         }
-        self.wait_for(submission)?;
-        request.outcome().unwrap_or_else(|| {
-            Err(Error::Internal("a blocking read-back of the GPU where nothing can wait: use a ring".into()))
-        })
+        if cfg!(target_arch = "wasm32") {
+            return Err(Error::Internal(
+                "a blocking read-back of the GPU where nothing can wait: use a ring".into(),
+            ));
+        }
+        for _ in 0..MAP_ATTEMPTS {
+            self.wait_for(submission.clone())?;
+            if let Some(outcome) = request.outcome() {
+                return outcome;
+            }
+            std::thread::sleep(MAP_PAUSE);
+        }
+        Err(Error::DeviceLost(format!("{} does not answer a request to map a buffer", self.name())))
     }
 
     /// Gives the device up, as if it had been unplugged; for tests.
@@ -295,6 +306,10 @@ impl Gpu {
         self.device.destroy();
     }
 }
+
+/// How often, and after which pauses, a mapping is asked after once the work it waits for is done: 30 s in all.
+const MAP_ATTEMPTS: u32 = 300_000;
+const MAP_PAUSE: std::time::Duration = std::time::Duration::from_micros(100);
 
 /// Rank of software adapters.
 const SOFTWARE: u8 = 4;

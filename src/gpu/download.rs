@@ -46,3 +46,32 @@ impl Gpu {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::device::Choice;
+
+    #[test]
+    fn threads_that_read_back_at_the_same_time_each_get_their_own_bytes() {
+        let gpu = Gpu::open(Choice::Any).expect("a device").expect("a GPU, or Mesa's software one");
+        // A thread's answer may be taken along by another thread's poll; it must still arrive.
+        std::thread::scope(|scope| {
+            for thread in 0..4_u32 {
+                let gpu = &gpu;
+                scope.spawn(move || {
+                    for round in 0..300 {
+                        let values = [thread, round, thread ^ round];
+                        let buffer = gpu.upload(&[&values[..]]).expect("uploaded");
+                        let encoder = gpu.device.create_command_encoder(&Default::default());
+                        let mut found = Vec::new();
+                        let sources = [(&*buffer, 12)];
+                        gpu.submit_and_read(encoder, &sources, |_, data| found = data.to_vec())
+                            .expect("read");
+                        assert_eq!(found, bytemuck::cast_slice::<u32, u8>(&values), "{thread} {round}");
+                    }
+                });
+            }
+        });
+    }
+}

@@ -13,8 +13,8 @@ import statistics
 import sys
 from pathlib import Path
 
-PARTS = ["load", "field_forward", "copies", "activate", "scored", "raster_forward", "loss", "raster_backward",
-         "field_backward", "optimiser"]
+PARTS = ["load", "density", "field_forward", "activate", "raster_forward", "device", "loss", "raster_backward",
+         "field_backward", "optimizer"]
 # Fine steps left out, which make shaders and fill pools.
 SKIPPED = 2
 
