@@ -340,7 +340,8 @@ fn each_image_alone_gives_the_oracle_s_gradients() -> Outcome {
 }
 
 fn the_golden_image_of_a_head_is_met() -> Outcome {
-    let path = reference("golden_50000.npz")?;
+    // Made by an own run of the other rasterizer, and too large to lie beside every checkout.
+    let path = reference("golden_50000.npz").map_err(Missing::into_optional)?;
     let mut scene = read_head(&path);
     scene.settings.background = [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0];
     scene.settings.outputs = Outputs { attention: true, ..Outputs::default() };

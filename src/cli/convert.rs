@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// Stores poses, torsos, background and voice levels of its dataset in a model, so that the model speaks without the dataset.
 #[derive(Debug, Parser)]
-#[command(name = "convert", version, about, rename_all = "snake_case")]
+#[command(name = "convert", version, rename_all = "snake_case")]
 pub struct ConvertFlags {
     /// Folder of the trained model (model/xxx)
     #[arg(short = 'm', long = "model_path")]

@@ -48,7 +48,7 @@ const GAIN: f32 = 4.0;
 
 /// Trains a small head on a made-up talker and lets it say new sentences.
 #[derive(Debug, Parser)]
-#[command(name = "demo", version, about, rename_all = "snake_case")]
+#[command(name = "demo", version, rename_all = "snake_case")]
 pub struct DemoFlags {
     /// Folder everything is written to
     #[arg(long, default_value = "demo")]

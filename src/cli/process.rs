@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 /// 3 parsing, 4 background, 5 torso, 6 landmarks, 7 blendshapes, 8 and 9 head pose, 10 transforms and report. A task
 /// that needs another one runs it first. Files that were changed by hand are kept and used.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "process", version, about, rename_all = "snake_case")]
+#[command(name = "process", version, rename_all = "snake_case")]
 pub struct ProcessFlags {
     /// The video, data/xxx/xxx.mp4; what is made goes beside it
     pub video: Option<PathBuf>,

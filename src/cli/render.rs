@@ -32,7 +32,7 @@ use std::time::Instant;
 
 /// Makes a trained head talk: any voice, or the frames of its dataset again.
 #[derive(Debug, Parser)]
-#[command(name = "render", version, about, rename_all = "snake_case")]
+#[command(name = "render", version, rename_all = "snake_case")]
 pub struct RenderFlags {
     /// Dataset folder (data/xxx): needed to redraw and score its frames, or for another background; a voice does without
     #[arg(short = 's', long = "source_path")]

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 ///
 /// Each subcommand but `convert` is a program of its own too, with the same flags: `surfeltalk train` is `train`.
 #[derive(Debug, Parser)]
-#[command(name = "surfeltalk", version, about)]
+#[command(name = "surfeltalk", version)]
 pub struct Surfeltalk {
     #[command(subcommand)]
     program: Program,

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// Trains a talking head from a preprocessed clip.
 #[derive(Debug, Parser)]
-#[command(name = "train", version, about, rename_all = "snake_case")]
+#[command(name = "train", version, rename_all = "snake_case")]
 pub struct TrainFlags {
     /// Dataset folder (data/xxx)
     #[arg(short = 's', long = "source_path")]

@@ -35,6 +35,11 @@ impl Missing {
         Missing { what: what.into(), required: false }
     }
 
+    /// The same, where not even CI has it.
+    pub fn into_optional(self) -> Self {
+        Missing { required: false, ..self }
+    }
+
     fn required(what: String) -> Self {
         Missing { what, required: true }
     }
