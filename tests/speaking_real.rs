@@ -44,12 +44,18 @@ fn a_clip_keeps_its_torsos() -> Outcome {
     Ok(())
 }
 
-/// Levels that are measured while a voice is spoken soon map it as those of the whole voice do.
+/// Levels that are measured while a voice is spoken soon map it as those of the whole voice do. Where a voice was cut
+/// together with digital silence they stay further apart: running levels leave that out, since it says nothing about the voice.
 fn running_levels_come_to_those_of_the_whole_voice() -> Outcome {
     let trained = audio::load(&data("anchor50s/aud.wav")?).expect("a sound");
     let trained = VoiceStatistics::of(&AudioFeatures::mel(&trained).expect("features")).expect("levels");
     let row = AudioKind::Mel.channels() * AudioKind::Mel.width();
-    for name in ["test.wav", "english_jfk_11s.flac", "french_fayu.wav", "english_musetalk_eng.wav"] {
+    for (name, bound) in [
+        ("english_jfk_11s.flac", 0.03),
+        ("english_musetalk_eng.wav", 0.05),
+        ("french_fayu.wav", 0.1),
+        ("test.wav", 0.15),
+    ] {
         let voice = audio::load(&data(&format!("voices/{name}"))?).expect("a sound");
         let voice = AudioFeatures::mel(&voice).expect("features");
         let levels = VoiceStatistics::of(&voice).expect("levels");
@@ -71,7 +77,7 @@ fn running_levels_come_to_those_of_the_whole_voice() -> Outcome {
         println!(
             "{name}: {start:.3} apart in the first second, {rest:.3} later; without matching {unmatched:.3}"
         );
-        assert!(rest < 9.05, "{name}: {rest}");
+        assert!(rest < bound, "{name}: {rest}");
     }
     Ok(())
 }

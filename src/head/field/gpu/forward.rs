@@ -2,17 +2,17 @@
 
 use super::record::{Recording, Shape, Then};
 use super::uniforms::{ABSENT, FieldUniform, NormUniform};
-use super::{Asked, DeviceField};
+use super::{DeviceField, ForwardState};
 use crate::head::field::heads::HEADS;
 use std::ops::Range;
 use wgpu::Buffer;
 
 impl DeviceField {
     /// Constants for frames `range` of a step.
-    pub(super) fn words(&self, asked: &Asked, range: &Range<usize>) -> FieldUniform {
+    pub(super) fn words(&self, forward_state: &ForwardState, range: &Range<usize>) -> FieldUniform {
         let w = &self.widths;
         let side = |scale: usize| w.sides.get(scale).copied().unwrap_or(0) as u32;
-        let frame = range.start * asked.places.frame;
+        let frame = range.start * forward_state.places.frame;
         FieldUniform {
             surfels: self.surfels as u32,
             frames: range.len() as u32,
@@ -25,17 +25,17 @@ impl DeviceField {
             side_3: side(3),
             embedding: w.embedding as u32,
             heads: w.heads as u32,
-            share: 1.0 / (w.heads * asked.places.layers.len()) as f32,
+            share: 1.0 / (w.heads * forward_state.places.layers.len()) as f32,
             fresh: 1,
             hidden: w.hidden as u32,
             outputs: w.layout.attention.start as u32,
             columns: w.layout.columns as u32,
-            last: asked.places.last as u32,
-            last_bias: asked.places.last_bias as u32,
-            drives: asked.places.drives.map_or(ABSENT, |[there, _]| (there + frame) as u32),
-            last_back: asked.places.last_back as u32,
-            drives_back: asked.places.drives.map_or(ABSENT, |[_, back]| (back + frame) as u32),
-            frame: asked.places.frame as u32,
+            last: forward_state.places.last as u32,
+            last_bias: forward_state.places.last_bias as u32,
+            drives: forward_state.places.drives.map_or(ABSENT, |[there, _]| (there + frame) as u32),
+            last_back: forward_state.places.last_back as u32,
+            drives_back: forward_state.places.drives.map_or(ABSENT, |[_, back]| (back + frame) as u32),
+            frame: forward_state.places.frame as u32,
             reach: w.reach,
             low_0: self.bounds.min[0],
             low_1: self.bounds.min[1],
@@ -58,39 +58,40 @@ impl DeviceField {
     }
 
     /// What the planes and the embedding know of every surfel, and the rows that ask.
-    pub(super) fn ask_planes(&self, recording: &mut Recording<'_>, asked: &Asked) {
+    pub(super) fn ask_planes(&self, recording: &mut Recording<'_>, forward_state: &ForwardState) {
         let w = &self.widths;
-        let words = self.words(asked, &(0..1)).words();
-        let buffers: [&Buffer; 4] = [&asked.positions, &self.planes[0], &self.embedding[0], &asked.inputs];
+        let words = self.words(forward_state, &(0..1)).words();
+        let buffers: [&Buffer; 4] =
+            [&forward_state.positions, &self.planes[0], &self.embedding[0], &forward_state.inputs];
         let numbers = self.surfels * (w.features() + w.embedding);
         recording.each("sample_planes", &words, &buffers, numbers);
         let shape = Shape { frames: 1, rows: self.surfels };
         recording.dense(
             shape,
-            (&asked.inputs, false),
-            &asked.weights,
-            asked.places.query,
+            (&forward_state.inputs, false),
+            &forward_state.weights,
+            forward_state.places.query,
             Then::Nothing,
-            &asked.rows,
+            &forward_state.rows,
         );
     }
 
-    /// Frames `range`, whose trace is kept.
+    /// Frames `range`, whose activations are kept.
     pub(super) fn frames_there(
         &self,
         recording: &mut Recording<'_>,
-        asked: &Asked,
+        forward_state: &ForwardState,
         range: &Range<usize>,
         packed: &Buffer,
     ) {
         let w = &self.widths;
         let shape = Shape { frames: range.len(), rows: self.surfels };
-        let trace = &asked.trace;
-        let words = self.words(asked, range);
-        let weights: &Buffer = &asked.weights;
-        let rows: &Buffer = &trace.rows;
-        for (l, (place, t)) in asked.places.layers.iter().zip(&trace.layers).enumerate() {
-            let input = t.input.as_deref().unwrap_or(&asked.rows);
+        let activations = &forward_state.activations;
+        let words = self.words(forward_state, range);
+        let weights: &Buffer = &forward_state.weights;
+        let rows: &Buffer = &activations.rows;
+        for (l, (place, t)) in forward_state.places.layers.iter().zip(&activations.layers).enumerate() {
+            let input = t.input.as_deref().unwrap_or(&forward_state.rows);
             let same = t.input.is_none();
             let score = place.score.of_frame(range.start);
             recording.dense(shape, (input, same), weights, score, Then::Nothing, &t.weights);
@@ -103,14 +104,14 @@ impl DeviceField {
             recording.dense(shape, (&t.middle, false), weights, place.feed1, Then::Relu, &t.hidden);
             let add = Then::Add(&t.middle, false);
             recording.dense(shape, (&t.hidden, false), weights, place.feed2, add, rows);
-            let next = trace.layers.get(l + 1).and_then(|next| next.input.as_deref());
-            let to = [&*t.units[1], &*t.rates[1], next.unwrap_or(&trace.top)];
+            let next = activations.layers.get(l + 1).and_then(|next| next.input.as_deref());
+            let to = [&*t.units[1], &*t.rates[1], next.unwrap_or(&activations.top)];
             recording.normalise(self.norm(shape, place.norms[1], next.is_none()), weights, rows, to);
         }
-        let hidden = asked.places.hidden;
-        recording.dense(shape, (&trace.top, false), weights, hidden, Then::Relu, &trace.hidden);
+        let hidden = forward_state.places.hidden;
+        recording.dense(shape, (&activations.top, false), weights, hidden, Then::Relu, &activations.hidden);
         debug_assert_eq!(hidden.outputs, HEADS * w.hidden);
-        let buffers: [&Buffer; 4] = [weights, &trace.hidden, &trace.said, packed];
+        let buffers: [&Buffer; 4] = [weights, &activations.hidden, &activations.said, packed];
         recording.each("heads", &words.words(), &buffers, shape.all() * w.layout.attention.start);
     }
 }

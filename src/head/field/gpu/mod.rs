@@ -9,11 +9,12 @@
 //! Every stage has its twin in `rows`, `rows_backward` and `triplane`; tests hold the two together. Sums over rows are made
 //! in pieces of fixed size, those of the planes in integers, so the same numbers give the same bits.
 
+mod activations;
 mod backward;
 mod deltas;
 mod forward;
 mod record;
-mod trace;
+mod state;
 mod uniforms;
 mod weights;
 
@@ -21,22 +22,23 @@ mod weights;
 #[allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests;
 
-use super::rows::{RowValues, Widths};
-use super::small_nets::FrameNets;
+use super::rows::Widths;
 use super::triplane::PLANES;
-use super::{Conditions, Field, FieldBounds};
+use super::{Conditions, Field};
 use crate::gpu::Gpu;
 use crate::gpu::Recorder;
 use crate::gpu::{PooledBuffer, append, size_class};
 use crate::loss::gpu::EmbeddingBuffers;
 use crate::{Error, Result};
-use backward::Ways;
+use activations::{Activations, GradientBuffers};
+use backward::BackwardIo;
 use candle_core::{DType, Tensor};
 pub use deltas::DeviceDeltas;
 use record::{Recording, Shape};
-use trace::{Back, Trace};
+pub use state::DeviceField;
+use state::{BackwardBuffers, ForwardState};
 use uniforms::LearnUniform;
-use weights::{Places, SumPlaces};
+use weights::SumPlaces;
 use wgpu::Buffer;
 
 /// What is learned on the device: numbers, then first and second moments of Adam (Kingma & Ba 2015).
@@ -72,51 +74,6 @@ pub struct LearnRates {
     pub embedding_corrections: [f32; 2],
 }
 
-/// A field on a device.
-pub struct DeviceField {
-    gpu: Gpu,
-    widths: Widths,
-    bounds: FieldBounds,
-    surfels: usize,
-    plane_numbers: usize,
-    planes: [PooledBuffer; 3],
-    embedding: [PooledBuffer; 3],
-    /// Gradients of the planes, two words a number.
-    plane_sums: PooledBuffer,
-    /// Gradients of what the planes and the embedding say, `[surfels, features + embedding]`.
-    of_inputs: PooledBuffer,
-    deltas: Option<DeviceDeltas>,
-    asked: Option<Asked>,
-    back: Option<BackwardBuffers>,
-}
-
-/// What the last backward pass used and left.
-struct BackwardBuffers {
-    sums: PooledBuffer,
-    places: SumPlaces,
-    _scratch: (PooledBuffer, Back, Vec<PooledBuffer>),
-}
-
-/// What a step asked, until it goes back.
-struct Asked {
-    nets: Vec<FrameNets>,
-    values: RowValues,
-    places: Places,
-    weights: PooledBuffer,
-    positions: Buffer,
-    frames: usize,
-    /// Frames that go together.
-    together: usize,
-    /// `[surfels, features + embedding]`.
-    inputs: PooledBuffer,
-    /// `[surfels, model]`.
-    rows: PooledBuffer,
-    /// Of the frames that went there last.
-    trace: Trace,
-    /// Uniforms of the forward pass.
-    _uniforms: Vec<PooledBuffer>,
-}
-
 impl DeviceField {
     /// Whether the device has room for a field's planes and for rows of so many surfels in so many frames.
     pub fn fits(gpu: &Gpu, field: &Field, surfels: usize, frames: usize) -> bool {
@@ -126,7 +83,7 @@ impl DeviceField {
         let packed = frames * surfels * widths.layout.columns;
         let buffers = [2 * plane_numbers(&widths), surfels * inputs, packed];
         let fit = buffers.iter().all(|n| size_class(4 * *n as u64) <= limit);
-        fit && trace::frames_together(&widths, field.layers.len(), surfels, 1, limit).is_some()
+        fit && activations::frames_together(&widths, field.layers.len(), surfels, 1, limit).is_some()
     }
 
     /// Takes planes, embedding and their moments to the device.
@@ -171,7 +128,7 @@ impl DeviceField {
             gpu: gpu.clone(),
             bounds: field.bounds,
             deltas: None,
-            asked: None,
+            forward_state: None,
             back: None,
             widths,
             surfels,
@@ -219,7 +176,7 @@ impl DeviceField {
             )));
         }
         // The buffers of the last step make room first.
-        (self.asked, self.back) = (None, None);
+        (self.forward_state, self.back) = (None, None);
         let nets = field.nets_each(conditions)?;
         let values = field.row_values(&nets)?;
         let (places, weights) = weights::lay(&self.widths, &values);
@@ -234,11 +191,12 @@ impl DeviceField {
             ));
         }
         let together =
-            trace::frames_together(&self.widths, places.layers.len(), surfels, frames, limit).unwrap_or(1);
+            activations::frames_together(&self.widths, places.layers.len(), surfels, frames, limit)
+                .unwrap_or(1);
         let w = &self.widths;
         let shape = Shape { frames: together, rows: surfels };
-        let mut asked = Asked {
-            trace: Trace::new(&self.gpu, w, places.layers.len(), shape),
+        let mut forward_state = ForwardState {
+            activations: Activations::new(&self.gpu, w, places.layers.len(), shape),
             nets,
             values,
             places,
@@ -255,12 +213,12 @@ impl DeviceField {
         }
         let packed = (*self.deltas()?.values).clone();
         let mut recording = Recording::new(&self.gpu);
-        self.ask_planes(&mut recording, &asked);
-        for range in groups(&asked) {
-            self.frames_there(&mut recording, &asked, &range, &packed);
+        self.ask_planes(&mut recording, &forward_state);
+        for range in groups(&forward_state) {
+            self.frames_there(&mut recording, &forward_state, &range, &packed);
         }
-        asked._uniforms.push(recording.record_into(recorder)?);
-        self.asked = Some(asked);
+        forward_state._uniforms.push(recording.record_into(recorder)?);
+        self.forward_state = Some(forward_state);
         Ok(())
     }
 
@@ -278,16 +236,16 @@ impl DeviceField {
     /// # Errors
     /// [`Error::Internal`] when there was no forward pass.
     pub fn record_backward(&mut self, recorder: &mut Recorder<'_>) -> Result<()> {
-        let Some(asked) = &self.asked else {
+        let Some(forward_state) = &self.forward_state else {
             return Err(Error::Internal("a backward pass of the field without its forward pass".into()));
         };
-        let places = SumPlaces::new(&self.widths, asked.places.layers.len(), asked.frames);
+        let places = SumPlaces::new(&self.widths, forward_state.places.layers.len(), forward_state.frames);
         let sums = self.gpu.storage(4 * places.count as u64);
         let of_rows = self.gpu.storage(4 * (self.surfels * self.widths.model) as u64);
-        let shape = Shape { frames: asked.together, rows: self.surfels };
-        let back = Back::new(&self.gpu, &self.widths, shape);
+        let shape = Shape { frames: forward_state.together, rows: self.surfels };
+        let back = GradientBuffers::new(&self.gpu, &self.widths, shape);
         let deltas = self.deltas()?;
-        let ways = Ways {
+        let ways = BackwardIo {
             packed: &deltas.values,
             of_packed: &deltas.gradients,
             sums: &sums,
@@ -296,13 +254,13 @@ impl DeviceField {
             back: &back,
         };
         let mut recording = Recording::new(&self.gpu);
-        for range in groups(asked) {
-            if asked.together < asked.frames {
-                self.frames_there(&mut recording, asked, &range, ways.packed);
+        for range in groups(forward_state) {
+            if forward_state.together < forward_state.frames {
+                self.frames_there(&mut recording, forward_state, &range, ways.packed);
             }
-            self.frames_back(&mut recording, asked, &range, &ways);
+            self.frames_back(&mut recording, forward_state, &range, &ways);
         }
-        self.planes_back(&mut recording, asked, &ways);
+        self.planes_back(&mut recording, forward_state, &ways);
         let uniforms = vec![recording.record_into(recorder)?];
         self.back = Some(BackwardBuffers { sums, places, _scratch: (of_rows, back, uniforms) });
         Ok(())
@@ -323,12 +281,17 @@ impl DeviceField {
     /// # Errors
     /// [`Error::Internal`] when there was no backward pass, or the sums are not its.
     pub fn gradients(&self, field: &Field, sums: &[f32]) -> Result<Vec<Tensor>> {
-        let (Some(asked), Some(back)) = (&self.asked, &self.back) else { return Err(no_backward()) };
+        let (Some(forward_state), Some(back)) = (&self.forward_state, &self.back) else {
+            return Err(no_backward());
+        };
         if sums.len() != back.places.count {
             let (found, expected) = (sums.len(), back.places.count);
             return Err(Error::Internal(format!("{found} sums of the field where {expected} belong")));
         }
-        field.collect_rest(&asked.nets, back.places.gradients(&self.widths, &asked.values, sums))
+        field.collect_rest(
+            &forward_state.nets,
+            back.places.gradients(&self.widths, &forward_state.values, sums),
+        )
     }
 
     /// The embedding and its gradient, which [`DeviceField::record_backward`] overwrites.
@@ -387,8 +350,8 @@ fn no_backward() -> Error {
 }
 
 /// Frames that go together.
-fn groups(asked: &Asked) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
-    let (frames, together) = (asked.frames, asked.together);
+fn groups(forward_state: &ForwardState) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
+    let (frames, together) = (forward_state.frames, forward_state.together);
     (0..frames).step_by(together).map(move |first| first..(first + together).min(frames))
 }
 

@@ -27,7 +27,7 @@ pub(super) struct LayerTrace {
 }
 
 /// Activations of some frames.
-pub(super) struct Trace {
+pub(super) struct Activations {
     pub(super) layers: Vec<LayerTrace>,
     /// What is to be normalised; on the way back the gradient of the rows.
     pub(super) rows: PooledBuffer,
@@ -39,7 +39,7 @@ pub(super) struct Trace {
     pub(super) said: PooledBuffer,
 }
 
-impl Trace {
+impl Activations {
     pub(super) fn new(gpu: &Gpu, w: &Widths, layers: usize, shape: Shape) -> Self {
         let rows = |width: usize| gpu.storage(4 * (shape.all() * width) as u64);
         let layer = |l: usize| LayerTrace {
@@ -50,7 +50,7 @@ impl Trace {
             middle: rows(w.model),
             hidden: rows(w.feed),
         };
-        Trace {
+        Activations {
             layers: (0..layers).map(layer).collect(),
             rows: rows(w.model),
             top: rows(w.model),
@@ -61,7 +61,7 @@ impl Trace {
 }
 
 /// What only the way back has.
-pub(super) struct Back {
+pub(super) struct GradientBuffers {
     /// `[rows, 3, outputs]`.
     pub(super) heard: PooledBuffer,
     /// `[rows, 4]`.
@@ -72,10 +72,10 @@ pub(super) struct Back {
     pub(super) pieces: PooledBuffer,
 }
 
-impl Back {
+impl GradientBuffers {
     pub(super) fn new(gpu: &Gpu, w: &Widths, shape: Shape) -> Self {
         let rows = |width: usize| gpu.storage(4 * (shape.all() * width) as u64);
-        Back {
+        GradientBuffers {
             heard: rows((1 + DRIVES.len()) * outputs(w)),
             of_attention: rows(TOKENS),
             of_weights: rows(w.columns()),
@@ -84,7 +84,7 @@ impl Back {
     }
 }
 
-impl Back {
+impl GradientBuffers {
     /// In the order of the members.
     pub(super) fn buffers(&self) -> [&wgpu::Buffer; 4] {
         [&self.heard, &self.of_attention, &self.of_weights, &self.pieces]
