@@ -151,7 +151,7 @@ impl<'g> Recorder<'g> {
         gpu.check()
     }
 
-    /// Submits, waits and reads back as [`Gpu::submit_and_read`] does; the times where they were asked for, those of the device
+    /// Submits, waits and reads back the first bytes of each source; the times where they were asked for, those of the device
     /// before those of the host.
     pub fn submit_and_read(
         mut self,

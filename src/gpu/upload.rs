@@ -34,7 +34,7 @@ impl Gpu {
     /// A buffer that holds slices one after another.
     ///
     /// # Errors
-    /// As [`Gpu::upload_with`].
+    /// [`crate::Error::DeviceLost`] when the device is gone or out of memory.
     pub fn upload<T: bytemuck::NoUninit>(&self, parts: &[&[T]]) -> Result<PooledBuffer> {
         let bytes = parts.iter().map(|p| size_of_val(*p)).sum::<usize>();
         let write = |to: &mut StagingWriter<'_>| {

@@ -32,7 +32,7 @@ impl BranchSettings {
     /// Settings of a branch that starts from `cloud`; the field's audio sizes and bounds follow from the arguments.
     ///
     /// # Errors
-    /// [`Error::Internal`] when the cloud is empty or not finite.
+    /// [`crate::Error::Internal`] when the cloud is empty or not finite.
     pub fn new(
         part: Part,
         audio: AudioKind,

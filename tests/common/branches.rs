@@ -187,7 +187,8 @@ pub fn differences(found: &Outcome, expected: &Outcome, surfels: usize) -> Vec<S
             // Some are 0 but for rounding, as that of the bias before a softmax.
             let difference = norm(a.iter().zip(&b).map(|(a, b)| a - b));
             let size = norm(b.iter().copied());
-            if !(difference <= 3e-3 * size + 1e-5 * small) {
+            let agrees = difference <= 3e-3 * size + 1e-5 * small;
+            if !agrees {
                 faults.push(format!("gradient of {parameter}: {difference} of {size}"));
             }
         } else if !a.is_empty() {

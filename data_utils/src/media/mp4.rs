@@ -159,7 +159,7 @@ fn sound_file(track: Track, path: &Path) -> Result<(Track, NamedTempFile)> {
     Ok((track, samples))
 }
 
-fn raw_frames<'a>(c: &'a mut Command, format: PixelFormat, size: [u32; 2], fps: u32) -> &'a mut Command {
+fn raw_frames(c: &mut Command, format: PixelFormat, size: [u32; 2], fps: u32) -> &mut Command {
     c.args(["-f", "rawvideo", "-pix_fmt", format.name(), "-s", &format!("{}x{}", size[0], size[1])]);
     c.args(["-framerate", &fps.to_string(), "-i", "pipe:0"])
 }

@@ -14,7 +14,7 @@ const CROP: &str = "anchor.mp4";
 /// Writes `anchor_box.txt` and `anchor.mp4`.
 ///
 /// # Errors
-/// As [`probe`], and [`Error::Input`] when the place cannot be written to.
+/// As reading the first frames of the video, and [`Error::Input`] when the place cannot be written to.
 pub fn run(context: &Context) -> Result<String> {
     let options = context.options;
     let probe = context.resources.probe()?;

@@ -1,4 +1,4 @@
-//! The loss on the GPU: the stages between the rasterizer's forward and backward passes. Twin of [`super::image_loss`].
+//! The loss on the GPU: the stages between the rasterizer's forward and backward passes. Twin of [`mod@super::image_loss`].
 
 mod embedding;
 mod in_use;
