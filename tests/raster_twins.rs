@@ -8,7 +8,7 @@ use common::compare::image_difference;
 use common::scene::{Scene, camera, random_gradients};
 use common::twins::{assert_twins, differences, gpu, images, run, scene, seen_from, with_copies};
 use surfeltalk::raster::cpu::CpuRasterizer;
-use surfeltalk::raster::{ImageGradients, Outputs, Rasterizer};
+use surfeltalk::raster::{Behind, ImageGradients, Outputs, Rasterizer};
 
 #[test]
 fn images_and_gradients_are_the_cpu_s() {
@@ -105,6 +105,23 @@ fn equal_depths_are_drawn_in_the_order_of_their_indices() {
         position.copy_from_slice(&[0.0, 0.0, 3.0]);
     }
     assert_twins(&scene);
+}
+
+#[test]
+fn surfels_behind_the_others_are_covered_by_them_wherever_they_lie() {
+    let behind = |offset: f32| {
+        let mut scene = scene(11, 200, 96, 64);
+        scene.behind = Some(Behind { first: 150, offset });
+        scene.settings.outputs = Outputs { attention: true, ..Outputs::NONE };
+        // The last channel tells how much of them is seen.
+        let weights = scene.attention.as_mut().expect("attention");
+        weights.chunks_exact_mut(4).enumerate().for_each(|(i, a)| a[3] = f32::from(u8::from(i >= 150)));
+        scene.settings.background = [0.0; 7];
+        let (rendered, _) = assert_twins(&scene);
+        rendered.attention[3 * 96 * 64..].iter().map(|v| f64::from(*v)).sum::<f64>()
+    };
+    let (among, covered) = (behind(0.0), behind(100.0));
+    assert!(covered > 0.0 && covered < 0.8 * among, "{covered} of {among}");
 }
 
 #[test]

@@ -29,7 +29,11 @@ fn geometry(row: u32) {
     surfels[at_scale(row) + 1u] = scale.y;
     surfels[at_opacity(row)] = logistic(raw_opacity(row));
     if params.attends != 0u {
-        for (var k = 0u; k < 4u; k++) { surfels[at_attention(row) + k] = moved(row, params.attention, k); }
+        for (var k = 0u; k < 4u; k++) {
+            let weight = moved(row, of_skin(row, params.attention), k);
+            // The last channel tells where the inside of the mouth is seen.
+            surfels[at_attention(row) + k] = select(weight, f32(k == 3u), is_mouth(row));
+        }
     }
 }
 
@@ -51,6 +55,6 @@ fn activate(
     let row = number / params.drawn;
     let k = number % params.drawn;
     var value = own_harmonics[row % params.surfels * params.stored + k];
-    if k < params.added { value += moved(row, params.harmonics, k); }
+    if k < params.added { value += moved(row, of_skin(row, params.harmonics), k); }
     colors[number] = value;
 }

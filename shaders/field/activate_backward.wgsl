@@ -68,13 +68,13 @@ fn geometry(i: u32) {
         let visible = logistic(raw_opacity(row));
         let o = drawn[at_opacity(row)] * visible * (1.0 - visible);
         for (var k = 0u; k < 3u; k++) { put(row, params.position, k, p[k] + rest(row, k)); }
-        for (var k = 0u; k < 4u; k++) { put(row, params.rotation, k, q[k]); }
+        for (var k = 0u; k < 4u; k++) { put(row, of_skin(row, params.rotation), k, q[k]); }
         for (var k = 0u; k < 2u; k++) { put(row, params.log_scale, k, s[k]); }
-        put(row, params.opacity, 0u, o);
+        put(row, of_skin(row, params.opacity), 0u, o);
         for (var k = 0u; k < 4u; k++) {
             var a = 0.0;
             if params.attends != 0u { a = drawn[at_attention(row) + k]; }
-            put(row, params.attention, k, a);
+            put(row, of_skin(row, params.attention), k, a);
         }
         position += p;
         rotation += q;
@@ -108,7 +108,7 @@ fn activate_backward(
         let row = copy * params.surfels + i;
         var g = 0.0;
         if k < params.drawn { g = drawn_colors[row * params.drawn + k]; }
-        if k < params.added { put(row, params.harmonics, k, g); }
+        if k < params.added { put(row, of_skin(row, params.harmonics), k, g); }
         sum += g;
     }
     keep(10u * params.surfels + number, sum);

@@ -17,7 +17,8 @@ override TERMS: u32 = 1u;
 @group(0) @binding(1) var<storage, read> crops: array<Crops>;
 // [frames, TARGET_PLANES, rows, columns]
 @group(0) @binding(2) var<storage, read> targets: array<f32>;
-// A byte a pixel, each frame starts a word: bit 0 where audio may be attended to, bit 1 where expression may be.
+// A byte a pixel, each frame starts a word: bit 0 where audio may be attended to, bit 1 where expression may be, bit 2 where
+// the inside of the mouth is seen, bit 3 where it is not.
 @group(0) @binding(3) var<storage, read> attention_masks: array<u32>;
 // Composites, and what else was drawn.
 @group(0) @binding(4) var<storage, read> images: array<f32>;
@@ -32,7 +33,7 @@ override TERMS: u32 = 1u;
 struct Pixel {
     color: vec3<f32>,
     alpha: f32,
-    // Audio, expression, camera, frame; 0 where attention is not drawn.
+    // Audio, expression, camera, frame or inside of the mouth; 0 where attention is not drawn.
     attention: vec4<f32>,
     // 0 where it is not drawn.
     distortion: f32,
@@ -43,6 +44,9 @@ struct Pixel {
     // Whether audio and expression may be attended to.
     audio_allowed: bool,
     expression_allowed: bool,
+    // Whether the inside of the mouth is seen, and is not; neither where that cannot be told.
+    inside_mouth: bool,
+    outside_mouth: bool,
     in_lips: bool,
     in_eyes: bool,
 }
@@ -86,6 +90,8 @@ fn read_pixel(frame: u32, at: u32) -> Pixel {
         let allowed = attention_masks[frame * words + at / 4u] >> (8u * (at % 4u));
         pixel.audio_allowed = (allowed & 1u) != 0u;
         pixel.expression_allowed = (allowed & 2u) != 0u;
+        pixel.inside_mouth = (allowed & 4u) != 0u;
+        pixel.outside_mouth = (allowed & 8u) != 0u;
         let from_attention = params.at_attention + 4u * frame * plane + at;
         pixel.attention =
             vec4(images[from_attention], images[from_attention + plane],

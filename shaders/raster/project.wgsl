@@ -112,7 +112,8 @@ fn draw_up(instance: u32) -> Seen {
     splats[to + 5u] = bitcast<vec4<u32>>(vec4(attention.yzw, p.normal.x));
     splats[to + 6u] = bitcast<vec4<u32>>(vec4(p.normal.yz, p.row_w.xy));
     found.rect = vec2(pack_pixel(first), pack_pixel(last));
-    found.depth = bitcast<u32>(p.depth);
+    let is_behind = instance % params.surfels >= params.behind_first;
+    found.depth = bitcast<u32>(p.depth + select(0.0, params.behind_offset, is_behind));
     return found;
 }
 

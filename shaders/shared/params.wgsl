@@ -32,6 +32,9 @@ struct Params {
     slot_width: u32,
     // Pixels behind which the background is known.
     background_samples: u32,
+    // The first surfel of a copy that is sorted as if it lay farther away, as are all after it; and how much farther.
+    behind_first: u32,
+    behind_offset: f32,
     // Behind everything, colour then attention.
     background_0: f32,
     background_1: f32,

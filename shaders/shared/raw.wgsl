@@ -25,6 +25,8 @@ struct RowParams {
     geometry_groups: u32,
     // Whether the sums of gradients start at 0.
     fresh: u32,
+    // The first surfel of the inside of the mouth, which is moved and scaled alone.
+    first_of_mouth: u32,
     // Gradient of a displacement by the way it has gone, whatever its length.
     rest: f32,
 }

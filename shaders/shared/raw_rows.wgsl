@@ -14,9 +14,18 @@ fn moved(row: u32, column: u32, k: u32) -> f32 {
     return rows[place(row, column + k)];
 }
 
+fn is_mouth(row: u32) -> bool {
+    return row % params.surfels >= params.first_of_mouth;
+}
+
+// The column of a parameter to which nothing is added inside the mouth.
+fn of_skin(row: u32, column: u32) -> u32 {
+    return select(column, ABSENT, is_mouth(row));
+}
+
 fn raw_rotation(row: u32) -> vec4<f32> {
     let at = own_rotation(row % params.surfels);
-    let c = params.rotation;
+    let c = of_skin(row, params.rotation);
     return vec4(own[at], own[at + 1u], own[at + 2u], own[at + 3u])
         + vec4(moved(row, c, 0u), moved(row, c, 1u), moved(row, c, 2u), moved(row, c, 3u));
 }
@@ -27,7 +36,7 @@ fn raw_log_scale(row: u32) -> vec2<f32> {
 }
 
 fn raw_opacity(row: u32) -> f32 {
-    return own[own_opacity(row % params.surfels)] + moved(row, params.opacity, 0u);
+    return own[own_opacity(row % params.surfels)] + moved(row, of_skin(row, params.opacity), 0u);
 }
 
 fn logistic(x: f32) -> f32 {

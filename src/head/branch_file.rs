@@ -4,7 +4,7 @@ use super::archive::Archive;
 use super::branch::Branch;
 use super::branch_settings::BranchSettings;
 use crate::head::cloud::Cloud;
-use crate::head::cloud::surfels::EMBEDDING;
+use crate::head::cloud::surfels::{EMBEDDING, Mouth};
 use crate::head::field::Field;
 use crate::{Error, Result};
 use candle_core::Device;
@@ -28,6 +28,11 @@ impl Branch {
         archive.put(name("opacity_logits"), &[n], c.opacity_logits.clone());
         archive.put(name("harmonics"), &[n, c.bands(), 3], c.harmonics.clone());
         archive.put(name("embedding"), &[n, EMBEDDING], c.embedding.clone());
+        if c.mouth.surfels > 0 {
+            let mouth = serde_json::to_string(&c.mouth)
+                .map_err(|e| Error::Internal(format!("the inside of the mouth as JSON: {e}")))?;
+            archive.put_text(name("mouth"), mouth);
+        }
         archive.put_safetensors(&format!("{prefix}field."), &self.field.to_safetensors()?)
     }
 
@@ -42,6 +47,13 @@ impl Branch {
             })?;
         let name = |array: &str| format!("{prefix}cloud.{array}");
         let bands = (settings.sh_degree.min(3) + 1).pow(2);
+        // Heads of earlier versions have none.
+        let mouth = match archive.has_text(&name("mouth")) {
+            true => serde_json::from_str(&archive.take_text(at, &name("mouth"))?).map_err(|e| {
+                Error::input(at, "the inside of the mouth as JSON", e.to_string(), "train the head again")
+            })?,
+            false => Mouth::default(),
+        };
         let cloud = Cloud {
             sh_degree: settings.sh_degree.min(3),
             positions: archive.take(at, &name("positions"), 3)?,
@@ -50,6 +62,7 @@ impl Branch {
             opacity_logits: archive.take(at, &name("opacity_logits"), 1)?,
             harmonics: archive.take(at, &name("harmonics"), 3 * bands)?,
             embedding: archive.take(at, &name("embedding"), EMBEDDING)?,
+            mouth,
         };
         let n = cloud.len();
         let lengths = [cloud.positions.len() / 3, cloud.rotations.len() / 4, cloud.log_scales.len() / 2];
@@ -57,6 +70,11 @@ impl Branch {
         if lengths.iter().chain(&more).any(|l| *l != n) {
             let found = format!("{lengths:?} and {more:?} surfels");
             return Err(Error::input(at, format!("{n} surfels in every array"), found, "train again"));
+        }
+        if mouth.surfels > n || !(mouth.depth_offset >= 0.0 && mouth.depth_offset.is_finite()) {
+            let expected = format!("at most {n} surfels inside the mouth, behind the others");
+            let found = format!("{} surfels, {} behind", mouth.surfels, mouth.depth_offset);
+            return Err(Error::input(at, expected, found, "train the head again"));
         }
         let bytes = archive.take_safetensors(&format!("{prefix}field."))?;
         let field = Field::from_safetensors(settings.field.clone(), at, &bytes, device)?;

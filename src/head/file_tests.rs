@@ -18,6 +18,7 @@ fn branch(seed: u64) -> Branch {
         opacity_logits: vec![0.0; n],
         harmonics: vec![0.1; 3 * n],
         embedding: (0..32 * n).map(|i| (i as f32 * 0.11).cos()).collect(),
+        mouth: crate::head::cloud::Mouth { surfels: 2, depth_offset: 0.1 },
     };
     let config = FieldConfig { plane_resolutions: vec![4], plane_channels: 2, ..FieldConfig::default() };
     let settings = BranchSettings::new(Part::Head, AudioKind::Mel, 64, seed, &cloud, config);

@@ -1,9 +1,9 @@
 //! Statements about the terms over images.
 
 use super::*;
-use crate::loss::BackgroundSample;
 use crate::loss::term::ImageTerm;
 use crate::loss::terms::image_terms;
+use crate::loss::{BackgroundSample, MouthLabel};
 use data_utils::dataset::Rect;
 
 fn noise(n: usize, seed: u32) -> Vec<f32> {
@@ -52,6 +52,14 @@ fn case() -> (Rendered, Vec<Camera>, Vec<Target>, Weights) {
         expression_mask: noise(n, seed + 2).iter().map(|v| *v > 0.6).collect(),
         lips: Some(Rect { row0: 8, row1: 14, col0: 6, col1: 16 }),
         eyes: Some(Rect { row0: 2, row1: 9, col0: 3, col1: 20 }),
+        mouth: noise(n, seed + 3)
+            .iter()
+            .map(|v| match () {
+                () if *v > 0.6 => MouthLabel::Inside,
+                () if *v > 0.3 => MouthLabel::Outside,
+                () => MouthLabel::Unknown,
+            })
+            .collect(),
         lip_only: false,
     };
     let weights = Weights {
@@ -60,6 +68,7 @@ fn case() -> (Rendered, Vec<Camera>, Vec<Target>, Weights) {
         lips: 0.4,
         eyes: 0.3,
         mask: 0.1,
+        mouth: 0.3,
         normal: 0.0,
         distortion: 0.3,
         attention_audio: 0.4,
@@ -195,9 +204,12 @@ fn where_the_lips_count_alone_nothing_else_is_pulled() {
     let pulled = |at: &usize| color[3 * n + at] != 0.0;
     let lips = |at: &usize| (8..14).contains(&(at / 24)) && (6..16).contains(&(at % 24));
     assert!((0..n).all(|at| pulled(&at) == lips(&at)));
-    for (gradient, planes) in [(alpha, 1), (attention, 4), (distortion, 1)] {
+    // The last attention channel tells where the inside of the mouth is seen, which belongs to the lips.
+    let of_mouth = &attention[7 * n..];
+    assert!(of_mouth.iter().any(|g| *g != 0.0) && (0..n).all(|at| lips(&at) || of_mouth[at] == 0.0));
+    for (gradient, planes, looked_at) in [(&alpha, 1, 1), (&attention, 4, 3), (&distortion, 1, 1)] {
         let (whole, alone) = gradient.split_at(planes * n);
-        assert!(whole.iter().any(|g| *g != 0.0) && alone.iter().all(|g| *g == 0.0));
+        assert!(whole.iter().any(|g| *g != 0.0) && alone[..looked_at * n].iter().all(|g| *g == 0.0));
     }
 }
 

@@ -22,5 +22,5 @@ pub mod terms;
 
 pub use composite::Composite;
 pub use image_loss::{Loss, image_loss};
-pub use target::{BackgroundSample, Target, check_targets};
+pub use target::{BackgroundSample, MouthLabel, Target, check_targets};
 pub use terms::{LossTerms, TERMS, Weights};

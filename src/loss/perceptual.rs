@@ -102,6 +102,7 @@ mod tests {
             background: Vec::new(),
             lips,
             eyes: None,
+            mouth: Vec::new(),
             lip_only: false,
         }
     }

@@ -12,6 +12,18 @@ pub struct BackgroundSample {
     pub color: [f32; 3],
 }
 
+/// Whether a pixel shows the inside of the mouth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MouthLabel {
+    /// It is too near the edge of the lips to tell.
+    #[default]
+    Unknown,
+    /// It shows lips or skin.
+    Outside,
+    /// It shows teeth, tongue or the dark between them.
+    Inside,
+}
+
 /// What one frame should look like.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
@@ -32,6 +44,8 @@ pub struct Target {
     pub lips: Option<Rect>,
     /// The crop of eyes and brows, when landmarks are known.
     pub eyes: Option<Rect>,
+    /// Where the inside of the mouth is seen, `[rows, columns]`; empty when landmarks are not known.
+    pub mouth: Vec<MouthLabel>,
     /// Only terms over the lips count, as in a frame drawn with another frame's blendshapes and pose.
     pub lip_only: bool,
 }
@@ -56,6 +70,10 @@ pub fn check_targets(targets: &[Target], frames: usize, [width, height]: [usize;
                 "a target with {} colours, masks of {masks:?} and {attention:?} for {pixels} pixels",
                 target.color.len()
             )));
+        }
+        if !target.mouth.is_empty() && target.mouth.len() != pixels {
+            let found = target.mouth.len();
+            return Err(Error::Internal(format!("labels of the mouth of {found} pixels for {pixels}")));
         }
         if target.background.iter().any(|sample| sample.pixel >= pixels) {
             return Err(Error::Internal(format!("a background sample outside an image of {pixels} pixels")));

@@ -21,12 +21,23 @@ pub fn mouth_distance(a: &Landmarks68, b: &Landmarks68) -> f64 {
 /// Mean distance of the three pairs of landmarks on the inner edges of the lips, as a part of the distance of the
 /// outer corners of the eyes, which does not change when the head comes nearer. 0 without a face to measure by.
 pub fn mouth_opening(points: &Landmarks68) -> f64 {
+    opening(points, &[(61, 67), (62, 66), (63, 65)])
+}
+
+/// Mean distance of the four pairs of landmarks on the lids, as a part of the distance of the outer corners of the eyes. 0 without
+/// a face to measure by.
+pub fn eye_opening(points: &Landmarks68) -> f64 {
+    opening(points, &[(37, 41), (38, 40), (43, 47), (44, 46)])
+}
+
+/// Mean distance of pairs of landmarks, as a part of the distance of the outer corners of the eyes.
+fn opening(points: &Landmarks68, pairs: &[(usize, usize)]) -> f64 {
     let distance = |i: usize, j: usize| {
         let (p, q) = (points[i], points[j]);
         (p[0] as f64 - q[0] as f64).hypot(p[1] as f64 - q[1] as f64)
     };
     let eyes = distance(36, 45);
-    let gap = (distance(61, 67) + distance(62, 66) + distance(63, 65)) / 3.0;
+    let gap = pairs.iter().map(|(i, j)| distance(*i, *j)).sum::<f64>() / pairs.len() as f64;
     if eyes > 0.0 { gap / eyes } else { 0.0 }
 }
 

@@ -39,6 +39,15 @@ impl<R> Colors<'_, R> {
     }
 }
 
+/// Surfels that are sorted as if they lay farther away than they do, so that they never cover the others.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Behind {
+    /// The first of them; they are the last of each copy.
+    pub first: usize,
+    /// How much farther, units of the world.
+    pub offset: f32,
+}
+
 /// Activated surfels, one copy for all cameras or one copy for each.
 #[derive(Debug, Clone, Copy)]
 pub struct SurfelBatch<'a, R = f32> {
@@ -58,6 +67,8 @@ pub struct SurfelBatch<'a, R = f32> {
     pub colors: Colors<'a, R>,
     /// Attention weights (audio, expression, camera, frame), `[copies, surfels, 4]`, when they are drawn.
     pub attention: Option<&'a [R]>,
+    /// Which surfels are drawn behind the others, if any.
+    pub behind: Option<Behind>,
 }
 
 /// Which images are wanted beside colour and alpha. What nobody asks for costs nothing.

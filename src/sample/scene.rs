@@ -66,6 +66,7 @@ impl TalkerSurfels {
             opacities: &self.opacities,
             colors: Colors::Ready(&self.colors),
             attention: labels.then_some(&self.memberships),
+            behind: None,
         }
     }
 }

@@ -93,10 +93,11 @@ impl Batch {
         dataset: &Dataset,
         part: Part,
         edge: &EdgeBand,
+        has_mouth: bool,
         gpu: Option<&Gpu>,
     ) -> Result<StepTargets> {
         let target = |(index, is_mixed): (&usize, &bool)| {
-            let target = targets::target(dataset, *index, part, self.background, edge)?;
+            let target = targets::target(dataset, *index, part, self.background, edge, has_mouth)?;
             Ok(Target { lip_only: *is_mixed, ..target })
         };
         let targets = self.indices.par_iter().zip(&self.is_mixed).map(target).collect::<Result<_>>()?;

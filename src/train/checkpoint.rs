@@ -4,7 +4,7 @@
 //! step. The newest two are kept; an old one goes only after the new one was read back.
 
 use super::config::TrainConfig;
-use super::sampler::{Sampler, SamplerState};
+use super::sampler::SamplerState;
 use super::trainer::{Sampling, Trainer};
 use crate::gpu::Gpu;
 use crate::head::backend::BranchMoments;
@@ -182,9 +182,8 @@ impl<'a> Trainer<'a> {
             return Err(refuse(format!("statistics of {n} surfels"), s.gradient.len().to_string()));
         }
         trainer.statistics = s;
-        let (hard, seed) = (trainer.config.hard_frames, trainer.config.seed);
         let frames = trainer.frames.len();
-        let sampler = Sampler::resume(progress.sampler, frames, hard, seed);
+        let sampler = trainer.sampling.sampler.clone().resume(progress.sampler);
         let sampler = sampler.filter(|_| progress.errors.iter().all(|(frame, _)| *frame < frames));
         let sampler =
             sampler.ok_or_else(|| refuse(format!("{frames} training frames"), "another number".into()))?;

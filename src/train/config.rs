@@ -25,6 +25,8 @@ pub struct TrainConfig {
     /// Share of `max_points` the cloud may start with; the rest is room to grow where the first cloud has nothing, as
     /// a face model has no hair.
     pub initial_share: f64,
+    /// Surfels the inside of the mouth starts with, behind the lips, at most a tenth of `max_points`; 0 leaves it to the others.
+    pub mouth_points: usize,
     /// Degree of the spherical harmonics, 0..=3.
     pub sh_degree: usize,
     /// Steps between one degree in use and the next.
@@ -92,6 +94,8 @@ pub struct TrainConfig {
 
     /// Share of the frames drawn by how badly their mouth and eyes were drawn, 0..1.
     pub hard_frames: f64,
+    /// Share of the frames spread evenly over how wide the mouth is open and how far the eyes are closed, 0..1.
+    pub even_frames: f64,
     /// Share of the frames whose frame code is frozen while training, so that it can be frozen when driven.
     pub frame_code_dropout: f64,
 
@@ -144,6 +148,7 @@ impl Default for TrainConfig {
             batch_size: 4,
             max_points: 50_000,
             initial_share: 0.6,
+            mouth_points: 2000,
             sh_degree: 1,
             sh_interval: 1000,
             max_side: 0,
@@ -174,6 +179,7 @@ impl Default for TrainConfig {
             voice_mask: 30.0,
             lip_only_share: 0.25,
             hard_frames: 0.5,
+            even_frames: 0.2,
             frame_code_dropout: 1.0,
             densify_from: 500,
             densify_until: 2500,
@@ -261,6 +267,7 @@ impl TrainConfig {
         for (key, share) in [
             ("initial_share", self.initial_share),
             ("hard_frames", self.hard_frames),
+            ("even_frames", self.even_frames),
             ("lip_only_share", self.lip_only_share),
             ("frame_code_dropout", self.frame_code_dropout),
         ] {

@@ -63,7 +63,7 @@ pub fn evaluate(trainer: &mut Trainer<'_>, count: usize) -> Result<Evaluation> {
             output: Output::Planes,
         };
         let rendered = trainer.backend.render(&request)?.wait()?.planes;
-        let target = [targets::target(dataset, index, part, [0.0; 3], &trainer.edge)?];
+        let target = [targets::target(dataset, index, part, [0.0; 3], &trainer.edge, false)?];
         let composite = Composite::new(&rendered, [0.0; 3], &target);
         let [target] = target;
         let truth: Vec<f32> = cut(&target.color, &target.mask);

@@ -1,5 +1,5 @@
 //! Which frames a step looks at: every frame once per epoch in a shuffled order, and between them frames
-//! whose mouth and eyes are drawn worst.
+//! whose mouth and eyes are drawn worst, and frames spread evenly over what is rare, such as mouths wide open.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -15,6 +15,9 @@ pub struct Sampler {
     next: usize,
     errors: Vec<f32>,
     hard_share: f64,
+    /// Values and frames of each measure, ascending.
+    measures: Vec<Vec<(f32, u32)>>,
+    even_share: f64,
 }
 
 /// Everything that decides what a [`Sampler`] draws next.
@@ -39,11 +42,43 @@ impl Sampler {
             next: 0,
             errors: vec![0.0; frames],
             hard_share,
+            measures: Vec::new(),
+            even_share: 0.0,
         }
+    }
+
+    /// A share `share` (0..1) of the draws goes to frames spread evenly over the range of a measure, however rare its values
+    /// are. Each measure has a value for each frame; a value that is not finite leaves the frame out.
+    #[must_use]
+    pub fn spread_over(self, measures: &[Vec<f32>], share: f64) -> Self {
+        let sorted = |values: &Vec<f32>| {
+            let pairs = values.iter().zip(0..self.errors.len() as u32).filter(|(value, _)| value.is_finite());
+            let mut pairs: Vec<(f32, u32)> = pairs.map(|(value, frame)| (*value, frame)).collect();
+            pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            pairs
+        };
+        let measures = measures.iter().map(sorted).filter(|pairs| !pairs.is_empty()).collect();
+        Sampler { measures, even_share: share, ..self }
+    }
+
+    /// A frame whose value of a measure is nearest to a level between its rarest 100th on either side.
+    fn draw_evenly(&mut self) -> usize {
+        let measure = ((self.unit() * self.measures.len() as f64) as usize).min(self.measures.len() - 1);
+        let part = self.unit() as f32;
+        let values = &self.measures[measure];
+        let (low, high) = (values[values.len() / 100].0, values[values.len() - 1 - values.len() / 100].0);
+        let level = low + part * (high - low);
+        let above = values.partition_point(|(value, _)| *value < level).min(values.len() - 1);
+        let below = above.saturating_sub(1);
+        let nearest = if level - values[below].0 < values[above].0 - level { below } else { above };
+        values[nearest].1 as usize
     }
 
     /// The next frame, an index below `frames`.
     pub fn draw(&mut self) -> usize {
+        if !self.measures.is_empty() && self.even_share > 0.0 && self.unit() < self.even_share {
+            return self.draw_evenly();
+        }
         let total: f64 = self.errors.iter().map(|e| f64::from(*e)).sum();
         if total > 0.0 && self.unit() < self.hard_share {
             let mut left = self.unit() * total;
@@ -89,18 +124,12 @@ impl Sampler {
         }
     }
 
-    /// A sampler that goes on where `state` was taken, or nothing when it belongs to another number of frames.
-    pub fn resume(state: SamplerState, frames: usize, hard_share: f64, seed: u64) -> Option<Self> {
+    /// The same sampler where `state` was taken, or nothing when that belongs to another number of frames.
+    pub fn resume(mut self, state: SamplerState) -> Option<Self> {
+        let frames = self.errors.len();
         let fits = state.errors.len() == frames && state.order.iter().all(|i| (*i as usize) < frames);
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_word_pos(state.word_position);
-        fits.then_some(Sampler {
-            rng,
-            order: state.order,
-            next: state.next,
-            errors: state.errors,
-            hard_share,
-        })
+        self.rng.set_word_pos(state.word_position);
+        fits.then(|| Sampler { order: state.order, next: state.next, errors: state.errors, ..self })
     }
 }
 
@@ -127,14 +156,24 @@ mod tests {
     }
 
     #[test]
+    fn rare_frames_are_drawn_as_often_as_the_measure_is_wide() {
+        let opening: Vec<f32> =
+            (0..1000).map(|i| if i < 950 { 0.0 } else { (i - 949) as f32 / 50.0 }).collect();
+        let measures = [opening.clone(), vec![f32::NAN; 1000]];
+        let mut sampler = Sampler::new(1000, 0.0, 4).spread_over(&measures, 1.0);
+        let wide = (0..2000).filter(|_| opening[sampler.draw()] > 0.5).count();
+        assert!((700..1300).contains(&wide), "{wide}");
+    }
+
+    #[test]
     fn a_resumed_sampler_draws_what_the_first_would_have_drawn() {
         let mut sampler = Sampler::new(30, 0.3, 3);
         for i in 0..17 {
             let frame = sampler.draw();
             sampler.observe(frame, i as f32);
         }
-        let mut again = Sampler::resume(sampler.state(), 30, 0.3, 3).expect("same frames");
+        let mut again = Sampler::new(30, 0.3, 3).resume(sampler.state()).expect("same frames");
         assert!((0..100).all(|_| again.draw() == sampler.draw()));
-        assert!(Sampler::resume(sampler.state(), 31, 0.3, 3).is_none());
+        assert!(Sampler::new(31, 0.3, 3).resume(sampler.state()).is_none());
     }
 }

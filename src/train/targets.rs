@@ -1,6 +1,7 @@
 //! From a frame of the dataset to what a step compares its drawing with.
 
 use super::config::{TrainBackground, TrainConfig};
+use super::mouth_labels::mouth_labels;
 use super::sampler::Sampler;
 use crate::Result;
 use crate::loss::{BackgroundSample, Target};
@@ -20,7 +21,7 @@ pub fn background(config: &TrainConfig, sampler: &mut Sampler) -> [f32; 3] {
 }
 
 /// What frame `index` should look like in front of the colour `background`, and along the mask's edge in front of the filmed
-/// background.
+/// background. Where the inside of the mouth is seen is told when `has_mouth` is set.
 ///
 /// # Errors
 /// Those of reading the frame's files.
@@ -30,6 +31,7 @@ pub fn target(
     part: Part,
     background: [f32; 3],
     edge: &EdgeBand,
+    has_mouth: bool,
 ) -> Result<Target> {
     let pixels = dataset.pixels(index)?;
     let mask = part_mask(&pixels, part);
@@ -50,6 +52,11 @@ pub fn target(
             color[channel * mask.len() + pixel] = f32::from(pixels.rgb[3 * pixel + channel]) / 255.0;
         }
     }
+    let frame = &dataset.frames[index];
+    let mouth = match (&frame.landmarks, frame.lips_rect()) {
+        (Some(landmarks), Some(lips)) if has_mouth => mouth_labels(&pixels, landmarks, lips),
+        _ => Vec::new(),
+    };
     Ok(Target {
         color,
         mask,
@@ -57,8 +64,9 @@ pub fn target(
         audio_mask,
         expression_mask,
         background: samples,
-        lips: dataset.frames[index].lips_rect(),
-        eyes: dataset.frames[index].eyes_rect(),
+        lips: frame.lips_rect(),
+        eyes: frame.eyes_rect(),
+        mouth,
         lip_only: false,
     })
 }

@@ -4,6 +4,8 @@
 use super::augment::ConditionNoise;
 use super::batch::{Batch, Source};
 use super::config::TrainConfig;
+use super::face_measures::face_measures;
+use super::mouth_points::mouth_cloud;
 use super::position::{Position, Stage};
 use super::sampler::{Sampler, SamplerState};
 use super::schedule::{active_degree, rates};
@@ -28,6 +30,8 @@ use std::time::{Duration, Instant};
 const BAD_STEPS: u32 = 3;
 /// Surfels larger than this part of the extent go.
 const MAX_SCALE: f32 = 0.1;
+/// The inside of the mouth starts with at most one in so many surfels.
+const MOUTH_SHARE: usize = 10;
 /// Opacity the static stage starts from.
 const FIRST_OPACITY: f32 = 0.5;
 
@@ -49,6 +53,8 @@ pub struct Trainer<'a> {
     pub(super) skipped: u64,
     pub(super) edge: EdgeBand,
     perceptual: Option<Perceptual>,
+    /// Whether some surfels are the inside of the mouth.
+    has_mouth: bool,
     noise: ConditionNoise,
     bad_in_a_row: u32,
 }
@@ -94,7 +100,7 @@ impl<'a> Trainer<'a> {
             opacity: FIRST_OPACITY,
             seed: config.seed,
         };
-        let cloud = init::from_points(
+        let mut cloud = init::from_points(
             &init::Points {
                 positions: &points.positions,
                 normals: points.normals.as_deref(),
@@ -112,6 +118,14 @@ impl<'a> Trainer<'a> {
             &cloud,
             config.field.clone(),
         )?;
+        // The attention channel that tells where the mouth is seen is that of the frame token.
+        let mouth_points = config.mouth_points.min(config.max_points / MOUTH_SHARE);
+        if mouth_points > 0 && !config.field.inputs.frame {
+            let options = init::InitOptions { max_points: mouth_points, ..options };
+            if let Some(mouth) = mouth_cloud(dataset, &cloud, settings.extent, &options)? {
+                cloud.append(mouth);
+            }
+        }
         let mut branch = Branch::new(settings, cloud, &Device::Cpu)?;
         let seen =
             dataset.train_indices().map(|index| frame_conditions(&branch.settings, dataset, index, true));
@@ -147,7 +161,8 @@ impl<'a> Trainer<'a> {
         let most = surfels.max(config.max_points);
         let Opened { mut backend, note } = backend::open(gpu, branch, most, config.batch_size);
         backend.load_state(branch, Some(moments))?;
-        let sampler = Sampler::new(frames.len(), config.hard_frames, config.seed);
+        let sampler = Sampler::new(frames.len(), config.hard_frames, config.seed)
+            .spread_over(&face_measures(dataset), config.even_frames);
         Ok(Trainer {
             backend,
             note,
@@ -159,6 +174,7 @@ impl<'a> Trainer<'a> {
             skipped: 0,
             bad_in_a_row: 0,
             perceptual,
+            has_mouth: branch.cloud.mouth.surfels > 0,
             noise: ConditionNoise::of(dataset),
             edge: EdgeBand::of(dataset, config.mask_margin)?,
             frames,
@@ -261,7 +277,8 @@ impl<'a> Trainer<'a> {
         let batch = self.sample(position)?;
         let errors = std::mem::take(&mut self.sampling.errors);
         errors.iter().for_each(|(frame, error)| self.sampling.sampler.observe(*frame, *error));
-        let targets = batch.targets(self.dataset, self.config.part, &self.edge, self.backend.gpu())?;
+        let targets =
+            batch.targets(self.dataset, self.config.part, &self.edge, self.has_mouth, self.backend.gpu())?;
         Ok((batch, targets))
     }
 
@@ -303,11 +320,12 @@ impl<'a> Trainer<'a> {
             rates: &rates(config, position, self.settings.extent),
         };
         let (dataset, edge, gpu) = (self.dataset, &self.edge, self.backend.gpu().cloned());
+        let has_mouth = self.has_mouth;
         let backend = &mut self.backend;
         std::thread::scope(|scope| {
             let prepared = next.map(|batch| {
                 scope.spawn(move || {
-                    let targets = batch.targets(dataset, config.part, edge, gpu.as_ref())?;
+                    let targets = batch.targets(dataset, config.part, edge, has_mouth, gpu.as_ref())?;
                     Ok::<_, Error>((batch, targets))
                 })
             });

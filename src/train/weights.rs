@@ -33,9 +33,10 @@ mod tests {
             attention_from: 20,
             ..TrainConfig::default()
         };
-        let Weights { lips, eyes, mask, normal, attention_audio, attention_expression, .. } = config.weights;
+        let Weights { lips, eyes, mask, mouth, normal, attention_audio, attention_expression, .. } =
+            config.weights;
         let always = Weights { l1: 0.75, dssim: 0.25, mask, ..Weights::ZERO };
-        let field = Weights { lips, eyes, ..always };
+        let field = Weights { lips, eyes, mouth, ..always };
         let at = |stage, step| weights(&config, stage, step, 2.0);
         assert_eq!(at(Stage::Coarse, 9), always);
         assert_eq!(at(Stage::Coarse, 10), Weights { normal, distortion: 2.0, ..always });

@@ -11,13 +11,14 @@ use surfeltalk::gpu::Gpu;
 use surfeltalk::head::backend::{
     Backend, BranchMoments, CloudRates, FieldRates, Rates, StepInputs, StepOutputs, StepTargets,
 };
-use surfeltalk::head::cloud::Cloud;
+use surfeltalk::head::cloud::{Cloud, Mouth};
 use surfeltalk::head::field::{AUDIO_ROWS, Conditions, EXPRESSION, FieldConfig};
 use surfeltalk::head::{Branch, BranchSettings};
 use surfeltalk::loss::{LossTerms, Target, Weights};
 
 /// Nobody attends, as in the static stage.
-pub const STATIC: Weights = Weights { attention_audio: 0.0, attention_expression: 0.0, ..WEIGHTS };
+pub const STATIC: Weights =
+    Weights { mouth: 0.0, attention_audio: 0.0, attention_expression: 0.0, ..WEIGHTS };
 
 /// Rates that differ.
 pub const RATES: Rates = Rates {
@@ -59,6 +60,7 @@ pub fn case(seed: u64, surfels: usize, frames: usize, [width, height]: [u32; 2])
         harmonics: small(27 * surfels, 0.4),
         positions: scene.positions.clone(),
         embedding: small(FieldConfig::default().embedding * surfels, 0.5),
+        mouth: Mouth { surfels: surfels / 5, depth_offset: 0.4 },
     };
     let config = FieldConfig {
         plane_resolutions: vec![8, 16],

@@ -2,7 +2,7 @@
 
 use super::scene::{Random, Scene};
 use data_utils::dataset::Rect;
-use surfeltalk::loss::{BackgroundSample, Target, Weights};
+use surfeltalk::loss::{BackgroundSample, MouthLabel, Target, Weights};
 
 /// Every term counts.
 pub const WEIGHTS: Weights = Weights {
@@ -11,6 +11,7 @@ pub const WEIGHTS: Weights = Weights {
     lips: 0.4,
     eyes: 0.3,
     mask: 0.1,
+    mouth: 0.6,
     normal: 0.3,
     distortion: 20.0,
     attention_audio: 0.5,
@@ -40,6 +41,14 @@ pub fn random_targets(scene: &Scene<f32>, background_every: usize) -> Vec<Target
             lips: Some(Rect { row0: h / 3, row1: h, col0: 2, col1: w / 2 }),
             // Some frames have no eyes, and some eyes reach over the edge.
             eyes: (index != 1).then_some(Rect { row0: 0, row1: h / 3, col0: w / 2, col1: w + 9 }),
+            mouth: place
+                .iter()
+                .map(|v| match () {
+                    () if *v > 0.6 => MouthLabel::Inside,
+                    () if *v > 0.3 => MouthLabel::Outside,
+                    () => MouthLabel::Unknown,
+                })
+                .collect(),
             // Of one frame only the lips count.
             lip_only: index == 2,
         }

@@ -37,6 +37,7 @@ fn empty(size: u32) -> Scene<f32> {
         degree: None,
         attention: Some(Vec::new()),
         cameras: vec![head_camera(size)],
+        behind: None,
         settings: RasterSettings { background: [1.0; 7], outputs: Outputs::default() },
     }
 }

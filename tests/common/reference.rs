@@ -69,6 +69,7 @@ impl Reference {
             degree: harmonics.then_some(3),
             attention: (!harmonics).then(|| rest(self.input("colors"))),
             cameras: vec![camera],
+            behind: None,
             settings: RasterSettings { background, outputs: Outputs { attention: !harmonics, ..ALL } },
         }
     }

@@ -1,7 +1,9 @@
 //! Scenes that own their numbers, and small ones made up here.
 
 use surfeltalk::Camera;
-use surfeltalk::raster::{Colors, ImageGradients, Outputs, RasterSettings, Real, Rendered, SurfelBatch};
+use surfeltalk::raster::{
+    Behind, Colors, ImageGradients, Outputs, RasterSettings, Real, Rendered, SurfelBatch,
+};
 
 /// A batch with its cameras and settings.
 #[derive(Debug, Clone)]
@@ -18,6 +20,7 @@ pub struct Scene<R> {
     pub attention: Option<Vec<R>>,
     pub cameras: Vec<Camera>,
     pub settings: RasterSettings<R>,
+    pub behind: Option<Behind>,
 }
 
 /// Every image there is.
@@ -38,6 +41,7 @@ impl<R: Real> Scene<R> {
                 Some(degree) => Colors::Harmonics { degree, coefficients: &self.colors },
             },
             attention: self.attention.as_deref(),
+            behind: self.behind,
         }
     }
 
@@ -55,6 +59,7 @@ impl<R: Real> Scene<R> {
             degree: self.degree,
             attention: self.attention.as_ref().map(cast),
             cameras: self.cameras.clone(),
+            behind: self.behind,
             settings: RasterSettings {
                 background: self.settings.background.map(|v| Q::from_f64(v.to_f64())),
                 outputs: self.settings.outputs,
@@ -122,6 +127,7 @@ pub fn random_scene(seed: u64, surfels: usize, width: u32, height: u32) -> Scene
         degree: None,
         attention: Some(Vec::new()),
         cameras: vec![view],
+        behind: None,
         settings: RasterSettings { background: [0.3, 0.1, 0.7, 0.2, 0.9, 0.4, 0.6], outputs: ALL },
     };
     for _ in 0..surfels {

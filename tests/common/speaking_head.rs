@@ -31,6 +31,7 @@ pub fn speaking_head(surfels: usize, size: u32) -> Arc<Head> {
             .map(|i| (i as f32 * 0.37).sin() * if i % 12 < 3 { 1.0 } else { 0.1 })
             .collect(),
         embedding: (0..32 * surfels).map(|i| (i as f32 * 0.11).cos()).collect(),
+        mouth: surfeltalk::head::cloud::Mouth::default(),
     };
     let config = FieldConfig { plane_resolutions: vec![16], plane_channels: 4, ..FieldConfig::default() };
     let settings =

@@ -15,6 +15,7 @@ fn branch() -> Branch {
         opacity_logits: vec![0.0; n],
         harmonics: vec![0.1; 3 * n],
         embedding: (0..32 * n).map(|i| (i as f32 * 0.11).cos()).collect(),
+        mouth: crate::head::cloud::Mouth::default(),
     };
     let config = FieldConfig { plane_resolutions: vec![4], plane_channels: 2, ..FieldConfig::default() };
     let settings = BranchSettings::new(Part::Head, AudioKind::Ave, 64, 1, &cloud, config);

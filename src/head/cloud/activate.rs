@@ -9,10 +9,14 @@
 use crate::head::cloud::delta_layout::DeltaLayout;
 use crate::head::cloud::quaternion::{normalized, normalized_vjp};
 use crate::head::cloud::surfels::Cloud;
-use crate::raster::{Colors, SurfelBatch, SurfelGradients};
+use crate::raster::{Behind, Colors, SurfelBatch, SurfelGradients};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::Range;
+
+/// What the inside of the mouth shows in the attention image: its last channel, which is the frame's elsewhere, tells where the
+/// mouth is seen.
+pub const MOUTH_ATTENTION: [f32; 4] = [0.0, 0.0, 0.0, 1.0];
 
 /// What the field says about each surfel in each frame.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +50,8 @@ pub struct Activated {
     pub harmonics: Vec<f32>,
     /// `[copies, surfels, 4]`; empty without deltas that carry them.
     pub attention: Vec<f32>,
+    /// Which surfels are drawn behind the others.
+    pub behind: Option<Behind>,
 }
 
 impl Activated {
@@ -60,6 +66,7 @@ impl Activated {
             opacities: &self.opacities,
             colors: Colors::Harmonics { degree: self.sh_degree, coefficients: &self.harmonics },
             attention: (!self.attention.is_empty()).then_some(self.attention.as_slice()),
+            behind: self.behind,
         }
     }
 }
@@ -92,7 +99,7 @@ pub fn activate(cloud: &Cloud, sh_degree: usize, deltas: Option<&Deltas<'_>>) ->
     let floats = 3 * (sh_degree + 1).pow(2);
     let rows = copies * n;
     let attends = deltas.is_some_and(|d| !d.layout.attention.is_empty());
-    let raw = Raw { cloud, deltas, n };
+    let raw = Raw { cloud, deltas, n, first_of_mouth: cloud.first_of_mouth() };
     let mut out = Activated {
         copies,
         surfels: n,
@@ -103,6 +110,7 @@ pub fn activate(cloud: &Cloud, sh_degree: usize, deltas: Option<&Deltas<'_>>) ->
         opacities: vec![0.0; rows],
         harmonics: vec![0.0; rows * floats],
         attention: vec![0.0; if attends { rows * 4 } else { 0 }],
+        behind: cloud.behind(),
     };
     out.positions
         .par_chunks_exact_mut(3)
@@ -122,7 +130,11 @@ pub fn activate(cloud: &Cloud, sh_degree: usize, deltas: Option<&Deltas<'_>>) ->
         out.attention
             .par_chunks_exact_mut(4)
             .zip(d.values.par_chunks_exact(d.layout.width))
-            .for_each(|(a, delta)| a.copy_from_slice(&delta[d.layout.attention.clone()]));
+            .enumerate()
+            .for_each(|(row, (a, delta))| match raw.is_mouth(row) {
+                true => a.copy_from_slice(&MOUTH_ATTENTION),
+                false => a.copy_from_slice(&delta[d.layout.attention.clone()]),
+            });
     }
     Ok(out)
 }
@@ -144,7 +156,8 @@ pub fn activate_vjp(
     let floats = 3 * (activated.sh_degree + 1).pow(2);
     let rows = copies * n;
     let fits = |values: &[f32], stride: usize| values.is_empty() || values.len() == rows * stride;
-    let back = Back { raw: Raw { cloud, deltas, n }, activated, gradients, floats };
+    let raw = Raw { cloud, deltas, n, first_of_mouth: cloud.first_of_mouth() };
+    let back = Back { raw, activated, gradients, floats };
     if activated.copies != copies
         || activated.surfels != n
         || !(fits(&gradients.positions, 3)
@@ -179,8 +192,11 @@ pub fn activate_vjp(
         let l = d.layout;
         out.deltas.par_chunks_exact_mut(l.width.max(1)).enumerate().for_each(|(row, delta)| {
             put(delta, &l.position, || back.position(row));
-            put(delta, &l.rotation, || back.rotation(row));
             put(delta, &l.log_scale, || back.log_scale(row));
+            if back.raw.is_mouth(row) {
+                return;
+            }
+            put(delta, &l.rotation, || back.rotation(row));
             put(delta, &l.opacity, || [back.opacity(row)]);
             delta[l.harmonics.clone()].iter_mut().zip(back.harmonics(row)).for_each(|(d, g)| *d = *g);
             put(delta, &l.attention, || four(&gradients.attention, row));
@@ -194,9 +210,19 @@ struct Raw<'a> {
     cloud: &'a Cloud,
     deltas: Option<&'a Deltas<'a>>,
     n: usize,
+    first_of_mouth: usize,
 }
 
 impl Raw<'_> {
+    fn is_mouth(&self, row: usize) -> bool {
+        row % self.n >= self.first_of_mouth
+    }
+
+    /// As [`Raw::delta`], of what the field leaves alone inside the mouth.
+    fn skin_delta(&self, row: usize, columns: impl Fn(&DeltaLayout) -> &Range<usize>) -> &[f32] {
+        if self.is_mouth(row) { &[] } else { self.delta(row, columns) }
+    }
+
     fn delta(&self, row: usize, columns: impl Fn(&DeltaLayout) -> &Range<usize>) -> &[f32] {
         match self.deltas {
             Some(d) => {
@@ -217,7 +243,7 @@ impl Raw<'_> {
     }
 
     fn rotation(&self, row: usize) -> [f32; 4] {
-        Self::sum(&self.cloud.rotations, row % self.n, self.delta(row, |l| &l.rotation))
+        Self::sum(&self.cloud.rotations, row % self.n, self.skin_delta(row, |l| &l.rotation))
     }
 
     fn log_scale(&self, row: usize) -> [f32; 2] {
@@ -225,7 +251,8 @@ impl Raw<'_> {
     }
 
     fn opacity(&self, row: usize) -> f32 {
-        let [logit] = Self::sum(&self.cloud.opacity_logits, row % self.n, self.delta(row, |l| &l.opacity));
+        let [logit] =
+            Self::sum(&self.cloud.opacity_logits, row % self.n, self.skin_delta(row, |l| &l.opacity));
         logit
     }
 
@@ -233,7 +260,7 @@ impl Raw<'_> {
     fn harmonics(&self, row: usize, out: &mut [f32]) {
         let start = row % self.n * 3 * self.cloud.bands();
         out.copy_from_slice(&self.cloud.harmonics[start..start + out.len()]);
-        out.iter_mut().zip(self.delta(row, |l| &l.harmonics)).for_each(|(h, d)| *h += d);
+        out.iter_mut().zip(self.skin_delta(row, |l| &l.harmonics)).for_each(|(h, d)| *h += d);
     }
 }
 

@@ -17,6 +17,7 @@ fn cloud(n: usize, sh_degree: usize) -> Cloud {
         opacity_logits: random(4, n),
         harmonics: random(5, n * 3 * (sh_degree + 1).pow(2)),
         embedding: random(6, n * EMBEDDING),
+        mouth: crate::head::cloud::Mouth::default(),
     }
 }
 

@@ -128,7 +128,7 @@ pub struct EditCounts {
     pub broken: usize,
 }
 
-/// The rows of the edited cloud: kept ones in their old order, then clones, then halves.
+/// The rows of the edited cloud: kept ones in their old order, then clones, then halves; those of the inside of the mouth last.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EditList {
     /// Old row and what became of it, one for each new row.
@@ -137,6 +137,8 @@ pub struct EditList {
     pub counts: EditCounts,
     /// Rows before the edit.
     before: usize,
+    /// Rows of the inside of the mouth after it; they are the last.
+    mouth: usize,
 }
 
 /// A half is this much smaller than the whole (3DGS: 0.8 times the number of parts).
@@ -192,7 +194,11 @@ pub fn decide(cloud: &Cloud, stats: &DensityStats, options: &DensityOptions) -> 
             rows.push((i as u32, Origin::Split { offset: in_disc(cloud, i, &mut random) }));
         }
     }
-    Ok(EditList { rows, counts, before: n })
+    let first_of_mouth = cloud.first_of_mouth() as u32;
+    // The sort keeps the order within either.
+    rows.sort_by_key(|(source, _)| *source >= first_of_mouth);
+    let mouth = rows.iter().filter(|(source, _)| *source >= first_of_mouth).count();
+    Ok(EditList { rows, counts, before: n, mouth })
 }
 
 impl EditList {
@@ -217,6 +223,7 @@ impl EditList {
         ] {
             *array = self.gather(array, stride, |_| true)?;
         }
+        cloud.mouth.surfels = self.mouth;
         for (row, (_, origin)) in self.rows.iter().enumerate() {
             if let Origin::Split { offset } = origin {
                 (0..3).for_each(|k| cloud.positions[row * 3 + k] += offset[k]);

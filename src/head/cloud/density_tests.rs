@@ -11,6 +11,7 @@ fn cloud(scales: &[f32], opacities: &[f32]) -> Cloud {
         opacity_logits: opacities.iter().map(|&o| logit(o)).collect(),
         harmonics: (0..n * 3).map(|k| k as f32).collect(),
         embedding: (0..n * EMBEDDING).map(|k| k as f32).collect(),
+        mouth: crate::head::cloud::Mouth::default(),
     }
 }
 
@@ -159,4 +160,15 @@ fn an_empty_cloud_stays_empty() {
     let list = decide(&empty, &DensityStats::new(0), &DensityOptions::default()).expect("a list");
     list.apply(&mut empty).expect("applied");
     assert!(list.is_empty() && empty.is_empty());
+}
+
+#[test]
+fn the_inside_of_the_mouth_stays_last() {
+    let mut before = cloud(&[0.05, 0.005, 0.05, 0.005], &[0.5, 0.5, 0.5, 0.001]);
+    before.mouth = crate::head::cloud::Mouth { surfels: 2, depth_offset: 0.1 };
+    let (list, after) = edited(&before, &stats(&[0.01, 0.01, 0.01, 0.0]), &DensityOptions::default());
+    assert_eq!(list.counts, EditCounts { cloned: 1, split: 2, faint: 1, ..EditCounts::default() });
+    let sources: Vec<u32> = list.rows.iter().map(|(source, _)| *source).collect();
+    assert_eq!(sources, [1, 1, 0, 0, 2, 2]);
+    assert_eq!((after.mouth.surfels, after.first_of_mouth()), (2, 4));
 }

@@ -79,6 +79,7 @@ pub fn from_points(points: &Points<'_>, options: &InitOptions) -> Result<Cloud> 
         opacity_logits: vec![logit(options.opacity); n],
         harmonics: vec![0.0; n * bands * 3],
         embedding: vec![0.0; n * EMBEDDING],
+        mouth: crate::head::cloud::Mouth::default(),
     };
     for (row, &source) in chosen.iter().enumerate() {
         let normal = normals.as_ref().map_or([0.0; 3], |normals| normals[source as usize]);

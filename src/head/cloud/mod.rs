@@ -9,4 +9,4 @@ pub mod ply;
 pub mod quaternion;
 pub mod surfels;
 
-pub use surfels::Cloud;
+pub use surfels::{Cloud, Mouth};

@@ -12,6 +12,7 @@ fn sample(sh_degree: usize, n: usize) -> Cloud {
         opacity_logits: values(n, 2.1),
         harmonics: values(n * bands * 3, 0.9),
         embedding: vec![0.0; n * EMBEDDING],
+        mouth: crate::head::cloud::Mouth::default(),
     }
 }
 

@@ -12,7 +12,7 @@ const AUDIO_LIMIT: f32 = 6.0;
 /// Least deviation of a stretched blendshape: below it there is only the tracker's jitter.
 const EXPRESSION_FLOOR: f64 = 0.1;
 /// How far past what training saw a stretched blendshape may go, in ranges of the training.
-const EXPRESSION_MARGIN: f32 = 0.5;
+const EXPRESSION_MARGIN: f32 = 0.1;
 
 /// Mean and standard deviation of numbers that come in rows.
 #[derive(Debug, Clone, PartialEq)]

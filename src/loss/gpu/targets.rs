@@ -6,7 +6,7 @@ use crate::Result;
 use crate::gpu::Gpu;
 use crate::gpu::PooledBuffer;
 use crate::gpu::uniforms::uniform;
-use crate::loss::target::{Target, check_targets, crop_inside};
+use crate::loss::target::{MouthLabel, Target, check_targets, crop_inside};
 use crate::loss::term::{ImageShader, Stages};
 use crate::loss::terms::{LossTerms, TERMS, Weights};
 use crate::metrics::ssim::{C1, C2, kernel};
@@ -159,11 +159,19 @@ fn crops(target: &Target, size: [usize; 2]) -> Crops {
     }
 }
 
-/// Where audio (bit 0) and expression (bit 1) may be attended to, to the end of a word.
+/// Where audio (bit 0) and expression (bit 1) may be attended to, where the inside of the mouth is seen (bit 2) and where it
+/// is not (bit 3), to the end of a word.
 fn attention_masks(target: &Target) -> Vec<u8> {
     let pixels = target.audio_mask.iter().zip(&target.expression_mask);
     let mut masks: Vec<u8> =
         pixels.map(|(audio, expression)| u8::from(*audio) | u8::from(*expression) << 1).collect();
+    masks.iter_mut().zip(&target.mouth).for_each(|(mask, label)| {
+        *mask |= match label {
+            MouthLabel::Unknown => 0,
+            MouthLabel::Inside => 1 << 2,
+            MouthLabel::Outside => 1 << 3,
+        };
+    });
     masks.resize(masks.len().next_multiple_of(4), 0);
     masks
 }

@@ -9,6 +9,7 @@ mod eyes;
 mod l1;
 mod lips;
 mod mask;
+mod mouth;
 mod normal_consistency;
 
 use super::term::{EmbeddingTerm, ImageTerm, Kind, Term};
@@ -80,6 +81,8 @@ table! {
     eyes: eyes;
     /// Cross-entropy of alpha against the mask.
     mask: mask;
+    /// Cross-entropy of the inside of the mouth against where it is seen.
+    mouth: mouth;
     /// Normal consistency.
     normal: normal_consistency;
     /// Depth distortion.

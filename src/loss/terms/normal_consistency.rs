@@ -112,6 +112,7 @@ mod tests {
             background: Vec::new(),
             lips: None,
             eyes: None,
+            mouth: Vec::new(),
             lip_only: false,
         };
         let frame = Frame {

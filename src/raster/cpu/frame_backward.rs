@@ -204,6 +204,7 @@ mod tests {
             opacities: &opacities,
             colors: Colors::Ready(&colors),
             attention: None,
+            behind: None,
         };
         let camera = Camera {
             camera_from_world: [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]],

@@ -3,7 +3,7 @@
 use super::sh;
 use super::view::View;
 use crate::raster::constants::TILE;
-use crate::raster::{Colors, ImageGradients, Outputs, RasterSettings, Real, SurfelBatch};
+use crate::raster::{Behind, Colors, ImageGradients, Outputs, RasterSettings, Real, SurfelBatch};
 use crate::{Camera, Error, Result};
 
 /// Largest side of an image. Tile numbers and anchors stay far from the ends of their integers.
@@ -20,6 +20,7 @@ pub(super) struct OneCopy<'a, R> {
     opacities: &'a [R],
     colors: &'a [R],
     attention: Option<&'a [R]>,
+    behind: Option<Behind>,
 }
 
 /// Geometry and opacity of one surfel.
@@ -50,6 +51,7 @@ impl<'a, R: Real> OneCopy<'a, R> {
             opacities: part(batch.opacities, 1),
             colors,
             attention: batch.attention.filter(|_| attention).map(|values| part(values, 4)),
+            behind: batch.behind,
         }
     }
 
@@ -67,6 +69,12 @@ impl<'a, R: Real> OneCopy<'a, R> {
             scale: numbers(self.scales, i),
             opacity: self.opacities[i].to_f64(),
         }
+    }
+
+    /// How much farther away surfel `i` is sorted than it lies.
+    #[inline(always)]
+    pub(super) fn depth_offset(&self, i: usize) -> f32 {
+        self.behind.filter(|behind| i >= behind.first).map_or(0.0, |behind| behind.offset)
     }
 
     /// RGB of surfel `i` as it was given.

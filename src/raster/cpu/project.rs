@@ -80,7 +80,7 @@ pub(super) struct Seen<R> {
     pub(super) splat: Splat<R>,
     /// Half the side of its box, pixels; 0 where it is hidden.
     pub(super) radius: u32,
-    /// Bits of the depth in f32; positive floats sort as their bits do.
+    /// Bits of the depth that it is sorted by, in f32; positive floats sort as their bits do.
     pub(super) key: u32,
     /// Tiles that can show it: first column, first row, last column + 1, last row + 1; all 0 where none can.
     pub(super) tiles: [u32; 4],
@@ -299,7 +299,8 @@ pub(super) fn project<R: Real>(view: &View, copy: &OneCopy<'_, R>, index: usize)
     {
         return hidden;
     }
-    Seen { splat, radius, key: (p.depth as f32).to_bits(), tiles }
+    let key = (p.depth as f32 + copy.depth_offset(index)).to_bits();
+    Seen { splat, radius, key, tiles }
 }
 
 /// Unit direction from the camera to a point, and the distance.

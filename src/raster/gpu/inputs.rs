@@ -4,7 +4,7 @@ use super::GpuRasterizer;
 use super::layout::{CameraUniform, Images, Params};
 use crate::gpu::PooledBuffer;
 use crate::raster::constants::TILE;
-use crate::raster::{Colors, Outputs, RasterSettings, SurfelBatch};
+use crate::raster::{Behind, Colors, Outputs, RasterSettings, SurfelBatch};
 use crate::{Camera, Result};
 use std::ops::Range;
 
@@ -17,6 +17,8 @@ pub struct BatchShape {
     pub copies: usize,
     /// Harmonics of each channel, 0 where colours are RGB.
     pub harmonics: usize,
+    /// Surfels that are drawn behind the others.
+    pub behind: Option<Behind>,
 }
 
 impl BatchShape {
@@ -32,7 +34,7 @@ impl From<&SurfelBatch<'_, f32>> for BatchShape {
             Colors::Ready(_) => 0,
             Colors::Harmonics { degree, .. } => (degree + 1).pow(2),
         };
-        BatchShape { surfels: batch.surfels, copies: batch.copies, harmonics }
+        BatchShape { surfels: batch.surfels, copies: batch.copies, harmonics, behind: batch.behind }
     }
 }
 
@@ -143,6 +145,7 @@ fn params(
     [width, height]: [usize; 2],
 ) -> Params {
     let [b0, b1, b2, b3, b4, b5, b6] = settings.background;
+    let Behind { first, offset } = shape.behind.unwrap_or(Behind { first: shape.surfels, offset: 0.0 });
     let mut params = Params {
         surfels: shape.surfels as u32,
         frames: frames as u32,
@@ -154,6 +157,8 @@ fn params(
         tiles_y: height.div_ceil(TILE) as u32,
         functions: shape.harmonics as u32,
         attention: u32::from(settings.outputs.attention),
+        behind_first: first as u32,
+        behind_offset: offset,
         background_0: b0,
         background_1: b1,
         background_2: b2,

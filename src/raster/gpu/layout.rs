@@ -31,6 +31,8 @@ uniform! {
         slot_count: u32,
         slot_width: u32,
         background_samples: u32,
+        behind_first: u32,
+        behind_offset: f32,
         background_0: f32,
         background_1: f32,
         background_2: f32,

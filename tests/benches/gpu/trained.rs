@@ -25,6 +25,7 @@ pub(super) fn scene(head: &Path, data: &Path, frames: usize) -> Result<Scene<f32
     let deltas = head.deltas(&packed, picks.len());
     let drawn = activate(&head.cloud, head.cloud.sh_degree, Some(&deltas))?;
     Ok(Scene {
+        behind: None,
         surfels: drawn.surfels,
         copies: drawn.copies,
         positions: drawn.positions,

@@ -23,7 +23,7 @@ pub(super) struct Activation<'a> {
     cloud: &'a DeviceCloud,
     deltas: Deltas<'a>,
     words: RowUniform,
-    /// Whether deltas have columns that mean nothing, whose gradient is 0.
+    /// Whether deltas have numbers that mean nothing, whose gradient is 0.
     gaps: bool,
 }
 
@@ -66,6 +66,7 @@ impl<'a> Activation<'a> {
             stored: stored as u32,
             drawn: drawn as u32,
             attends: outputs.attention.into(),
+            first_of_mouth: cloud.first_of_mouth as u32,
             rest,
             ..Self::columns(deltas.map(|(layout, _)| layout))
         };
@@ -77,7 +78,7 @@ impl<'a> Activation<'a> {
                 let found = deltas.len;
                 return Err(Error::Internal(format!("{found} floats of deltas where {expected} belong")));
             }
-            gaps = layout.columns() < layout.width;
+            gaps = layout.columns() < layout.width || cloud.first_of_mouth < n;
         } else {
             words.rest = 0.0;
         }

@@ -20,6 +20,8 @@ const GEOMETRY: usize = 10;
 pub(super) struct DeviceCloud {
     gpu: Gpu,
     pub(super) surfels: usize,
+    /// The first surfel of the inside of the mouth.
+    pub(super) first_of_mouth: usize,
     /// Floats of a surfel's harmonics.
     pub(super) harmonics_width: usize,
     parameters: [PooledBuffer; 2],
@@ -87,6 +89,7 @@ impl DeviceCloud {
         Ok(DeviceCloud {
             gpu: gpu.clone(),
             surfels,
+            first_of_mouth: cloud.first_of_mouth(),
             harmonics_width,
             parameters: both(&parameters)?,
             moments,

@@ -141,7 +141,12 @@ impl Loaded {
     }
 
     fn shape(&self, copies: usize, sh_degree: usize) -> BatchShape {
-        BatchShape { surfels: self.cloud.surfels, copies, harmonics: (sh_degree + 1).pow(2) }
+        BatchShape {
+            surfels: self.cloud.surfels,
+            copies,
+            harmonics: (sh_degree + 1).pow(2),
+            behind: self.branch.cloud.behind(),
+        }
     }
 
     /// The deltas of the last forward pass of the field, when there was one in this step.

@@ -75,7 +75,8 @@ impl<'a> Step<'a> {
         let outputs = self.settings.outputs;
         let copies = if deltas.is_some() { frames } else { 1 };
         let harmonics = (inputs.sh_degree + 1).pow(2);
-        let shape = BatchShape { surfels: cloud.surfels, copies, harmonics };
+        let behind = self.branch.cloud.behind();
+        let shape = BatchShape { surfels: cloud.surfels, copies, harmonics, behind };
         let rest = self.branch.rest(inputs.rest_weight, frames);
         let gpu = rasterizer.gpu();
         let activation = Activation::new(gpu, cloud, deltas, frames, inputs.sh_degree, &outputs, rest)?;

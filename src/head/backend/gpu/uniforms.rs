@@ -22,6 +22,7 @@ uniform! {
         attends: u32,
         geometry_groups: u32,
         fresh: u32,
+        first_of_mouth: u32,
         rest: f32,
     }
 }
