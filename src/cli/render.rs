@@ -139,8 +139,9 @@ pub fn run(flags: &RenderFlags) -> Result<()> {
         attention: flags.visualize_attention,
         seed: settings.seed,
     };
-    let models = MetricModels::open(flags.face_landmarker.as_deref(), flags.lpips_weights.as_deref())?;
     let gpu = flags.device.gpu()?;
+    let (faces, lpips) = (flags.face_landmarker.as_deref(), flags.lpips_weights.as_deref());
+    let models = MetricModels::open(faces, lpips, gpu.as_ref())?;
     if !flags.quiet {
         eprintln!("rendering with the model of iteration {iteration} on {}", rasterizer(gpu.as_ref()).name());
     }

@@ -58,6 +58,7 @@ pub const STAGES: &[(&str, &str)] = files! {
         "attend" "attend_backward" "normalise" "normalise_backward" "scale_backward" "heads" "heads_backward"
         "hidden_backward" "sum_frames";
     "optim": "adam" "adam_planes" "adam_rows";
+    "lpips": "lpips_conv" "lpips_pool" "lpips_pool_backward" "lpips_tap";
     "composite": "composite" "seam_rows" "seam_columns" "pack_picture";
 };
 
@@ -69,7 +70,7 @@ const SHARED: &[(&str, &str)] = files! {
     "shared": "grid" "field" "planes" "fixed" "block" "norm" "adam" "learn" "places" "raw" "raw_rows" "constants" "params"
         "surfels" "geometry" "harmonics" "splat" "intersect" "tile" "staging" "workgroup_scan" "work" "rect" "seen" "blocks"
         "drawn" "upstream" "range" "block_pairs" "saved" "targets" "background_sample" "window" "normal_consistency" "slot"
-        "reduce_subgroups" "reduce_threads" "composite_params" "seam";
+        "reduce_subgroups" "reduce_threads" "composite_params" "seam" "lpips_pool";
 };
 
 /// The whole source of a stage without parts.

@@ -2,11 +2,13 @@
 
 use super::landmarks::{correlation, mouth_distance, mouth_opening};
 use super::lpips::Lpips;
+use super::lpips::device::DeviceLpips;
 use super::planes::{masked_planes, part_mask};
 use super::psnr::psnr_masked;
 use super::report::{Column, Figure, Mean, Report};
 use super::ssim::ssim;
 use crate::Result;
+use crate::gpu::Gpu;
 use candle_core::Device;
 use data_utils::audio::Sound;
 use data_utils::dataset::{Dataset, Part};
@@ -25,17 +27,27 @@ const NO_LPIPS: &str = "give --lpips_weights";
 pub struct MetricModels {
     faces: Option<FaceModels>,
     lpips: Option<Lpips>,
+    /// The same on the GPU.
+    device_lpips: Option<DeviceLpips>,
 }
 
 impl MetricModels {
-    /// Opens MediaPipe's face landmarker and LPIPS weights where paths are given.
+    /// Opens MediaPipe's face landmarker and LPIPS weights where paths are given; LPIPS runs on `gpu` where there is one.
     ///
     /// # Errors
-    /// [`crate::Error::Input`] when a file cannot be read or is another model.
-    pub fn open(face_landmarker: Option<&Path>, lpips_weights: Option<&Path>) -> Result<Self> {
+    /// [`crate::Error::Input`] when a file cannot be read or is another model, [`crate::Error::DeviceLost`] when the GPU goes
+    /// away.
+    pub fn open(
+        face_landmarker: Option<&Path>,
+        lpips_weights: Option<&Path>,
+        gpu: Option<&Gpu>,
+    ) -> Result<Self> {
+        let lpips = lpips_weights.map(|path| Lpips::open(&[path], &Device::Cpu)).transpose()?;
+        let device_lpips = lpips.as_ref().zip(gpu).map(|(lpips, gpu)| DeviceLpips::upload(gpu, lpips));
         Ok(MetricModels {
             faces: face_landmarker.map(FaceModels::open).transpose()?,
-            lpips: lpips_weights.map(|path| Lpips::open(&[path], &Device::Cpu)).transpose()?,
+            device_lpips: device_lpips.transpose()?,
+            lpips,
         })
     }
 
@@ -91,19 +103,31 @@ impl<'a> MetricAccumulator<'a> {
     /// # Errors
     /// Those of reading the filmed frame and of the networks.
     pub fn add(&mut self, size: [usize; 2], picture: &[u8], index: usize) -> Result<()> {
-        let drawn_face = self.face(size, picture)?;
-        self.drawn.push(drawn_face.as_ref().map(mouth_opening));
-        let Some((dataset, part)) = self.truth else { return Ok(()) };
+        let Some((dataset, part)) = self.truth else {
+            self.drawn.push(self.face(size, picture)?.as_ref().map(mouth_opening));
+            return Ok(());
+        };
         let rows_columns = [size[1], size[0]];
         let filmed = dataset.pixels(index)?;
         let mask = part_mask(&filmed, part);
         let [a, b] = [picture, &filmed.rgb].map(|rgb| masked_planes(rgb, &mask, [0.0; 3]));
-        psnr_masked(&a, &b, &mask)?.into_iter().for_each(|v| self.psnr.add(v));
-        ssim(&a, &b, rows_columns, None)?.into_iter().for_each(|v| self.ssim.add(v));
-        if let Some(lpips) = &self.models.lpips {
-            self.lpips.add(lpips.distance(&a, &b, rows_columns)?);
-        }
-        let filmed_face = self.face(size, &filmed.rgb)?;
+        // The GPU compares the pictures while the processor looks for faces in them.
+        let device = self.models.device_lpips.as_ref().filter(|device| device.fits(rows_columns));
+        let pending = device.map(|device| device.submit(&a, &b, rows_columns)).transpose()?;
+        let ((drawn_face, filmed_face), (psnr, ssim)) = rayon::join(
+            || rayon::join(|| self.face(size, picture), || self.face(size, &filmed.rgb)),
+            || rayon::join(|| psnr_masked(&a, &b, &mask), || ssim(&a, &b, rows_columns, None)),
+        );
+        let (drawn_face, filmed_face) = (drawn_face?, filmed_face?);
+        psnr?.into_iter().for_each(|v| self.psnr.add(v));
+        ssim?.into_iter().for_each(|v| self.ssim.add(v));
+        let lpips = self.models.lpips.as_ref();
+        let distance = match pending {
+            Some(pending) => Some(pending.wait()?),
+            None => lpips.map(|lpips| lpips.distance(&a, &b, rows_columns)).transpose()?,
+        };
+        distance.into_iter().for_each(|v| self.lpips.add(v));
+        self.drawn.push(drawn_face.as_ref().map(mouth_opening));
         self.filmed.push(filmed_face.as_ref().map(mouth_opening));
         if let (Some(drawn), Some(filmed)) = (&drawn_face, &filmed_face) {
             self.lmd.add(mouth_distance(drawn, filmed));

@@ -10,8 +10,12 @@ use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub mod device;
 mod network;
+mod packed;
+mod schedule;
 mod tap;
+mod uniforms;
 mod weights;
 
 use network::{Layer, Tape, host};
@@ -19,8 +23,8 @@ use tap::tap;
 pub use weights::Backbone;
 use weights::NetworkParts;
 
-/// Smallest side of a picture that reaches the last tap of every network.
-const SMALLEST: usize = 32;
+/// Smallest side of a picture that reaches the last tap of every network, pixels.
+pub const SMALLEST: usize = 32;
 
 /// A network with its heads.
 #[derive(Debug)]
@@ -110,23 +114,34 @@ impl Lpips {
         Ok((sum, back.flatten_all()?.to_vec1()?))
     }
 
-    fn input(&self, picture: &[f32], [height, width]: [usize; 2]) -> Result<Tensor> {
-        if picture.len() != 3 * height * width {
-            let found = format!("{} values for 3 × {height} × {width}", picture.len());
-            return Err(Error::Internal(format!("LPIPS of {found}")));
-        }
-        if height < SMALLEST || width < SMALLEST {
-            let expected = format!("pictures of at least {SMALLEST}×{SMALLEST} pixels");
-            return Err(Error::input(
-                "LPIPS",
-                expected,
-                format!("{width}×{height}"),
-                "render at a larger size",
-            ));
-        }
+    /// Mean and standard deviation the network expects of RGB in −1..1.
+    fn normalization(&self) -> Result<[[f32; 3]; 2]> {
+        let rgb = |tensor: &Tensor| -> Result<[f32; 3]> {
+            let values = host(tensor)?;
+            <[f32; 3]>::try_from(values).map_err(|v| Error::Internal(format!("LPIPS: {} colours", v.len())))
+        };
+        Ok([rgb(&self.shift)?, rgb(&self.scale)?])
+    }
+
+    fn input(&self, picture: &[f32], size: [usize; 2]) -> Result<Tensor> {
+        check_picture(picture, size)?;
+        let [height, width] = size;
         let x = Tensor::from_slice(picture, (1, 3, height, width), &self.device)?;
         Ok(x.affine(2.0, -1.0)?.broadcast_sub(&self.shift)?.broadcast_div(&self.scale)?)
     }
+}
+
+/// Whether a picture has `[height, width]` pixels, enough for every network.
+fn check_picture(picture: &[f32], [height, width]: [usize; 2]) -> Result<()> {
+    if picture.len() != 3 * height * width {
+        let found = format!("{} values for 3 × {height} × {width}", picture.len());
+        return Err(Error::Internal(format!("LPIPS of {found}")));
+    }
+    if height < SMALLEST || width < SMALLEST {
+        let expected = format!("pictures of at least {SMALLEST}×{SMALLEST} pixels");
+        return Err(Error::input("LPIPS", expected, format!("{width}×{height}"), "render at a larger size"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ fn picture(stream: u64, height: usize, width: usize) -> Vec<f32> {
         .collect()
 }
 
-fn pair(height: usize, width: usize) -> (Vec<f32>, Vec<f32>) {
+pub(super) fn pair(height: usize, width: usize) -> (Vec<f32>, Vec<f32>) {
     let (a, other) = (picture(1001, height, width), picture(1002, height, width));
     let b = a.iter().zip(&other).map(|(&a, &b)| (0.7 * a as f64 + 0.3 * b as f64) as f32).collect();
     (a, b)
@@ -106,7 +106,7 @@ fn formula(network: &str) -> BTreeMap<String, Tensor> {
     shapes(network).into_iter().enumerate().map(make).collect()
 }
 
-fn network(name: &str) -> Lpips {
+pub(super) fn network(name: &str) -> Lpips {
     Lpips::from_tensors(&formula(name), "a formula", &Device::Cpu).expect("a network")
 }
 

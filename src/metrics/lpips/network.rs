@@ -7,13 +7,13 @@ use rayon::prelude::*;
 #[derive(Debug)]
 pub(super) struct Conv {
     /// `[out, in, k, k]`.
-    kernel: Tensor,
+    pub(super) kernel: Tensor,
     /// For stride 1: the kernel that takes gradients back, `[in, out, k, k]`, turned by half a turn.
     turned: Option<Tensor>,
     /// `[1, out, 1, 1]`.
-    bias: Tensor,
-    stride: usize,
-    padding: usize,
+    pub(super) bias: Tensor,
+    pub(super) stride: usize,
+    pub(super) padding: usize,
 }
 
 /// Maximum over 2×2 or 3×3 pixels every 2. Written out here, because candle's has no way back where windows overlap.
@@ -110,7 +110,7 @@ impl Pool {
     }
 
     /// Windows along a side of `length` pixels.
-    fn windows(self, length: usize) -> Result<usize> {
+    pub(super) fn windows(self, length: usize) -> Result<usize> {
         match length.checked_sub(self.side) {
             Some(span) => Ok(if self.ceil { span.div_ceil(2) } else { span / 2 } + 1),
             None => candle_core::bail!("a pool of {} over {length} pixels", self.side),
