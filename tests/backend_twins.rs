@@ -51,6 +51,42 @@ fn an_adapter_with_the_least_limits_and_groups_of_frames_takes_the_same_step() {
     assert_twins(&mut lesser(size), &case(3, 200, 5, size.map(|side| side as u32)));
 }
 
+/// A case in which LPIPS compares patches, which overlap in part, and its weights.
+fn with_patches(mut case: Case) -> (Case, Weights) {
+    case.patch_side = Some(33);
+    (case, Weights { lpips: 0.5, lpips_lips: 0.3, ..WEIGHTS })
+}
+
+#[test]
+fn a_step_that_compares_patches_by_lpips_is_the_cpu_s() {
+    let size = [100, 81];
+    for mut backend in [gpu(), lesser([100, 81])] {
+        let (case, weights) = with_patches(case(14, 200, 4, size));
+        let found = outcome(&mut backend, &case, true, &weights);
+        let expected = outcome(&mut CpuBackend::new(), &case, true, &weights);
+        let faults = differences(&found, &expected, case.branch.cloud.len());
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+        for outcome in [&found, &expected] {
+            assert!(outcome.terms.lpips > 1e-3 && outcome.terms.lpips_lips > 1e-3, "{:?}", outcome.terms);
+        }
+        // The comparison notices a weight that is wrong.
+        let other = Weights { lpips: 0.6, ..weights };
+        let faults =
+            differences(&outcome(&mut backend, &case, true, &other), &expected, case.branch.cloud.len());
+        assert!(faults.iter().any(|fault| fault.starts_with("gradient")), "{faults:?}");
+    }
+}
+
+#[test]
+fn frames_smaller_than_the_network_takes_are_refused() {
+    for mut backend in [Box::new(gpu()) as Box<dyn Backend>, Box::new(CpuBackend::new())] {
+        let (case, weights) = with_patches(case(15, 40, 1, [40, 31]));
+        load(backend.as_mut(), &case);
+        let error = step(backend.as_mut(), &case, true, &weights, &RATES, None).expect_err("refused");
+        assert!(error.exit_code() == 2 && error.to_string().contains("40 × 31"), "{error}");
+    }
+}
+
 #[test]
 fn pairs_that_do_not_fit_at_first_are_drawn_again() {
     let mut case = case(4, 500, 2, [130, 130]);

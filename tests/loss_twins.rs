@@ -6,10 +6,9 @@ mod common;
 use common::compare::gradient_difference;
 use common::device::{Scored, score_scene};
 use common::goals::{WEIGHTS, random_targets};
-use common::scene::{ALL, Random, Scene, random_gradients};
+use common::scene::{ALL, Random, Scene};
 
 use common::twins::{gpu, gradients, open, scene, seen_from, with_copies};
-use std::ops::Range;
 use surfeltalk::gpu::Restrictions;
 use surfeltalk::loss::embedding_loss::embedding_loss;
 use surfeltalk::loss::gpu::{DeviceNeighbors, DeviceTargets, EmbeddingBuffers, record_embedding};
@@ -32,7 +31,7 @@ fn on_the_device(
     targets: &[Target],
     weights: &Weights,
 ) -> Outcome {
-    let scored = score_scene(rasterizer, scene, targets, weights, None).expect("a scored batch");
+    let scored = score_scene(rasterizer, scene, targets, weights).expect("a scored batch");
     let errors = scored.scores.iter().map(LossTerms::hardness).collect();
     (LossTerms::mean(&scored.scores), errors, scored)
 }
@@ -114,6 +113,7 @@ fn what_has_no_weight_does_not_count() {
     assert_scored(&gpu(), &scene, &Weights { dssim: 1.0, ..none });
     assert_scored(&gpu(), &scene, &Weights { lips: 2.0, ..none });
     assert_scored(&gpu(), &scene, &Weights { eyes: 2.0, ..none });
+    assert_scored(&gpu(), &scene, &Weights { gradient: 2.0, ..none });
     assert_scored(&gpu(), &scene, &Weights { mask: 2.0, ..none });
     assert_scored(&gpu(), &scene, &Weights { attention_audio: 2.0, ..none });
     assert_scored(&gpu(), &scene, &Weights { attention_expression: 2.0, ..none });
@@ -128,55 +128,6 @@ fn pairs_that_do_not_fit_are_scored_once() {
     scene.scales.fill(3.0);
     scene.opacities.fill(0.01);
     assert_scored(&gpu(), &scene, &WEIGHTS);
-}
-
-#[test]
-fn what_the_host_adds_is_gone_back_through_too() {
-    // Of two frames, and in groups of two; with so many pairs that the first attempt has no room.
-    let binding_bytes = Some(36 * 130 * 97 * 5 / 2);
-    let lesser = GpuRasterizer::new(open(Restrictions { binding_bytes, ..Restrictions::default() }));
-    let mut large = scene(5, 300, 130, 130);
-    large.scales.fill(3.0);
-    large.opacities.fill(0.01);
-    for (rasterizer, scene) in [
-        (gpu(), large),
-        (gpu(), seen_from(scene(11, 150, 64, 48), 2)),
-        (lesser, seen_from(scene(6, 200, 130, 97), 5)),
-    ] {
-        let targets = targets(&scene);
-        let cpu = CpuRasterizer::new();
-        let (batch, cameras, mut settings) = (scene.batch(), &scene.cameras, scene.settings);
-        settings.outputs = WEIGHTS.outputs();
-        // Σ gradient · picture, on top of the loss.
-        let drawn = cpu.forward(&batch, cameras, &settings).expect("the CPU draws");
-        let added = random_gradients(4, &drawn).color;
-        let over: [f32; 3] = std::array::from_fn(|k| settings.background[k]);
-        let composite = Composite::new(&drawn, over, &targets);
-        let mut loss = image_loss(&drawn, &composite, cameras, &targets, &WEIGHTS).expect("a loss");
-        let upstream = &mut loss.gradients;
-        upstream.color.iter_mut().zip(&added).for_each(|(u, a)| *u += a);
-        composite.add_alpha_gradient(&targets, &upstream.color, &mut upstream.alpha);
-        let gradients = cpu.backward(&batch, cameras, &settings, &drawn, upstream).expect("a way back");
-        let expected =
-            (loss.terms, loss.hardness, Scored { scores: Vec::new(), gradients, radii: drawn.radii });
-
-        let each = added.len() / cameras.len();
-        let mut asked = Vec::new();
-        let mut on_host = |frames: Range<usize>, pictures: &[f32], gradient: &mut [f32]| {
-            let here = frames.start * each..frames.end * each;
-            let apart = pictures.iter().zip(&composite.color[here.clone()]).map(|(a, b)| (a - b).abs());
-            assert!(pictures.len() == here.len() && apart.fold(0.0, f32::max) < 1e-3);
-            gradient.iter_mut().zip(&added[here]).for_each(|(g, a)| *g += a);
-            asked.push(frames);
-            Ok(())
-        };
-        let scored =
-            score_scene(&rasterizer, &scene, &targets, &WEIGHTS, Some(&mut on_host)).expect("scored");
-        let errors = scored.scores.iter().map(LossTerms::hardness).collect();
-        let faults = differences(&(LossTerms::mean(&scored.scores), errors, scored), &expected);
-        assert!(faults.is_empty(), "{}", faults.join("\n"));
-        assert_eq!(asked.iter().flat_map(Clone::clone).collect::<Vec<_>>(), Vec::from_iter(0..cameras.len()));
-    }
 }
 
 #[test]
@@ -247,6 +198,7 @@ fn the_comparison_can_fail() {
         Weights { dssim: 0.22, ..WEIGHTS },
         Weights { lips: 0.45, ..WEIGHTS },
         Weights { eyes: 0.35, ..WEIGHTS },
+        Weights { gradient: 0.7, ..WEIGHTS },
         Weights { mask: 0.12, ..WEIGHTS },
         Weights { normal: 0.35, ..WEIGHTS },
         Weights { distortion: 24.0, ..WEIGHTS },

@@ -49,9 +49,9 @@ pub struct TrainFlags {
     /// Weights of the audio-visual encoder (audio_visual_encoder.pth)
     #[arg(long)]
     ave_weights: Option<PathBuf>,
-    /// LPIPS weights, for the perceptual loss and for evaluation
-    #[arg(long)]
-    perceptual_weights: Option<PathBuf>,
+    /// Complete LPIPS weights (SqueezeNet, AlexNet or VGG16): the last part of the training compares patches by them
+    #[arg(long, alias = "perceptual_weights")]
+    lpips_weights: Option<PathBuf>,
     /// Where the work is done: auto, gpu or cpu
     #[arg(long, default_value = "auto")]
     device: Device,
@@ -107,10 +107,7 @@ impl TrainFlags {
         put("fine_iterations", self.fine_iterations.map(count));
         put("max_side", self.max_side.map(|n| count(n.into())));
         put("seed", self.seed.map(count));
-        put(
-            "perceptual_weights",
-            self.perceptual_weights.as_ref().map(|p| p.to_string_lossy().into_owned().into()),
-        );
+        put("lpips_weights", self.lpips_weights.as_ref().map(|p| p.to_string_lossy().into_owned().into()));
         Ok(table)
     }
 

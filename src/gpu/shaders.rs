@@ -52,13 +52,13 @@ macro_rules! files {
 /// Stages: the name of file and entry point, and the text.
 pub const STAGES: &[(&str, &str)] = files! {
     "raster": "project" "prefix_sum" "emit_pairs" "sort_tiles" "blend" "blend_backward" "sum_pairs" "project_backward";
-    "loss": "composite_background" "composite_background_backward" "pixel_terms" "ssim" "ssim_backward" "add_color"
-        "normal_consistency" "normal_consistency_backward" "embedding_smoothness";
+    "loss": "composite_background" "composite_background_backward" "pixel_terms" "ssim" "ssim_backward"
+        "gradient_difference" "normal_consistency" "normal_consistency_backward" "embedding_smoothness";
     "field": "activate" "activate_backward" "sample_planes" "sample_planes_backward" "dense" "dense_backward" "sum_pieces"
         "attend" "attend_backward" "normalise" "normalise_backward" "scale_backward" "heads" "heads_backward"
         "hidden_backward" "sum_frames";
     "optim": "adam" "adam_planes" "adam_rows";
-    "lpips": "lpips_conv" "lpips_pool" "lpips_pool_backward" "lpips_tap";
+    "lpips": "lpips_conv" "lpips_pool" "lpips_pool_backward" "lpips_tap" "lpips_crop" "lpips_scatter";
     "composite": "composite" "seam_rows" "seam_columns" "pack_picture";
 };
 
@@ -70,7 +70,7 @@ const SHARED: &[(&str, &str)] = files! {
     "shared": "grid" "field" "planes" "fixed" "block" "norm" "adam" "learn" "places" "raw" "raw_rows" "constants" "params"
         "surfels" "geometry" "harmonics" "splat" "intersect" "tile" "staging" "workgroup_scan" "work" "rect" "seen" "blocks"
         "drawn" "upstream" "range" "block_pairs" "saved" "targets" "background_sample" "window" "normal_consistency" "slot"
-        "reduce_subgroups" "reduce_threads" "composite_params" "seam" "lpips_pool";
+        "reduce_subgroups" "reduce_threads" "composite_params" "seam" "lpips_pool" "patches";
 };
 
 /// The whole source of a stage without parts.

@@ -18,4 +18,4 @@ pub use interface::Backend;
 pub use moments::BranchMoments;
 pub use open::{Opened, open};
 pub use rates::{CloudRates, FieldRates, Rates};
-pub use step::{PatchLoss, StepInputs, StepOutputs, StepTargets, StepTimes};
+pub use step::{PatchInputs, StepInputs, StepOutputs, StepTargets, StepTimes};

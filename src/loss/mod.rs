@@ -15,7 +15,7 @@ pub mod frame;
 pub mod gpu;
 pub mod image_loss;
 pub mod neighbors;
-pub mod perceptual;
+pub mod patches;
 pub mod target;
 pub mod term;
 pub mod terms;

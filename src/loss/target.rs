@@ -25,7 +25,7 @@ pub enum MouthLabel {
 }
 
 /// What one frame should look like.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Target {
     /// The frame inside the part's mask and where the background is known, elsewhere the step's background colour; 0..1,
     /// `[3, rows, columns]`.
@@ -89,4 +89,16 @@ pub fn crop_inside(crop: Option<Rect>, [width, height]: [usize; 2]) -> Rect {
     };
     let (row1, col1) = (row1.min(height), col1.min(width));
     Rect { row0: row0.min(row1), row1, col0: col0.min(col1), col1 }
+}
+
+/// The corner of a square of `side` pixels around a pixel, row and column, inside an image of `[columns, rows]`, both at least
+/// `side`.
+pub(super) fn square_around(
+    [row, column]: [usize; 2],
+    side: usize,
+    [width, height]: [usize; 2],
+) -> [usize; 2] {
+    let first =
+        |centre: usize, length: usize| centre.saturating_sub(side / 2).min(length.saturating_sub(side));
+    [first(row, height), first(column, width)]
 }

@@ -40,14 +40,25 @@ pub enum Phase {
     Field,
     /// In the stage with the field, from its step `attention_from` on.
     Attention,
+    /// In the stage with the field, from its share `lpips_from` on, where there are LPIPS weights.
+    Perceptual,
 }
 
 /// What a term compares.
 pub enum Kind {
     /// The images of each frame.
     Image(ImageTerm),
+    /// A square patch of each frame, by LPIPS.
+    Patch(PatchTerm),
     /// The surfels' embedding, between neighbours.
     Embedding(EmbeddingTerm),
+}
+
+/// A term over a square patch of a frame: its LPIPS distance. Frames of which only the lips count have none.
+pub struct PatchTerm {
+    /// The first row and column of a patch `side` pixels wide in a frame of `[columns, rows]`, from two numbers in 0..1; nothing
+    /// where the frame has no such patch.
+    pub place: fn(&Target, side: usize, [usize; 2], [f64; 2]) -> Option<[usize; 2]>,
 }
 
 /// A term over the embeddings of neighbouring surfels. It does not depend on the frames.
@@ -90,6 +101,8 @@ pub enum ImageShader {
 pub enum Stages {
     /// `ssim`, `ssim_backward`.
     Ssim,
+    /// `gradient_difference`.
+    GradientDifference,
     /// `normal_consistency`, `normal_consistency_backward`.
     NormalConsistency,
 }

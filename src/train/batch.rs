@@ -32,7 +32,7 @@ pub(super) struct Batch {
     /// The same as frames of the dataset.
     indices: Vec<usize>,
     pub(super) background: [f32; 3],
-    /// Two numbers in 0..1 for each frame that place its patch.
+    /// Two numbers in 0..1 for each frame that place its patches.
     pub(super) dice: Vec<[f64; 2]>,
     /// Empty in the coarse stage.
     pub(super) conditions: Vec<Conditions>,
@@ -40,8 +40,6 @@ pub(super) struct Batch {
     pub(super) is_mixed: Vec<bool>,
     pub(super) cameras: Vec<Camera>,
     pub(super) weights: Weights,
-    /// Whether the perceptual term counts in this step.
-    pub(super) perceptual: bool,
 }
 
 impl Batch {
@@ -69,7 +67,6 @@ impl Batch {
         };
         let is_mixed = mix_conditions(sampler, source, &indices, &mut conditions)?;
         conditions.iter_mut().for_each(|c| noise.disturb(c, config, sampler));
-        let from = step.checked_sub(config.perceptual_from);
         Ok(Batch {
             background,
             dice,
@@ -77,8 +74,6 @@ impl Batch {
             is_mixed,
             cameras: indices.iter().map(|index| dataset.frames[*index].camera).collect(),
             weights: weights(config, stage, step, settings.extent),
-            perceptual: stage == Stage::Fine
-                && from.is_some_and(|k| k.is_multiple_of(config.perceptual_every)),
             picks,
             indices,
         })

@@ -2,10 +2,11 @@
 
 use crate::head::field::{FieldConfig, TokenInputs};
 use crate::loss::Weights;
+use crate::metrics::lpips::SMALLEST;
 use crate::{Error, Result};
 use data_utils::dataset::Part;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Every setting of a training run. `arguments/head.toml` lists and explains each key; the same key works as
 /// `--set key=value`. Rates of positions and of the field's displacement are in units of the cloud's extent.
@@ -66,17 +67,13 @@ pub struct TrainConfig {
     pub attention_from: u64,
     /// Weight of small displacements: keeps the field at rest where nothing speaks.
     pub lambda_motion: f32,
-    /// Weight of LPIPS on patches; needs weights.
-    pub lambda_perceptual: f32,
-    /// Fine step from which LPIPS counts.
-    pub perceptual_from: u64,
-    /// Side of a perceptual patch, pixels.
-    pub perceptual_patch: usize,
-    /// Complete LPIPS weights (SqueezeNet, AlexNet or VGG16), a path.
-    pub perceptual_weights: Option<std::path::PathBuf>,
+    /// Share of the fine stage after which LPIPS counts, 0..1.
+    pub lpips_from: f64,
+    /// Side of the patches it compares, pixels.
+    pub lpips_patch: usize,
+    /// Complete LPIPS weights (SqueezeNet, AlexNet or VGG16), a path; without, LPIPS does not count.
+    pub lpips_weights: Option<PathBuf>,
 
-    /// Steps between two that take LPIPS, from `perceptual_from` on.
-    pub perceptual_every: u64,
     /// Pixels on either side of the mask's edge in which labels flicker and hair is half transparent; there the head is
     /// compared over the room it was filmed in (`bc.jpg`), not cut out.
     pub mask_margin: usize,
@@ -167,11 +164,9 @@ impl Default for TrainConfig {
             surface_from: 1000,
             attention_from: 2000,
             lambda_motion: 1e-3,
-            lambda_perceptual: 0.0,
-            perceptual_from: 4000,
-            perceptual_patch: 64,
-            perceptual_weights: None,
-            perceptual_every: 2,
+            lpips_from: 0.7,
+            lpips_patch: 64,
+            lpips_weights: None,
             mask_margin: 3,
             camera_noise: 0.3,
             expression_noise: 0.2,
@@ -269,6 +264,7 @@ impl TrainConfig {
             ("hard_frames", self.hard_frames),
             ("even_frames", self.even_frames),
             ("lip_only_share", self.lip_only_share),
+            ("lpips_from", self.lpips_from),
             ("frame_code_dropout", self.frame_code_dropout),
         ] {
             if !(0.0..=1.0).contains(&share) {
@@ -290,11 +286,9 @@ impl TrainConfig {
         if self.mask_margin > 64 {
             return refuse("mask_margin", "0 to 64 pixels", self.mask_margin.to_string());
         }
-        if self.perceptual_every == 0 {
-            return refuse("perceptual_every", "at least 1 step", "0".into());
-        }
-        if self.lambda_perceptual > 0.0 && self.perceptual_weights.is_none() {
-            return refuse("lambda_perceptual", "perceptual_weights beside it", "no path".into());
+        if !(SMALLEST..=MOST_PATCH).contains(&self.lpips_patch) {
+            let expected = format!("{SMALLEST} to {MOST_PATCH} pixels");
+            return refuse("lpips_patch", &expected, self.lpips_patch.to_string());
         }
         for (key, rates) in [
             ("position_lr", self.position_lr),
@@ -314,12 +308,23 @@ impl TrainConfig {
     }
 }
 
-/// Keys of earlier versions, and what they are called now.
-const RENAMED: [(&str, &str); 1] = [("lips_alone", "lip_only_share")];
+/// Widest patch that LPIPS may compare, pixels.
+const MOST_PATCH: usize = 512;
 
-/// Puts `from` on top of `into`, table by table. Keys of earlier versions get their new names.
+/// Keys of earlier versions, and what they are called now.
+const RENAMED: [(&str, &str); 4] = [
+    ("lips_alone", "lip_only_share"),
+    ("lambda_perceptual", "lambda_lpips"),
+    ("perceptual_patch", "lpips_patch"),
+    ("perceptual_weights", "lpips_weights"),
+];
+/// Keys of earlier versions that mean nothing any more: LPIPS counts in every step from `lpips_from` on.
+const GONE: [&str; 2] = ["perceptual_from", "perceptual_every"];
+
+/// Puts `from` on top of `into`, table by table. Keys of earlier versions get their new names, or are left out where they mean
+/// nothing any more.
 pub fn merge(into: &mut toml::Table, from: toml::Table) {
-    for (key, value) in from {
+    for (key, value) in from.into_iter().filter(|(key, _)| !GONE.contains(&key.as_str())) {
         let renamed = RENAMED.iter().find(|(old, _)| *old == key);
         let key = renamed.map_or(key, |(_, new)| (*new).to_owned());
         match (into.get_mut(&key), value) {

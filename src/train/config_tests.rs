@@ -23,10 +23,10 @@ fn keys(table: &toml::Table, path: &str, found: &mut Vec<String>) {
 
 #[test]
 fn every_preset_names_every_key() {
-    let config = TrainConfig { perceptual_weights: Some("weights.pt".into()), ..TrainConfig::default() };
+    let config = TrainConfig { lpips_weights: Some("weights.pt".into()), ..TrainConfig::default() };
     let mut wanted = Vec::new();
     keys(&config.to_toml().expect("text").parse().expect("TOML"), "", &mut wanted);
-    wanted.retain(|key| key != "perceptual_weights");
+    wanted.retain(|key| key != "lpips_weights");
     assert!(wanted.len() > 50, "{wanted:?}");
     for (name, text) in PRESETS {
         preset(text);
@@ -34,7 +34,7 @@ fn every_preset_names_every_key() {
         keys(&text.parse().expect("TOML"), "", &mut named);
         let missing: Vec<_> = wanted.iter().filter(|key| !named.contains(key)).collect();
         assert!(missing.is_empty(), "{name} leaves out {missing:?}");
-        assert!(text.contains("# perceptual_weights ="), "{name} leaves out perceptual_weights");
+        assert!(text.contains("# lpips_weights ="), "{name} leaves out lpips_weights");
     }
 }
 
@@ -59,7 +59,8 @@ fn values_out_of_range_are_refused_by_name() {
         ("voice_mask", "81.0"),
         ("lip_only_share", "2.0"),
         ("mask_margin", "1000"),
-        ("perceptual_every", "0"),
+        ("lpips_from", "1.5"),
+        ("lpips_patch", "16"),
         ("max_points", "0"),
     ] {
         let table = format!("{key} = {value}").parse().expect("TOML");
@@ -96,4 +97,8 @@ fn keys_of_earlier_versions_still_work() {
     assert_eq!(config("lips_alone = 0.5", "").lip_only_share, 0.5);
     assert_eq!(config("lip_only_share = 0.5", "lips_alone = 0.75").lip_only_share, 0.75);
     assert_eq!(config("lips_alone = 0.5", "lip_only_share = 0.75").lip_only_share, 0.75);
+    let old = "lambda_perceptual = 0.5\nperceptual_patch = 80\nperceptual_weights = \"a.pt\"\nperceptual_from = 4000";
+    let found = config(old, "perceptual_every = 2");
+    assert_eq!((found.weights.lpips, found.lpips_patch), (0.5, 80));
+    assert_eq!(found.lpips_weights, Some("a.pt".into()));
 }

@@ -26,7 +26,7 @@ const MAY_CHANGE: [&str; 7] = [
     "save_every",
     "checkpoint_every",
     "log_every",
-    "perceptual_weights",
+    "lpips_weights",
 ];
 
 /// Refuses a folder in which a run would replace something that is not its own to replace. A run that was killed

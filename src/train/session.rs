@@ -287,7 +287,6 @@ fn log(events: &mut Events, step: u64, report: &StepReport) -> Result<()> {
     let mut values: Vec<(&str, f64)> =
         report.terms.named().map(|(name, value)| (name, f64::from(value))).collect();
     values.extend([
-        ("perceptual", report.perceptual.into()),
         ("surfels", report.surfels as f64),
         ("skipped_steps", report.skipped as f64),
         ("ms_load", ms(report.load)),

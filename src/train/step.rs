@@ -16,8 +16,6 @@ pub struct StepReport {
     pub stage_ends: bool,
     /// Loss terms, means over the frames.
     pub terms: LossTerms,
-    /// LPIPS of the step's patches, 0 where it was not taken.
-    pub perceptual: f32,
     /// Surfels after the step.
     pub surfels: usize,
     /// Steps skipped so far because a number was not finite.

@@ -13,14 +13,14 @@ use super::step::StepReport;
 use super::targets::EdgeBand;
 use crate::gpu::Gpu;
 use crate::head::backend::{
-    self, Backend, BranchMoments, Opened, PatchLoss, StepInputs, StepOutputs, StepTargets,
+    self, Backend, BranchMoments, Opened, PatchInputs, StepInputs, StepOutputs, StepTargets,
 };
 use crate::head::cloud::density::{self, DensityOptions, DensityStats};
 use crate::head::cloud::init;
 use crate::head::field::Conditions;
 use crate::head::{Branch, BranchSettings, frame_conditions};
 use crate::loss::LossTerms;
-use crate::loss::perceptual::Perceptual;
+use crate::loss::patches::PatchNetwork;
 use crate::{Error, Result};
 use candle_core::Device;
 use data_utils::dataset::Dataset;
@@ -52,7 +52,7 @@ pub struct Trainer<'a> {
     pub(super) done: u64,
     pub(super) skipped: u64,
     pub(super) edge: EdgeBand,
-    perceptual: Option<Perceptual>,
+    patches: Option<PatchNetwork>,
     /// Whether some surfels are the inside of the mouth.
     has_mouth: bool,
     noise: ConditionNoise,
@@ -151,16 +151,16 @@ impl<'a> Trainer<'a> {
                 "process the clip again",
             ));
         }
-        let perceptual = match &config.perceptual_weights {
-            Some(path) if config.lambda_perceptual > 0.0 => {
-                Some(Perceptual::open(path, config.perceptual_patch)?)
-            }
-            _ => None,
-        };
         let surfels = branch.cloud.len();
         let most = surfels.max(config.max_points);
         let Opened { mut backend, note } = backend::open(gpu, branch, most, config.batch_size);
         backend.load_state(branch, Some(moments))?;
+        let patches = match &config.lpips_weights {
+            Some(path) if config.weights.patch_terms().next().is_some() => {
+                Some(PatchNetwork::open(path, config.lpips_patch, backend.gpu())?)
+            }
+            _ => None,
+        };
         let sampler = Sampler::new(frames.len(), config.hard_frames, config.seed)
             .spread_over(&face_measures(dataset), config.even_frames);
         Ok(Trainer {
@@ -173,7 +173,7 @@ impl<'a> Trainer<'a> {
             done: 0,
             skipped: 0,
             bad_in_a_row: 0,
-            perceptual,
+            patches,
             has_mouth: branch.cloud.mouth.surfels > 0,
             noise: ConditionNoise::of(dataset),
             edge: EdgeBand::of(dataset, config.mask_margin)?,
@@ -254,7 +254,6 @@ impl<'a> Trainer<'a> {
             step: position.step,
             stage_ends: position.step == position.steps,
             terms: LossTerms::mean(&outputs.terms),
-            perceptual: outputs.perceptual,
             surfels: self.surfels,
             skipped: self.skipped,
             load,
@@ -302,11 +301,7 @@ impl<'a> Trainer<'a> {
         next: Option<Batch>,
     ) -> Result<(StepOutputs, Duration, Option<(Batch, StepTargets)>)> {
         let config = &self.config;
-        let patches = self.perceptual.as_ref().filter(|_| batch.perceptual).map(|network| PatchLoss {
-            network,
-            weight: config.lambda_perceptual,
-            dice: &batch.dice,
-        });
+        let patches = self.patches.as_ref().map(|network| PatchInputs { network, dice: &batch.dice });
         let inputs = StepInputs {
             conditions: &batch.conditions,
             cameras: &batch.cameras,

@@ -2,6 +2,7 @@
 
 use super::compare::gradient_difference;
 use super::goals::{WEIGHTS, random_targets};
+use super::lpips::made_up_lpips;
 use super::scene::{Random, Scene};
 use super::twins::{scene, seen_from};
 use data_utils::audio::features::AudioKind;
@@ -9,11 +10,12 @@ use data_utils::dataset::Part;
 use surfeltalk::Result;
 use surfeltalk::gpu::Gpu;
 use surfeltalk::head::backend::{
-    Backend, BranchMoments, CloudRates, FieldRates, Rates, StepInputs, StepOutputs, StepTargets,
+    Backend, BranchMoments, CloudRates, FieldRates, PatchInputs, Rates, StepInputs, StepOutputs, StepTargets,
 };
 use surfeltalk::head::cloud::{Cloud, Mouth};
 use surfeltalk::head::field::{AUDIO_ROWS, Conditions, EXPRESSION, FieldConfig};
 use surfeltalk::head::{Branch, BranchSettings};
+use surfeltalk::loss::patches::PatchNetwork;
 use surfeltalk::loss::{LossTerms, Target, Weights};
 
 /// Nobody attends, as in the static stage.
@@ -42,6 +44,8 @@ pub struct Case {
     pub scene: Scene<f32>,
     pub targets: Vec<Target>,
     pub conditions: Vec<Conditions>,
+    /// Side of the patches that LPIPS compares, with a made-up network.
+    pub patch_side: Option<usize>,
 }
 
 /// `frames` frames of a cloud of degree 2.
@@ -81,7 +85,7 @@ pub fn case(seed: u64, surfels: usize, frames: usize, [width, height]: [u32; 2])
         frame: i as f32,
     };
     let conditions = (0..frames).map(frame).collect();
-    Case { branch, targets: random_targets(&scene, 3), scene, conditions }
+    Case { branch, targets: random_targets(&scene, 3), scene, conditions, patch_side: None }
 }
 
 /// Loads the branch of a case with fresh state of Adam.
@@ -102,6 +106,9 @@ pub fn step(
     let size = [camera.width as usize, camera.height as usize];
     let targets = StepTargets::prepare(gpu, case.targets.clone(), weights, size)?;
     let background = case.scene.settings.background;
+    let network = case.patch_side.map(|side| PatchNetwork::new(made_up_lpips(), side, backend.gpu()));
+    let network = network.transpose()?;
+    let dice: Vec<[f64; 2]> = (0..case.targets.len()).map(|k| [0.2 + 0.1 * k as f64, 0.7]).collect();
     backend.train_step(&StepInputs {
         conditions: if has_field { &case.conditions } else { &[] },
         cameras: &case.scene.cameras,
@@ -111,7 +118,7 @@ pub fn step(
         sh_degree: 1,
         rest_weight: 0.02,
         statistics: true,
-        patches: None,
+        patches: network.as_ref().map(|network| PatchInputs { network, dice: &dice }),
         rates,
     })
 }

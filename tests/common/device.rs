@@ -90,10 +90,6 @@ impl Differentiable for GpuRasterizer {
     }
 }
 
-/// The part of the loss that runs on the host: given the numbers of some frames and their composites
-/// (`[frames, 3, rows, columns]`), adds the gradient of the whole loss to the last slice, of the same shape.
-pub type OnHost<'a> = &'a mut dyn FnMut(std::ops::Range<usize>, &[f32], &mut [f32]) -> Result<()>;
-
 /// What a scored batch gives.
 pub struct Scored {
     pub scores: Vec<LossTerms>,
@@ -101,14 +97,12 @@ pub struct Scored {
     pub radii: Vec<u32>,
 }
 
-/// Draws a scene, computes its loss and runs the backward pass on the device. With `on_host` the pictures come to the
-/// host in between, and its gradient is added.
+/// Draws a scene, computes its loss and runs the backward pass on the device.
 pub fn score_scene(
     rasterizer: &GpuRasterizer,
     scene: &Scene<f32>,
     targets: &[Target],
     weights: &Weights,
-    mut on_host: Option<OnHost<'_>>,
 ) -> Result<Scored> {
     let (batch, cameras, outputs) = (scene.batch(), &scene.cameras, weights.outputs());
     let settings = RasterSettings { outputs, ..scene.settings };
@@ -128,24 +122,6 @@ pub fn score_scene(
             let drawn = forward::record(&mut recorder, rasterizer, &inputs, &outputs, capacity)?;
             let gpu = rasterizer.gpu();
             let loss = loss_gpu::record(&mut recorder, gpu, &inputs, &outputs, &targets, &drawn.images)?;
-            let mut work = Work::default();
-            let mut added = None;
-            if let Some(on_host) = &mut on_host {
-                let (mut pictures, bytes) = (Vec::new(), 12 * inputs.pixels());
-                recorder.submit_and_read(
-                    &[(&*drawn.work, WORK_BYTES), (&*drawn.images, bytes)],
-                    |i, data| match i {
-                        0 => work = Work::of(data),
-                        _ => pictures = floats(data),
-                    },
-                )?;
-                let mut gradient = vec![0.0; pictures.len()];
-                if work.fits(capacity) {
-                    on_host(range.clone(), &pictures, &mut gradient)?;
-                }
-                recorder = rasterizer.recorder();
-                loss.add_color(&mut recorder, &inputs, added.insert(gpu.upload(&[&gradient])?))?;
-            }
             loss.add_alpha(&mut recorder, &targets)?;
             let (state, upstream) = (&drawn.state, &loss.upstream);
             let found = backward::record(
@@ -159,14 +135,16 @@ pub fn score_scene(
             )?;
             let mut sources = vec![(&*drawn.work, WORK_BYTES), (&*drawn.radii, 4 * inputs.instances())];
             sources.extend(loss.sources());
+            let first_gradient = sources.len();
             sources.extend(read.sources(&inputs, &found));
+            let mut work = Work::default();
             let mut sums = LossSums::default();
             let times = recorder.submit_and_read(&sources, |i, data| match i {
                 0 => work = Work::of(data),
                 _ if !work.fits(capacity) => {}
                 1 => radii.extend(words(data)),
-                2..5 => sums.take(i - 2, data),
-                _ => read.take(i - 5, data),
+                _ if i < first_gradient => sums.take(i - 2, data),
+                _ => read.take(i - first_gradient, data),
             })?;
             rasterizer.note_times(times);
             match forward::grow_capacity(rasterizer, &inputs, capacity, &work)? {

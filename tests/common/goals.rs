@@ -10,6 +10,10 @@ pub const WEIGHTS: Weights = Weights {
     dssim: 0.2,
     lips: 0.4,
     eyes: 0.3,
+    gradient: 0.6,
+    // Patches need a network.
+    lpips: 0.0,
+    lpips_lips: 0.0,
     mask: 0.1,
     mouth: 0.6,
     normal: 0.3,

@@ -6,6 +6,7 @@ pub mod compare;
 pub mod device;
 pub mod goals;
 pub mod head;
+pub mod lpips;
 pub mod memory;
 pub mod reference;
 pub mod scene;

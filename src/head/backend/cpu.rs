@@ -119,7 +119,11 @@ impl Backend for CpuBackend {
         let composite = Composite::new(&rendered, inputs.background, targets);
         let mut loss = image_loss(&rendered, &composite, inputs.cameras, targets, inputs.weights)?;
         let ImageGradients { color, alpha, .. } = &mut loss.gradients;
-        let perceptual = inputs.add_patches(0..frames, &composite.color, color)?;
+        let mut of_patches = vec![Vec::new(); frames];
+        if let Some((network, patches)) = inputs.patches(0..frames)? {
+            let found = network.add(&patches, &composite.color, inputs.size(), targets, color)?;
+            of_patches = (0..frames).map(|frame| patches.of_frame(frame, &found)).collect();
+        }
         alpha.resize(rendered.alpha.len(), 0.0);
         composite.add_alpha_gradient(targets, color, alpha);
         clock.lap(|t| &mut t.loss);
@@ -143,13 +147,14 @@ impl Backend for CpuBackend {
             *neighbors = Some(graph);
             clock.lap(|t| &mut t.loss);
         }
-        let terms: Vec<LossTerms> =
-            loss.frames.iter().map(|terms| terms.with(inputs.weights, &values)).collect();
+        let with = |(terms, of_patches): (&LossTerms, &Vec<_>)| {
+            terms.with(inputs.weights, of_patches).with(inputs.weights, &values)
+        };
+        let terms: Vec<LossTerms> = loss.frames.iter().zip(&of_patches).map(with).collect();
         let finite = terms.iter().all(|terms| terms.total.is_finite()) && is_finite(&raw);
         let outputs = StepOutputs {
             finite,
             terms,
-            perceptual,
             radii: if inputs.statistics { rendered.radii } else { Vec::new() },
             screen: if inputs.statistics { gradients.screen } else { Vec::new() },
             times: clock.times,

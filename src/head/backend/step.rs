@@ -4,7 +4,7 @@ use super::rates::Rates;
 use crate::gpu::Gpu;
 use crate::head::field::Conditions;
 use crate::loss::gpu::DeviceTargets;
-use crate::loss::perceptual::Perceptual;
+use crate::loss::patches::{PatchNetwork, Patches};
 use crate::loss::{LossTerms, Target, Weights};
 use crate::raster::{Outputs, RasterSettings};
 use crate::{Camera, Result};
@@ -34,13 +34,11 @@ impl StepTargets {
     }
 }
 
-/// The perceptual term on patches, which runs on the CPU.
+/// What patches are placed and compared by.
 #[derive(Clone, Copy)]
-pub struct PatchLoss<'a> {
-    /// The network.
-    pub network: &'a Perceptual,
-    /// Weight of the term.
-    pub weight: f32,
+pub struct PatchInputs<'a> {
+    /// The network; it is on the GPU that trains, where there is one.
+    pub network: &'a PatchNetwork,
     /// Two numbers in 0..1 for each frame that place its patch.
     pub dice: &'a [[f64; 2]],
 }
@@ -63,8 +61,8 @@ pub struct StepInputs<'a> {
     pub rest_weight: f32,
     /// Whether radii and the densification signal are wanted.
     pub statistics: bool,
-    /// The perceptual term, when it counts in this step.
-    pub patches: Option<PatchLoss<'a>>,
+    /// For the terms over patches, which do not count without it.
+    pub patches: Option<PatchInputs<'a>>,
     /// Learning rates.
     pub rates: &'a Rates,
 }
@@ -81,19 +79,15 @@ impl StepInputs<'_> {
         settings
     }
 
-    /// LPIPS of the patches of the frames `range`, whose composites are `color`, as its share of the step's mean; adds its
-    /// weighted gradient. 0 without the perceptual term.
-    pub(super) fn add_patches(
-        &self,
-        range: Range<usize>,
-        color: &[f32],
-        gradient: &mut [f32],
-    ) -> Result<f32> {
-        let Some(patches) = &self.patches else { return Ok(0.0) };
-        let share = 1.0 / self.targets.targets.len() as f32;
-        let (targets, dice) = (&self.targets.targets[range.clone()], &patches.dice[range]);
-        let weight = share * patches.weight;
-        Ok(share * patches.network.add(color, self.size(), targets, dice, weight, gradient)?)
+    /// The network and the patches of the frames `range`, where they count.
+    pub(super) fn patches(&self, range: Range<usize>) -> Result<Option<(&PatchNetwork, Patches)>> {
+        let Some(PatchInputs { network, dice }) = &self.patches else { return Ok(None) };
+        if self.weights.patch_terms().next().is_none() {
+            return Ok(None);
+        }
+        let targets = &self.targets.targets;
+        let (own, dice) = (&targets[range.clone()], dice.get(range).unwrap_or_default());
+        Ok(Some((network, network.place(own, targets.len(), dice, self.weights, self.size())?)))
     }
 }
 
@@ -104,8 +98,6 @@ pub struct StepOutputs {
     pub finite: bool,
     /// The terms of the loss of each frame.
     pub terms: Vec<LossTerms>,
-    /// Mean LPIPS of the patches, 0 without the perceptual term.
-    pub perceptual: f32,
     /// Screen radius of each surfel in pixels, `[frames, surfels]`; empty where it was not wanted.
     pub radii: Vec<u32>,
     /// The densification signal of 2DGS, `[frames, surfels, 2]`; empty where it was not wanted.

@@ -3,6 +3,7 @@
 mod embedding;
 mod in_use;
 mod pass;
+mod patches;
 mod sums;
 mod targets;
 #[cfg(test)]
@@ -10,5 +11,6 @@ mod tests;
 
 pub use embedding::{DeviceNeighbors, EmbeddingBuffers, EmbeddingPass, record_embedding};
 pub use pass::{LossPass, record};
+pub use patches::{PatchPass, record_patches};
 pub use sums::LossSums;
 pub use targets::DeviceTargets;

@@ -1,6 +1,7 @@
 //! The stages of the loss, recorded between the rasterizer's forward and backward passes.
 
 use super::in_use::pixel_parts;
+use super::sums::LossSums;
 use super::targets::DeviceTargets;
 use crate::Result;
 use crate::gpu::Gpu;
@@ -20,33 +21,18 @@ const PIXELS: u64 = 256;
 pub struct LossPass {
     /// Gradients of the images.
     pub upstream: Upstream,
-    /// Sums by workgroup: of the terms of one pixel, of `ssim`, of `normal_consistency`. And how many.
-    sums: [(PooledBuffer, u64); 3],
-    params: PooledBuffer,
+    /// Sums by workgroup: of the terms of one pixel, of `ssim`, of `gradient_difference`, of `normal_consistency`. And how
+    /// many.
+    sums: [SumBuffer; LossSums::SOURCES],
+    pub(super) params: PooledBuffer,
     /// Needed until the stages have run.
     _scratch: [PooledBuffer; 2],
 }
 
 impl LossPass {
     /// Buffers to read back, with their bytes.
-    pub fn sources(&self) -> [(&wgpu::Buffer, u64); 3] {
-        let [(pixels, a), (windows, b), (normals, c)] = &self.sums;
-        [(pixels, 4 * a), (windows, 4 * b), (normals, 4 * c)]
-    }
-
-    /// Records the addition of a gradient to that of the colours, `[frames, 3, rows, columns]`.
-    ///
-    /// # Errors
-    /// [`crate::Error::Internal`] when the shader is missing.
-    pub fn add_color(
-        &self,
-        recorder: &mut Recorder<'_>,
-        inputs: &Inputs,
-        gradient: &wgpu::Buffer,
-    ) -> Result<()> {
-        let buffers: [(u32, &wgpu::Buffer); 3] =
-            [(0, &self.params), (1, gradient), (2, &self.upstream.buffer)];
-        recorder.stage("add_color", Reduce::Threads, vec![], &buffers, (3 * inputs.pixels()).div_ceil(PIXELS))
+    pub fn sources(&self) -> [(&wgpu::Buffer, u64); LossSums::SOURCES] {
+        self.sums.each_ref().map(|(buffer, count)| (&**buffer, 4 * count))
     }
 
     /// Records what the gradient of the composites implies for alpha. Comes last.
@@ -95,10 +81,11 @@ pub fn record(
     };
     let pixel_sums = stages.pixel_terms(recorder, outputs)?;
     let (windows, partials) = stages.ssim(recorder)?;
+    let differences = stages.gradient_difference(recorder)?;
     let (normals, slopes) = stages.normal_consistency(recorder)?;
     Ok(LossPass {
         upstream: Upstream { buffer: upstream, images: layout },
-        sums: [pixel_sums, windows, normals],
+        sums: [pixel_sums, windows, differences, normals],
         params,
         _scratch: [partials, slopes],
     })
@@ -177,6 +164,26 @@ impl PassStages<'_> {
             recorder.stage("ssim_backward", Reduce::Threads, constants, &buffers, count)?;
         }
         Ok(((sums, count), partials))
+    }
+
+    /// Finite differences of the images; adds to the gradient of the colour.
+    fn gradient_difference(&self, recorder: &mut Recorder<'_>) -> Result<SumBuffer> {
+        let term = self.targets.number_of(Stages::GradientDifference);
+        let count = if term.is_some() { self.groups } else { 0 };
+        let sums = self.gpu.storage(4 * count);
+        if let Some(term) = term {
+            let buffers: [(u32, &wgpu::Buffer); 6] = [
+                (0, self.params),
+                (1, &self.targets.element_weights),
+                (2, &self.targets.planes),
+                (3, self.images),
+                (4, self.upstream),
+                (5, &sums),
+            ];
+            let constants = vec![("TERMS", self.terms()), ("TERM", term)];
+            recorder.stage("gradient_difference", Reduce::Threads, constants, &buffers, count)?;
+        }
+        Ok((sums, count))
     }
 
     /// Normal consistency; writes the gradients of normal and depth and adds to that of alpha. Also the gradients of

@@ -2,6 +2,7 @@
 
 use super::embedding::NeighborParams;
 use super::in_use::{InUse, in_use, pixel_parts};
+use super::patches::PatchFormat;
 use super::targets::Crops;
 use crate::gpu::shaders::{Part, Reduce, source_with};
 use crate::gpu::uniforms::assert_layout;
@@ -54,5 +55,6 @@ fn only_terms_with_a_weight_or_always_measured_are_in_use() {
 #[test]
 fn structs_are_laid_out_as_the_shaders_declare_them() {
     assert_layout("pixel_terms", "Crops", Crops::MEMBERS);
+    assert_layout("lpips_crop", "PatchFormat", PatchFormat::MEMBERS);
     assert_layout("embedding_smoothness", "NeighborParams", NeighborParams::MEMBERS);
 }

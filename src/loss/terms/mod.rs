@@ -6,13 +6,16 @@ mod distortion;
 mod dssim;
 mod embedding_smoothness;
 mod eyes;
+mod gradient;
 mod l1;
 mod lips;
+mod lpips;
+mod lpips_lips;
 mod mask;
 mod mouth;
 mod normal_consistency;
 
-use super::term::{EmbeddingTerm, ImageTerm, Kind, Term};
+use super::term::{EmbeddingTerm, ImageTerm, Kind, PatchTerm, Term};
 use crate::raster::Outputs;
 
 /// From `name: file;` for each term: [`TERMS`], [`Weights`] and [`LossTerms`].
@@ -79,6 +82,12 @@ table! {
     lips: lips;
     /// L1 over the crop of eyes and brows.
     eyes: eyes;
+    /// L1 between finite differences of the drawn and the filmed image.
+    gradient: gradient;
+    /// LPIPS of a patch anywhere on the part.
+    lpips: lpips;
+    /// LPIPS of the patch around the lips.
+    lpips_lips: lpips_lips;
     /// Cross-entropy of alpha against the mask.
     mask: mask;
     /// Cross-entropy of the inside of the mouth against where it is seen.
@@ -99,15 +108,23 @@ table! {
 pub fn image_terms() -> impl Iterator<Item = (usize, &'static Term, &'static ImageTerm)> {
     TERMS.iter().enumerate().filter_map(|(number, term)| match &term.kind {
         Kind::Image(image) => Some((number, *term, image)),
-        Kind::Embedding(_) => None,
+        _ => None,
+    })
+}
+
+/// The terms over patches, with their numbers in [`TERMS`].
+pub fn patch_terms() -> impl Iterator<Item = (usize, &'static PatchTerm)> {
+    TERMS.iter().enumerate().filter_map(|(number, term)| match &term.kind {
+        Kind::Patch(patch) => Some((number, patch)),
+        _ => None,
     })
 }
 
 /// The terms over the embedding, with their numbers in [`TERMS`].
 pub fn embedding_terms() -> impl Iterator<Item = (usize, &'static EmbeddingTerm)> {
     TERMS.iter().enumerate().filter_map(|(number, term)| match &term.kind {
-        Kind::Image(_) => None,
         Kind::Embedding(embedding) => Some((number, embedding)),
+        _ => None,
     })
 }
 
@@ -134,6 +151,13 @@ impl Weights {
     pub fn measured(&self) -> impl Iterator<Item = (usize, &'static Term, &'static ImageTerm)> {
         let each = self.each();
         image_terms().filter(move |(number, _, image)| each[*number] > 0.0 || image.always_measured)
+    }
+
+    /// The terms over patches that have a weight, with their numbers and weights.
+    pub fn patch_terms(&self) -> impl Iterator<Item = (usize, f32, &'static PatchTerm)> {
+        let each = self.each();
+        let all = patch_terms().map(move |(number, term)| (number, each[number], term));
+        all.filter(|(_, weight, _)| *weight > 0.0)
     }
 
     /// The terms over the embedding that have a weight, with their numbers and weights.
@@ -167,7 +191,7 @@ impl LossTerms {
         LossTerms::new(total, values)
     }
 
-    /// These terms with values, by their numbers in [`TERMS`], of terms that do not depend on the frames.
+    /// These terms with values, by their numbers in [`TERMS`], of terms over patches or over the embedding.
     pub fn with(&self, weights: &Weights, values: &[(usize, f32)]) -> LossTerms {
         let (mut total, mut each) = (self.total, self.each());
         for (number, value) in values {

@@ -43,7 +43,7 @@ pub(super) fn measure(gpu: &Gpu, scene: &Scene<f32>, runs: usize, warm_up: usize
         let mut parts: BTreeMap<&str, (usize, Vec<f64>)> = BTreeMap::new();
         for run in 0..runs {
             let start = Instant::now();
-            score_scene(&rasterizer, scene, &targets, &WEIGHTS, None)?;
+            score_scene(&rasterizer, scene, &targets, &WEIGHTS)?;
             walls.push(start.elapsed().as_secs_f64() * 1e3);
             for (order, (part, time)) in rasterizer.take_times().into_iter().enumerate() {
                 parts.entry(part).or_insert((order, Vec::new())).1.push(time);

@@ -32,7 +32,7 @@ pub(super) fn steps(count: usize) -> Result<()> {
     for step in 1..=count {
         // Every step is a little different, as in training.
         scene.opacities[0] = 0.5 + 0.4 * (step % 100) as f32 / 100.0;
-        let scored = score_scene(&rasterizer, &scene, &targets, &WEIGHTS, None)?;
+        let scored = score_scene(&rasterizer, &scene, &targets, &WEIGHTS)?;
         if step.is_multiple_of((count / 10).max(1)) {
             let (memory, made) = (resident(), gpu.buffers_made());
             println!(

@@ -246,9 +246,7 @@ impl Backend for GpuBackend {
             clock.lap(|t| &mut t.field_forward);
             let mut step = Step::new(rasterizer, &loaded.branch, inputs, size, &mut capacities);
             let deltas = loaded.deltas(has_field)?;
-            if !step.record_images(&mut recorder, &loaded.cloud, deltas)? {
-                continue;
-            }
+            step.record_images(&mut recorder, &loaded.cloud, deltas)?;
             let mut embedding = None;
             if has_field {
                 loaded.field.record_backward(&mut recorder)?;

@@ -6,7 +6,10 @@ use crate::gpu::Recorder;
 use crate::gpu::{PooledBuffer, append};
 use crate::head::Branch;
 use crate::head::backend::step::{StepInputs, StepOutputs};
-use crate::loss::gpu::{self as loss_gpu, DeviceTargets, EmbeddingPass, LossPass, LossSums};
+use crate::loss::LossTerms;
+use crate::loss::gpu::{
+    self as loss_gpu, DeviceTargets, EmbeddingPass, LossPass, LossSums, PatchPass, record_patches,
+};
 use crate::raster::RasterSettings;
 use crate::raster::gpu::backward::{self, GradientBuffers};
 use crate::raster::gpu::forward::{self, Drawn, WORK_BYTES, Work};
@@ -24,7 +27,6 @@ pub(super) struct Step<'a> {
     /// Pairs that each group of frames has room for.
     capacities: &'a mut Vec<u64>,
     passes: Vec<Pass>,
-    perceptual: f32,
 }
 
 /// Frames that go through the stages together.
@@ -36,6 +38,7 @@ struct Pass {
     radii: PooledBuffer,
     screen: PooledBuffer,
     loss: LossPass,
+    patches: Option<PatchPass>,
     capacity: u64,
     /// Needed until the recording is submitted.
     scratch: Option<Scratch>,
@@ -49,7 +52,6 @@ struct Scratch {
     _gradients: [PooledBuffer; 2],
     _of_forward: [PooledBuffer; 3],
     _of_backward: Vec<PooledBuffer>,
-    _added: Option<PooledBuffer>,
 }
 
 impl<'a> Step<'a> {
@@ -61,16 +63,16 @@ impl<'a> Step<'a> {
         capacities: &'a mut Vec<u64>,
     ) -> Self {
         let settings = inputs.settings();
-        Step { rasterizer, branch, inputs, settings, size, capacities, passes: Vec::new(), perceptual: 0.0 }
+        Step { rasterizer, branch, inputs, settings, size, capacities, passes: Vec::new() }
     }
 
-    /// Records the stages of all frames. False when it is known already that pairs did not fit; capacities are then larger.
+    /// Records the stages of all frames.
     pub(super) fn record_images(
         &mut self,
         recorder: &mut Recorder<'a>,
         cloud: &DeviceCloud,
         deltas: Deltas<'_>,
-    ) -> Result<bool> {
+    ) -> Result<()> {
         let (rasterizer, inputs, frames) = (self.rasterizer, self.inputs, self.inputs.cameras.len());
         let outputs = self.settings.outputs;
         let copies = if deltas.is_some() { frames } else { 1 };
@@ -101,9 +103,7 @@ impl<'a> Step<'a> {
                 self.capacities.push(forward::initial_capacity(rasterizer, &part));
             }
             let capacity = self.capacities[index];
-            let Some(pass) = self.record_pass(recorder, &activation, part, targets, capacity)? else {
-                return Ok(false);
-            };
+            let pass = self.record_pass(recorder, &activation, part, targets, capacity)?;
             self.passes.push(pass);
             if together < frames {
                 // The buffers of these frames serve the next.
@@ -111,7 +111,7 @@ impl<'a> Step<'a> {
                 self.passes.iter_mut().for_each(|pass| pass.scratch = None);
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Records the stages of some frames: activation, drawing and loss, and back.
@@ -122,7 +122,7 @@ impl<'a> Step<'a> {
         inputs: Inputs,
         targets: Option<DeviceTargets>,
         capacity: u64,
-    ) -> Result<Option<Pass>> {
+    ) -> Result<Pass> {
         let (rasterizer, outputs) = (self.rasterizer, self.settings.outputs);
         let gpu = rasterizer.gpu();
         let device_targets = self.targets(targets.as_ref())?;
@@ -130,15 +130,13 @@ impl<'a> Step<'a> {
         activation.forward(recorder, &inputs, &group)?;
         let drawn = forward::record(recorder, rasterizer, &inputs, &outputs, capacity)?;
         let loss = loss_gpu::record(recorder, gpu, &inputs, &outputs, device_targets, &drawn.images)?;
-        let mut added = None;
-        if self.inputs.patches.is_some() {
-            let submitted = std::mem::replace(recorder, rasterizer.recorder());
-            let Some(gradient) = self.patch_gradient(submitted, &inputs, &drawn, capacity)? else {
-                return Ok(None);
-            };
-            loss.add_color(recorder, &inputs, added.insert(gpu.upload(&[&gradient])?))?;
-        }
-        loss.add_alpha(recorder, self.targets(targets.as_ref())?)?;
+        let patches = match self.inputs.patches(inputs.frames.clone())? {
+            Some((network, patches)) => {
+                record_patches(recorder, gpu, network, patches, &loss, device_targets, &drawn.images)?
+            }
+            None => None,
+        };
+        loss.add_alpha(recorder, device_targets)?;
         let (state, upstream) = (&drawn.state, &loss.upstream);
         let gradients =
             backward::record(recorder, rasterizer, &inputs, state, &outputs, upstream, capacity as u32)?;
@@ -153,41 +151,13 @@ impl<'a> Step<'a> {
             _gradients: [surfels, colors],
             _of_forward: of_forward,
             _of_backward: of_backward,
-            _added: added,
         });
-        Ok(Some(Pass { inputs, targets, work, radii, screen, loss, capacity, scratch }))
+        Ok(Pass { inputs, targets, work, radii, screen, loss, patches, capacity, scratch })
     }
 
     fn targets<'t>(&'t self, own: Option<&'t DeviceTargets>) -> Result<&'t DeviceTargets> {
         let missing = || Error::Internal("a step whose targets were not uploaded".into());
         own.or(self.inputs.targets.device.as_ref()).ok_or_else(missing)
-    }
-
-    /// Submits what is recorded and reads the composites, for the part of the loss that runs on the CPU; its gradient. Nothing
-    /// when the pairs did not fit.
-    fn patch_gradient(
-        &mut self,
-        recorder: Recorder<'_>,
-        inputs: &Inputs,
-        drawn: &Drawn,
-        capacity: u64,
-    ) -> Result<Option<Vec<f32>>> {
-        // Colour comes first in the buffer of images.
-        let sources = [(&*drawn.work, WORK_BYTES), (&*drawn.images, 12 * inputs.pixels())];
-        let (mut work, mut color) = (Work::default(), Vec::new());
-        let times = recorder.submit_and_read(&sources, |i, data| match i {
-            0 => work = Work::of(data),
-            _ => append(&mut color, data),
-        })?;
-        self.rasterizer.note_times(times);
-        if let Some(more) = forward::grow_capacity(self.rasterizer, inputs, capacity, &work)? {
-            let index = self.passes.len();
-            self.capacities[index] = more;
-            return Ok(None);
-        }
-        let mut gradient = vec![0.0; color.len()];
-        self.perceptual += self.inputs.add_patches(inputs.frames.clone(), &color, &mut gradient)?;
-        Ok(Some(gradient))
     }
 
     /// Submits, waits, and reads what the step found, `sums`, those of the field, and the terms over the embedding, which come
@@ -200,7 +170,7 @@ impl<'a> Step<'a> {
         sums: Option<(&wgpu::Buffer, u64)>,
         embedding: Option<&EmbeddingPass>,
     ) -> Result<Option<(StepOutputs, Vec<f32>)>> {
-        const EACH: usize = 6;
+        const EACH: usize = 4 + LossSums::SOURCES;
         let mut sources: Vec<(&wgpu::Buffer, u64)> = Vec::new();
         for pass in &self.passes {
             let per_instance = if self.inputs.statistics { pass.inputs.instances() } else { 0 };
@@ -208,12 +178,14 @@ impl<'a> Step<'a> {
             sources.push((&pass.radii, 4 * per_instance));
             sources.push((&pass.screen, 8 * per_instance));
             sources.extend(pass.loss.sources());
+            let nothing = (&*pass.work, 0);
+            sources.push(pass.patches.as_ref().map_or(nothing, PatchPass::source));
         }
         let first_own = sources.len();
         sources.push((&cloud.not_finite, 4));
         sources.extend(sums);
         sources.extend(embedding.iter().flat_map(|pass| pass.sources()));
-        let mut of_embedding = Vec::new();
+        let (mut of_embedding, mut of_patches) = (Vec::new(), Vec::new());
         let mut works = vec![Work::default(); self.passes.len()];
         let mut loss_sums: Vec<LossSums> = self.passes.iter().map(|_| LossSums::default()).collect();
         let (mut outputs, mut field_sums) =
@@ -227,6 +199,11 @@ impl<'a> Step<'a> {
                 (None, 0) => works[pass] = Work::of(data),
                 (None, 1) => append(&mut outputs.radii, data),
                 (None, 2) => append(&mut outputs.screen, data),
+                (None, _) if source + 1 == EACH => {
+                    let frames = self.passes[pass].inputs.frames.len();
+                    let values = self.passes[pass].patches.as_ref().map(|own| own.values(frames, data));
+                    of_patches.push(values.unwrap_or_else(|| vec![Vec::new(); frames]));
+                }
                 (None, _) => loss_sums[pass].take(source - 3, data),
             }
         })?;
@@ -241,11 +218,13 @@ impl<'a> Step<'a> {
         if !all_fit {
             return Ok(None);
         }
-        for (pass, sums) in self.passes.iter().zip(&loss_sums) {
+        let weights = self.inputs.weights;
+        for ((pass, sums), of_patches) in self.passes.iter().zip(&loss_sums).zip(&of_patches) {
             let terms = self.targets(pass.targets.as_ref())?.loss_terms(sums);
-            outputs.terms.extend(terms.iter().map(|terms| terms.with(self.inputs.weights, &of_embedding)));
+            let with =
+                |(terms, own): (&LossTerms, &Vec<_>)| terms.with(weights, own).with(weights, &of_embedding);
+            outputs.terms.extend(terms.iter().zip(of_patches).map(with));
         }
-        outputs.perceptual = self.perceptual;
         outputs.finite &= outputs.terms.iter().all(|terms| terms.total.is_finite());
         outputs.finite &= field_sums.iter().all(|v: &f32| v.is_finite());
         Ok(Some((outputs, field_sums)))
