@@ -62,17 +62,7 @@ mod tests {
     #[test]
     fn an_even_shift_of_colour_costs_nothing_and_an_edge_costs_its_height() {
         let n = 5 * 4;
-        let target = Target {
-            color: vec![0.25; 3 * n],
-            mask: vec![1.0; n],
-            mask_confidence: vec![1.0; n],
-            audio_mask: vec![false; n],
-            expression_mask: vec![false; n],
-            background: Vec::new(),
-            lips: None,
-            eyes: None,
-            lip_only: false,
-        };
+        let target = Target { color: vec![0.25; 3 * n], mask: vec![1.0; n], ..Target::default() };
         let camera = Camera {
             camera_from_world: [[0.0; 4]; 3],
             fx: 1.0,
