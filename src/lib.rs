@@ -66,6 +66,7 @@
 //! | density control | adding and removing surfels while training goes on |
 //! | pair | one surfel in one tile of the picture; what the GPU sorts |
 //! | AVE | audio-visual encoder, a network whose features follow the lips (SyncTalk, Peng et al. 2024) |
+//! | speech | the first layers of a network for speech that are part of the program (Lin et al. 2020) |
 //! | mel | the logarithm of a voice's energy in bands of pitch |
 //! | blendshapes | weights of 52 facial movements, of which a head hears 22 |
 //! | twin | the version of a GPU stage for the CPU; tests hold the two together |

@@ -32,7 +32,7 @@ pub struct ProcessFlags {
     /// How much wider than the face the crop is: half its side is the face's larger side / 2 · (1 + scale)
     #[arg(long, allow_hyphen_values = true)]
     pub scale: Option<f64>,
-    /// Audio features: ave, deepspeech, hubert or mel; ave where its weights are there, otherwise mel
+    /// Audio features: ave, speech, mel, deepspeech or hubert; ave where its weights are there, otherwise speech
     #[arg(long)]
     pub asr: Option<String>,
     /// Weights of the audio-visual encoder (audio_visual_encoder.pth)

@@ -43,7 +43,7 @@ pub struct TrainFlags {
     /// Seed of everything random
     #[arg(long)]
     seed: Option<u64>,
-    /// Audio feature: auto, ave, mel, deepspeech or hubert
+    /// Audio feature: auto, ave, speech, mel, deepspeech or hubert
     #[arg(long, default_value = "auto")]
     asr: AudioChoice,
     /// Weights of the audio-visual encoder (audio_visual_encoder.pth)

@@ -4,6 +4,8 @@ use crate::Result;
 use crate::head::cloud::{Cloud, init};
 use crate::head::field::{FieldBounds, FieldConfig};
 use data_utils::audio::features::AudioKind;
+use data_utils::audio::mel;
+use data_utils::audio::window::WindowShape;
 use data_utils::dataset::Part;
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +44,6 @@ impl BranchSettings {
         field: FieldConfig,
     ) -> Result<Self> {
         let bounds = FieldBounds::around(&cloud.positions)?;
-        let (audio_channels, audio_width) = (audio.channels(), audio.width());
         Ok(BranchSettings {
             part,
             audio,
@@ -51,7 +52,28 @@ impl BranchSettings {
             extent: init::extent(&cloud.positions),
             bounds: [bounds.min, bounds.max],
             sh_degree: cloud.sh_degree,
-            field: FieldConfig { audio_channels, audio_width, ..field },
+            field: listening_to(audio, field),
         })
+    }
+}
+
+/// Principal components of speech features that a field is given: with fewer it knows less, with all 192 it learns the one voice
+/// by heart.
+const SPEECH_COMPONENTS: usize = 64;
+/// Lowest and highest middle of a mel band that is heard, Hz: what is below and above tells throats and microphones apart more
+/// than it tells what the lips do.
+const HEARD_HERTZ: [f64; 2] = [300.0, 3400.0];
+
+/// The field's audio sizes for this feature.
+fn listening_to(audio: AudioKind, field: FieldConfig) -> FieldConfig {
+    let all = [0, audio.channels()];
+    FieldConfig {
+        audio_channels: audio.channels(),
+        audio_width: audio.width(),
+        audio_rows_before: WindowShape::of(audio).rows_before,
+        audio_heard: if audio == AudioKind::Mel { mel::bands_between(HEARD_HERTZ) } else { all },
+        audio_components: if audio == AudioKind::Speech { SPEECH_COMPONENTS } else { 0 },
+        audio_direct: 0,
+        ..field
     }
 }

@@ -1,13 +1,13 @@
 //! What each frame is drawn from: audio rows as they come and a source of poses make the inputs of one frame after the other.
 //!
-//! 25 frames a second; row k of the audio belongs to frame k. A frame sees the rows `[k − 4, k + 4)`, so it waits for the three
-//! rows after its own.
+//! 25 frames a second; row k of the audio belongs to frame k. A frame sees the rows of its window, so it waits for those after
+//! its own.
 
 use super::pose_source::PoseSource;
 use super::smooth::Lag;
 use crate::head::field::Conditions;
 use crate::{Camera, Error, Result};
-use data_utils::audio::window::{AudioRows, ROWS_BEFORE};
+use data_utils::audio::window::{AudioRows, WindowShape};
 
 /// The frame code of a new voice. The code stands for what no other token explains about a training frame; a new voice has no
 /// such frame, and a code that moves along the poses only adds flicker.
@@ -36,7 +36,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// A voice of which no row is there yet; each will have `row_len` values. `smooth_coef` is the part of the way that the
+    /// A voice of which no row is there yet; each will have `row_len` values and windows will be of this shape. `smooth_coef` is the part of the way that the
     /// camera goes to its pose in each frame ([`Lag`]). `frames` ends the voice after so many frames; with `None` there is one
     /// for each audio row.
     ///
@@ -45,6 +45,7 @@ impl Driver {
     pub fn new(
         poses: Box<dyn PoseSource>,
         row_len: usize,
+        window: WindowShape,
         smooth_coef: f64,
         frames: Option<usize>,
     ) -> Result<Self> {
@@ -56,7 +57,7 @@ impl Driver {
                 "try 0.5",
             ));
         }
-        let (audio, lag) = (AudioRows::new(row_len), Lag::new(smooth_coef));
+        let (audio, lag) = (AudioRows::new(row_len, window), Lag::new(smooth_coef));
         Ok(Driver { poses, audio, lag, frames, next: 0, ended: false })
     }
 
@@ -94,8 +95,7 @@ impl Driver {
             return None;
         };
         self.next += 1;
-        // Rows before the next frame's window are never looked at again.
-        self.audio.drop_before(self.next.saturating_sub(ROWS_BEFORE));
+        self.audio.drop_before(self.next);
         let camera = self.lag.follow(&pose.camera);
         let conditions =
             Conditions { audio, expression: pose.expression, camera: camera.token(), frame: NEW_VOICE_CODE };

@@ -5,7 +5,7 @@ use super::pose_source::{ClipPoses, GeneratedPoses, IdlePoses, Pose, PoseSource,
 use super::start_time::start_at;
 use crate::Camera;
 use crate::head::ClipFrame;
-use data_utils::audio::window::{AudioRows, WINDOW_ROWS};
+use data_utils::audio::window::{AudioRows, WINDOW_ROWS, WindowShape};
 
 fn frame(number: usize, x: f64) -> ClipFrame {
     let camera_from_world = [[1.0, 0.0, 0.0, x], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.6]];
@@ -35,7 +35,7 @@ fn all(
     coefficient: f64,
     frames: Option<usize>,
 ) -> Vec<FrameInputs> {
-    let mut driver = Driver::new(poses, 2, coefficient, frames).unwrap();
+    let mut driver = Driver::new(poses, 2, WindowShape::CENTRED, coefficient, frames).unwrap();
     driver.push_rows(&rows(count)).unwrap();
     driver.close();
     std::iter::from_fn(|| driver.next_frame()).collect()
@@ -91,7 +91,7 @@ fn the_number_of_frames_may_be_given() {
 #[test]
 fn rows_one_by_one_give_the_same_frames_as_all_at_once() {
     let offline = all(poses(5, 1), 23, 0.5, None);
-    let mut driver = Driver::new(poses(5, 1), 2, 0.5, None).unwrap();
+    let mut driver = Driver::new(poses(5, 1), 2, WindowShape::CENTRED, 0.5, None).unwrap();
     let mut live = Vec::new();
     for k in 0..23 {
         driver.push_rows(&[k as f32 + 1.0; 2]).unwrap();
@@ -108,8 +108,14 @@ fn rows_one_by_one_give_the_same_frames_as_all_at_once() {
 #[test]
 fn poses_that_end_end_the_voice() {
     let pose = Pose { camera: frame(0, 0.0).camera, expression: vec![0.0; 22], plate: 0 };
-    let mut driver =
-        Driver::new(Box::new(GeneratedPoses([pose.clone(), pose].into_iter())), 2, 1.0, None).unwrap();
+    let mut driver = Driver::new(
+        Box::new(GeneratedPoses([pose.clone(), pose].into_iter())),
+        2,
+        WindowShape::CENTRED,
+        1.0,
+        None,
+    )
+    .unwrap();
     driver.push_rows(&rows(9)).unwrap();
     assert_eq!(std::iter::from_fn(|| driver.next_frame()).count(), 2);
     assert!(driver.is_finished());
@@ -143,19 +149,22 @@ fn a_clip_without_frames_is_refused() {
 #[test]
 fn a_lag_outside_its_range_is_refused() {
     for coefficient in [-0.1, 1.5, f64::NAN] {
-        assert_eq!(Driver::new(poses(2, 0), 2, coefficient, None).err().unwrap().exit_code(), 2);
+        assert_eq!(
+            Driver::new(poses(2, 0), 2, WindowShape::CENTRED, coefficient, None).err().unwrap().exit_code(),
+            2
+        );
     }
 }
 
 #[test]
 fn a_live_voice_keeps_only_the_rows_it_still_needs() {
-    let mut audio = AudioRows::new(2);
+    let mut audio = AudioRows::new(2, WindowShape::CENTRED);
     for frame in 0..1000 {
         audio.push(&[1.0, 2.0]).unwrap();
         if audio.window(frame).is_some() {
             audio.drop_before(frame);
         }
-        audio.drop_before((frame + 1).saturating_sub(8));
+        audio.drop_before((frame + 1).saturating_sub(4));
     }
     assert_eq!(audio.len(), 1000);
     assert!(format!("{audio:?}").matches("[1.0, 2.0]").count() <= WINDOW_ROWS);

@@ -13,6 +13,7 @@ use crate::head::{Clip, Head, VoiceStatistics};
 use crate::{Error, Result};
 use data_utils::audio::ave::AveEncoder;
 use data_utils::audio::features::AudioKind;
+use data_utils::audio::window::WindowShape;
 use std::sync::Arc;
 
 /// How a head speaks. What is `None` comes from the clip in the head file.
@@ -62,9 +63,9 @@ pub struct Performance {
 
 impl Performance {
     /// Samples at 16 kHz (257.5 ms) of sound that a frame waits for beyond its beginning: frame `j`, which is shown while
-    /// sample `640·j` is heard, can be drawn once sample `640·j + LOOK_AHEAD` was pushed. The audio window of a frame reaches
-    /// three rows past its own, a row half a window of mel columns, a column half a Fourier window. Sound at other rates
-    /// takes up to 20 ms more to be resampled.
+    /// sample `640·j` is heard, can be drawn once sample `640·j + LOOK_AHEAD` was pushed. The most that any audio feature needs;
+    /// [`data_utils::audio::stream::look_ahead`] has that of each (252 ms for speech). Sound at other rates takes up to 20 ms
+    /// more to be resampled.
     pub const LOOK_AHEAD: usize = 4120;
 
     /// Prepares a head to speak.
@@ -94,9 +95,10 @@ impl Performance {
             Some((voice, rows)) => VoiceMatch::known(trained, kind.width(), voice, rows),
             None => VoiceMatch::running(trained, kind.width()),
         });
-        let voice = VoiceInput::new(kind, options.encoder, matching);
+        let voice = VoiceInput::new(kind, options.encoder, matching)?;
         let smooth_coef = if options.frames.background.allows_lag() { options.smooth_coef } else { 1.0 };
-        let driver = Driver::new(poses, voice.row_len(), smooth_coef, options.frame_count)?;
+        let window = WindowShape::of(kind);
+        let driver = Driver::new(poses, voice.row_len(), window, smooth_coef, options.frame_count)?;
         let renderer = FrameRenderer::new(branch, backend, plates, options.frames)?;
         Ok(Performance { voice, driver, renderer })
     }

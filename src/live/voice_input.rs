@@ -18,18 +18,23 @@ pub(super) struct VoiceInput {
 }
 
 impl VoiceInput {
-    pub(super) fn new(kind: AudioKind, encoder: Option<AveEncoder>, matching: Option<VoiceMatch>) -> Self {
+    pub(super) fn new(
+        kind: AudioKind,
+        encoder: Option<AveEncoder>,
+        matching: Option<VoiceMatch>,
+    ) -> Result<Self> {
         let stream = match kind {
             AudioKind::Mel => Some(FeatureStream::mel()),
+            AudioKind::Speech => Some(FeatureStream::speech()?),
             AudioKind::Ave => encoder.map(FeatureStream::ave),
             AudioKind::DeepSpeech | AudioKind::Hubert => None,
         };
-        VoiceInput { kind, stream, matching, source: None, is_finished: false }
+        Ok(VoiceInput { kind, stream, matching, source: None, is_finished: false })
     }
 
     /// Values of one row.
     pub(super) fn row_len(&self) -> usize {
-        self.kind.channels() * self.kind.width()
+        self.kind.row_len()
     }
 
     /// Takes samples and gives the rows that became ready.

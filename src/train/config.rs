@@ -82,7 +82,7 @@ pub struct TrainConfig {
     pub camera_noise: f64,
     /// The same on the blendshapes.
     pub expression_noise: f64,
-    /// Channels of the mel spectrogram by which the voice is raised or lowered at most.
+    /// With mel features, channels of the spectrogram by which the voice is raised or lowered at most.
     pub voice_shift: f64,
     /// Channels of it that are muted at most, in every other frame.
     pub voice_mask: f64,

@@ -7,7 +7,8 @@ use std::path::Path;
 
 impl AudioFeatures {
     /// Reads features that another program saved: DeepSpeech `[N, 16, 29]`, HuBERT `[N, 2, 1024]`, AVE
-    /// `[N, 1, 512]` or `[N, 512]`, mel `[N, 80, 16]` as [`AudioFeatures::write`] saves them.
+    /// `[N, 1, 512]` or `[N, 512]`, speech `[N, 1, 192]` or `[N, 192]`, mel `[N, 80, 16]` as [`AudioFeatures::write`] saves
+    /// them.
     ///
     /// # Errors
     /// [`Error::Input`] when the file cannot be read, has another shape, no rows, or values that are not finite.
@@ -15,11 +16,10 @@ impl AudioFeatures {
         let array = npy::read(path)?;
         let (channels, width) = (kind.channels(), kind.width());
         let is_time_first = matches!(kind, AudioKind::DeepSpeech | AudioKind::Hubert);
-        let row_shape =
-            if is_time_first || kind == AudioKind::Ave { [width, channels] } else { [channels, width] };
+        let row_shape = if is_time_first || width == 1 { [width, channels] } else { [channels, width] };
         let fits = match array.shape[..] {
             [_, a, b] => [a, b] == row_shape,
-            [_, a] => kind == AudioKind::Ave && a == channels,
+            [_, a] => width == 1 && a == channels,
             _ => false,
         };
         let rows = array.shape.first().copied().unwrap_or(0);
@@ -53,7 +53,7 @@ impl AudioFeatures {
             return npy::write(path, &[self.rows, self.width, self.channels], &values);
         }
         let shape = match self.kind {
-            AudioKind::Ave => [self.rows, self.width, self.channels],
+            AudioKind::Ave | AudioKind::Speech => [self.rows, self.width, self.channels],
             _ => [self.rows, self.channels, self.width],
         };
         npy::write(path, &shape, &self.values)

@@ -1,12 +1,13 @@
 //! The audio features of a whole voice.
 //!
-//! Four kinds, all `[rows, channels, width]` in C order, where width is time inside one row: AVE (512 × 1), mel
+//! All are `[rows, channels, width]` in C order, where width is time inside one row: AVE (512 × 1), speech (192 × 1), mel
 //! windows (80 × 16), DeepSpeech logits (29 × 16) and HuBERT (1024 × 2).
 
 use super::ave::AveEncoder;
 pub use super::kind::AudioKind;
 pub use super::stream::FeatureStream;
-use super::{SAMPLE_RATE, Sound, window};
+use super::window::WindowShape;
+use super::{SAMPLE_RATE, Sound};
 use crate::error::{Error, Result};
 
 /// The audio features of a voice.
@@ -41,6 +42,14 @@ impl AudioFeatures {
         Self::of_stream(FeatureStream::ave(encoder.clone()), sound)
     }
 
+    /// Speech features of a whole voice; see [`FeatureStream::speech`].
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when `sound` is not at 16 kHz.
+    pub fn speech(sound: &Sound) -> Result<Self> {
+        Self::of_stream(FeatureStream::speech()?, sound)
+    }
+
     fn of_stream(mut stream: FeatureStream, sound: &Sound) -> Result<Self> {
         if sound.rate != SAMPLE_RATE {
             return Err(Error::Internal(format!("audio features of sound at {} Hz", sound.rate)));
@@ -70,7 +79,8 @@ impl AudioFeatures {
     /// What the network sees for video frame `frame`, `[8, channels, width]`; see [`super::window`].
     pub fn window(&self, frame: usize) -> Vec<f32> {
         let size = self.channels * self.width;
-        window::around(frame, size, |row| self.values.get(row * size..)?.get(..size))
+        let row = |row: usize| self.values.get(row.checked_mul(size)?..)?.get(..size);
+        WindowShape::of(self.kind).window(frame, size, self.rows, row)
     }
 }
 

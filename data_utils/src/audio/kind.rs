@@ -1,6 +1,6 @@
 //! The kinds of audio features and the shape of their rows.
 
-use super::{ave, mel};
+use super::{ave, mel, speech};
 use crate::error::{Error, Result};
 
 /// Which network, if any, the features come from.
@@ -9,6 +9,8 @@ use crate::error::{Error, Result};
 pub enum AudioKind {
     /// SyncTalk's audio-visual encoder.
     Ave,
+    /// The first layers of a network for speech, which are part of the program.
+    Speech,
     /// Mel windows, needing no network.
     Mel,
     /// DeepSpeech 0.1.0 logits, from a file.
@@ -19,8 +21,8 @@ pub enum AudioKind {
 
 impl AudioKind {
     /// Every kind.
-    pub const ALL: [AudioKind; 4] =
-        [AudioKind::Ave, AudioKind::Mel, AudioKind::DeepSpeech, AudioKind::Hubert];
+    pub const ALL: [AudioKind; 5] =
+        [AudioKind::Ave, AudioKind::Speech, AudioKind::Mel, AudioKind::DeepSpeech, AudioKind::Hubert];
 
     /// The kind of this name, as [`AudioKind::name`] gives it.
     ///
@@ -33,10 +35,11 @@ impl AudioKind {
         })
     }
 
-    /// `ave`, `mel`, `deepspeech` or `hubert`.
+    /// `ave`, `speech`, `mel`, `deepspeech` or `hubert`.
     pub fn name(self) -> &'static str {
         match self {
             AudioKind::Ave => "ave",
+            AudioKind::Speech => "speech",
             AudioKind::Mel => "mel",
             AudioKind::DeepSpeech => "deepspeech",
             AudioKind::Hubert => "hubert",
@@ -47,6 +50,7 @@ impl AudioKind {
     pub fn file_names(self) -> &'static [&'static str] {
         match self {
             AudioKind::Ave => &["aud_ave.npy"],
+            AudioKind::Speech => &["aud_speech.npy"],
             AudioKind::Mel => &["aud_mel.npy"],
             AudioKind::DeepSpeech => &["aud_ds.npy", "aud.npy"],
             AudioKind::Hubert => &["aud_hu.npy"],
@@ -57,6 +61,7 @@ impl AudioKind {
     pub fn channels(self) -> usize {
         match self {
             AudioKind::Ave => ave::FEATURES,
+            AudioKind::Speech => speech::FEATURES,
             AudioKind::Mel => mel::BANDS,
             AudioKind::DeepSpeech => 29,
             AudioKind::Hubert => 1024,
@@ -66,10 +71,15 @@ impl AudioKind {
     /// Steps of time in one row.
     pub fn width(self) -> usize {
         match self {
-            AudioKind::Ave => 1,
+            AudioKind::Ave | AudioKind::Speech => 1,
             AudioKind::Mel => ave::WINDOW,
             AudioKind::DeepSpeech => 16,
             AudioKind::Hubert => 2,
         }
+    }
+
+    /// Values of one row.
+    pub fn row_len(self) -> usize {
+        self.channels() * self.width()
     }
 }

@@ -133,6 +133,15 @@ struct Band {
     weights: Vec<f64>,
 }
 
+/// The first band whose middle lies between two frequencies, Hz, and the one after the last.
+pub fn bands_between([low, high]: [f64; 2]) -> [usize; 2] {
+    let (lowest, highest) = (hertz_to_mel(LOWEST_HERTZ), hertz_to_mel(HIGHEST_HERTZ));
+    let middle =
+        |band: usize| mel_to_hertz(lowest + (highest - lowest) * (band + 1) as f64 / (BANDS + 1) as f64);
+    let count = |hertz: f64| (0..BANDS).take_while(|band| middle(*band) < hertz).count();
+    [count(low), count(high)]
+}
+
 /// The filter bank of `librosa.filters.mel(htk=False, norm='slaney')`.
 fn mel_bands() -> Vec<Band> {
     let (low, high) = (hertz_to_mel(LOWEST_HERTZ), hertz_to_mel(HIGHEST_HERTZ));
@@ -217,6 +226,18 @@ mod tests {
         let (low, high) = (hertz_to_mel(LOWEST_HERTZ), hertz_to_mel(HIGHEST_HERTZ));
         let expected = (15.0 - low) / (high - low) * 81.0 - 1.0;
         assert!((brightest as f64 - expected).abs() <= 1.0, "{brightest} {expected}");
+    }
+
+    #[test]
+    fn bands_are_found_by_their_middle() {
+        assert_eq!(bands_between([0.0, 8000.0]), [0, BANDS]);
+        let [first, end] = bands_between([300.0, 3400.0]);
+        assert!(first > 0 && first < end && end < BANDS);
+        // The middle of a band is where a tone is brightest.
+        let tone = |i| 0.5 * (std::f32::consts::TAU * 300.0 * i as f32 / 16_000.0).sin();
+        let column = &columns(&(0..8000).map(tone).collect::<Vec<_>>(), 8000)[20 * BANDS..][..BANDS];
+        let brightest = (0..BANDS).max_by(|&a, &b| column[a].total_cmp(&column[b])).unwrap();
+        assert!(first.abs_diff(brightest) <= 1, "{first} {brightest}");
     }
 
     #[test]

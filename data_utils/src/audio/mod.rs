@@ -1,7 +1,8 @@
 //! Voices: from sound to what drives a face, streaming first; a file is a stream that ends.
 //!
-//! [`resample`] gives mono samples at 16 kHz, [`mel`] their spectrogram, [`ave`] the audio-visual encoder over it,
-//! [`stream`] one row of features per video frame from either, [`window`] the rows that the network sees for a frame.
+//! [`resample`] gives mono samples at 16 kHz, [`mel`] their spectrogram, [`ave`] the audio-visual encoder over it, [`speech`] a
+//! network for speech, [`stream`] one row of features per video frame from any of them, [`window`] the rows that the network
+//! sees for a frame.
 //! Each stage takes samples as they come, needs a constant number of them beyond the time it is asked about (its look
 //! ahead), and gives the same whether a voice comes whole or in pieces. [`features`] holds the rows of a whole voice,
 //! [`load`] decodes files. Time in video frames is at [`FRAME_RATE`]; frame `i` covers the samples of
@@ -17,12 +18,14 @@ mod feature_files;
 pub mod features;
 mod kind;
 pub mod mel;
+mod mel_windows;
 #[cfg(feature = "native")]
 mod mp4_edits;
 pub mod resample;
 mod sound;
 #[cfg(feature = "native")]
 mod source;
+pub mod speech;
 pub mod stream;
 #[cfg(feature = "native")]
 mod wav;

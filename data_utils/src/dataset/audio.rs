@@ -17,7 +17,7 @@ const AVE_WEIGHTS: &str = "audio_visual_encoder.pth";
 /// Which audio features are wanted, `--asr`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AudioChoice {
-    /// AVE where its features or weights are found, otherwise mel.
+    /// AVE where its features or weights are found, otherwise speech.
     #[default]
     Auto,
     /// This kind and no other.
@@ -75,6 +75,10 @@ fn choose(
         return AudioFeatures::read(&path, kind);
     }
     match kind {
+        AudioKind::Speech => {
+            notes.push("audio: speech features from aud.wav".into());
+            AudioFeatures::speech(&sound(dir)?)
+        }
         AudioKind::Mel => {
             notes.push("audio: mel features from aud.wav".into());
             AudioFeatures::mel(&sound(dir)?)
@@ -95,14 +99,13 @@ fn choose(
                 AudioFeatures::ave(&sound(dir)?, &encoder)
             }
             None if choice == AudioChoice::Auto => {
-                notes.push(format!("audio: no aud_ave.npy and no {AVE_WEIGHTS}: mel features from aud.wav"));
-                AudioFeatures::mel(&sound(dir)?)
+                choose(dir, AudioChoice::Kind(AudioKind::Speech), None, notes)
             }
             None => Err(Error::input(
                 dir.join("aud_ave.npy").display(),
                 format!("ave features, or {AVE_WEIGHTS} to make them with"),
                 "neither",
-                "name the weights, put them beside the dataset, or use --asr mel",
+                "name the weights, put them beside the dataset, or use --asr speech",
             )),
         },
     }
@@ -150,13 +153,13 @@ mod tests {
     }
 
     #[test]
-    fn auto_takes_stored_ave_features_and_mel_where_there_are_none() {
+    fn auto_takes_stored_ave_features_and_speech_where_there_are_none() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         voice(dir.path(), 10);
         let (features, notes, result) = outcome(dir.path(), "auto", 9);
         result.expect("no problem");
-        assert_eq!(features.map(|f| (f.kind, f.rows)), Some((AudioKind::Mel, 10)));
-        assert!(notes.contains("mel features from aud.wav"), "{notes}");
+        assert_eq!(features.map(|f| (f.kind, f.rows)), Some((AudioKind::Speech, 10)));
+        assert!(notes.contains("speech features from aud.wav"), "{notes}");
         crate::formats::npy::write(&dir.path().join("aud_ave.npy"), &[10, 1, 512], &[0.5; 5120])
             .expect("written");
         let (features, notes, _) = outcome(dir.path(), "auto", 9);

@@ -234,7 +234,7 @@ pub fn run(options: &Options, listener: Listener) -> Result<Vec<(String, f64)>> 
     if let (Some(AudioKind::Ave) | None, Some(weights)) = (options.asr, &options.ave_weights) {
         AveEncoder::open(weights, &Device::Cpu)?;
     }
-    if let Some(kind) = options.asr.filter(|k| !matches!(k.name(), "ave" | "mel")) {
+    if let Some(kind) = options.asr.filter(|k| matches!(k, AudioKind::DeepSpeech | AudioKind::Hubert)) {
         sound::existing_features(&options.dir, kind)?;
     }
     let lock = Lock::acquire(&options.dir, "process")?;

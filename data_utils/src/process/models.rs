@@ -41,7 +41,7 @@ const MODELS: [Model; 6] = [
     Model {
         name: "audio_visual_encoder.pth",
         sha256: None,
-        purpose: "audio features `ave`; without it mel features are used",
+        purpose: "audio features `ave`; without it speech features are used",
         licence: "that of SyncTalk's repository",
         source: "https://github.com/ZiqiaoPeng/SyncTalk",
     },

@@ -43,7 +43,7 @@ pub fn features(context: &Context) -> Result<String> {
     let kind = match (options.asr, &options.ave_weights) {
         (Some(kind), _) => kind,
         (None, Some(_)) => AudioKind::Ave,
-        (None, None) => AudioKind::Mel,
+        (None, None) => AudioKind::Speech,
     };
     let name = kind.file_names()[0];
     if context.is_kept(name) {
@@ -61,8 +61,12 @@ pub fn features(context: &Context) -> Result<String> {
                 "--asr ave",
                 "audio_visual_encoder.pth beside the video or named with --ave_weights",
                 "no such file",
-                "get it as `process --check` says, or use --asr mel",
+                "get it as `process --check` says, or use --asr speech",
             ));
+        }
+        (AudioKind::Speech, _) => {
+            let features = AudioFeatures::speech(&sound()?)?;
+            context.make(name, |path| features.write(path))?;
         }
         (AudioKind::Mel, _) => {
             let features = AudioFeatures::mel(&sound()?)?;

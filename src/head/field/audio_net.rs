@@ -54,9 +54,11 @@ pub(super) struct AudioNet {
 
 impl AudioNet {
     pub(super) fn new(p: &mut Parameters, config: &FieldConfig) -> Result<Self> {
-        let (channels, width) = (config.audio_channels, config.audio_width);
+        let (channels, width) = (config.audio_inputs(), config.audio_width);
         let mut convolutions = Vec::new();
-        let widths: Vec<usize> = if width == 1 {
+        let widths: Vec<usize> = if config.audio_components > 0 {
+            vec![channels, 64, AUDIO_FEATURES] // A clip of a minute has few rows to learn from.
+        } else if width == 1 {
             vec![channels, 256, 128, AUDIO_FEATURES] // AVE: nothing to convolve over
         } else {
             let mut inputs = channels;

@@ -1,7 +1,11 @@
 //! Sizes of the field, as they are written beside a model, and the box its planes cover.
 
+use super::AUDIO_ROWS;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+
+/// Channels that an audio row may have.
+const MOST_CHANNELS: usize = 4096;
 
 /// Which tokens hear their input; one that does not gets zeros (the frame code: frame 0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,11 +31,20 @@ impl Default for TokenInputs {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FieldConfig {
-    /// Channels of an audio row: 512 (AVE), 80 (mel), 29 (DeepSpeech), 1024 (HuBERT).
+    /// Channels of an audio row: 512 (AVE), 192 (speech), 80 (mel), 29 (DeepSpeech), 1024 (HuBERT).
     pub audio_channels: usize,
-    /// Steps of an audio row: 1 (AVE), 16 (mel, DeepSpeech), 2 (HuBERT). One step is read by a dense net,
+    /// Steps of an audio row: 1 (AVE, speech), 16 (mel, DeepSpeech), 2 (HuBERT). One step is read by a dense net,
     /// more by strided convolutions.
     pub audio_width: usize,
+    /// Rows of the audio window before the frame's own.
+    pub audio_rows_before: usize,
+    /// The first audio channel that is heard, and the one after the last.
+    pub audio_heard: [usize; 2],
+    /// Principal components of the training's rows that the audio net is given in place of their channels; 0 for the channels.
+    /// Only for rows of one step.
+    pub audio_components: usize,
+    /// The last channels of a row, which are given as they are beside the components.
+    pub audio_direct: usize,
     /// Side of the planes, one number for each scale.
     pub plane_resolutions: Vec<usize>,
     /// Channels of a plane.
@@ -72,6 +85,10 @@ impl Default for FieldConfig {
         FieldConfig {
             audio_channels: 512,
             audio_width: 1,
+            audio_rows_before: AUDIO_ROWS / 2,
+            audio_heard: [0, MOST_CHANNELS],
+            audio_components: 0,
+            audio_direct: 0,
             plane_resolutions: vec![64, 128],
             plane_channels: 32,
             embedding: crate::head::cloud::surfels::EMBEDDING,
@@ -95,14 +112,34 @@ impl FieldConfig {
         self.plane_channels * self.plane_resolutions.len()
     }
 
+    fn most_components(&self) -> usize {
+        if self.audio_width == 1 { self.audio_projection().1 } else { 0 }
+    }
+
+    /// Components and the number of channels that they are of.
+    pub(super) fn audio_projection(&self) -> (usize, usize) {
+        (self.audio_components, self.audio_channels.saturating_sub(self.audio_direct))
+    }
+
+    /// Channels that the audio net is given.
+    pub(super) fn audio_inputs(&self) -> usize {
+        match self.audio_components {
+            0 => self.audio_channels,
+            components => components + self.audio_direct,
+        }
+    }
+
     /// Refuses sizes no field can have.
     ///
     /// # Errors
     /// [`Error::Input`] that names the key.
     pub fn check(&self) -> Result<()> {
         let ranges = [
-            ("audio_channels", self.audio_channels, 1..=4096),
+            ("audio_channels", self.audio_channels, 1..=MOST_CHANNELS),
             ("audio_width", self.audio_width, 1..=16),
+            ("audio_rows_before", self.audio_rows_before, 0..=AUDIO_ROWS - 1),
+            ("audio_direct", self.audio_direct, 0..=self.audio_channels.saturating_sub(1)),
+            ("audio_components", self.audio_components, 0..=self.most_components()),
             ("plane_resolutions", self.plane_resolutions.len(), 1..=4),
             ("plane_channels", self.plane_channels, 1..=128),
             ("embedding", self.embedding, 1..=256),

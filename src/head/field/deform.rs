@@ -93,7 +93,7 @@ impl Field {
         Ok(Field {
             nets,
             layout: Layout::new(config.sh_degree),
-            statistics: InputStatistics::none(config.audio_channels),
+            statistics: InputStatistics::none(&config),
             bounds: *bounds,
             parameters: p,
             device: device.clone(),
@@ -147,8 +147,7 @@ impl Field {
 
     /// Brings what drives the tokens to mean 0 and deviation 1 over these conditions, those of the training, from now on.
     pub fn set_statistics(&mut self, conditions: &[Conditions]) {
-        self.statistics =
-            InputStatistics::of(conditions, self.config.audio_channels, self.config.audio_width);
+        self.statistics = InputStatistics::of(conditions, &self.config);
     }
 
     /// Lays canonical places, `[n, 3]`, onto the planes. Cheap enough for every step (1 ms for 50,000).

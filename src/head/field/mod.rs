@@ -20,6 +20,7 @@
 //! * [`DeviceField`]: the rows as compute shaders where the rasterizer is.
 
 mod attention;
+mod audio_input;
 mod audio_net;
 mod blendshapes;
 mod config;
@@ -30,6 +31,7 @@ mod heads;
 mod matrix;
 mod net_index;
 mod params;
+mod principal_components;
 mod rows;
 mod rows_backward;
 mod rows_bridge;
@@ -61,7 +63,8 @@ pub const TOKENS: usize = 4;
 /// What drives one frame. The four tokens of the field are made from it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conditions {
-    /// Eight audio rows around the frame, `[8, channels, width]` flattened; the frame's own is row 4.
+    /// Eight audio rows around the frame, `[8, channels, width]` flattened; which one is the frame's own says
+    /// [`FieldConfig::audio_rows_before`].
     pub audio: Vec<f32>,
     /// 22 upper-face blendshapes, 0..1.
     pub expression: Vec<f32>,

@@ -154,8 +154,8 @@ impl Field {
     pub(super) fn frame_nets(&self, parameters: &[&[f32]], conditions: &Conditions) -> Result<FrameNets> {
         let w = Weights { parameters };
         let (nets, config, statistics) = (&self.nets, &self.config, &self.statistics);
-        let (channels, steps) = (config.audio_channels, config.audio_width);
-        let row = AUDIO_ROWS * channels * steps;
+        let (channels, steps) = (config.audio_inputs(), config.audio_width);
+        let row = AUDIO_ROWS * config.audio_channels * steps;
         let (audio, expression) = (conditions.audio.len(), conditions.expression.len());
         if audio != row || expression != EXPRESSION {
             return Err(Error::Internal(format!(
@@ -164,7 +164,7 @@ impl Field {
         }
         let heard = |values: Vec<f32>, on: bool| if on { values } else { vec![0.0; values.len()] };
         let inputs = config.inputs;
-        let sound = heard(statistics.audio(&conditions.audio, steps), inputs.audio);
+        let sound = heard(statistics.audio.apply(&conditions.audio, config), inputs.audio);
         let expression = heard(statistics.expression(&conditions.expression), inputs.expression);
         let camera = heard(statistics.camera(&conditions.camera), inputs.camera);
         let code = sinusoid(if inputs.frame { conditions.frame } else { 0.0 });

@@ -2,13 +2,12 @@
 //! 1 before its net sees them. Blendshapes that move by a hundredth and log-mel bands around −2 would otherwise be
 //! drowned by what is large, and a pose or a raised brow outside of all training must not throw the field off.
 
+use super::audio_input::AudioInput;
 use super::blendshapes::stretched;
-use super::{Conditions, EXPRESSION};
+use super::{Conditions, EXPRESSION, FieldConfig};
 
 /// Deviations after which camera numbers are cut off.
 const CAMERA_LIMIT: f32 = 4.0;
-/// Deviations after which audio is cut off.
-const AUDIO_LIMIT: f32 = 6.0;
 /// Least deviation of a stretched blendshape: below it there is only the tracker's jitter.
 const EXPRESSION_FLOOR: f64 = 0.1;
 /// How far past what training saw a stretched blendshape may go, in ranges of the training.
@@ -28,7 +27,7 @@ impl Moments {
     }
 
     /// Of these rows; `floor` gives the least deviation for a mean.
-    fn of<'a>(
+    pub(super) fn of<'a>(
         rows: impl Iterator<Item = &'a [f32]> + Clone,
         width: usize,
         floor: impl Fn(f64) -> f64,
@@ -51,7 +50,7 @@ impl Moments {
         Moments { mean: mean.iter().map(|m| *m as f32).collect(), deviation }
     }
 
-    fn normal(&self, at: usize, value: f32) -> f32 {
+    pub(super) fn normal(&self, at: usize, value: f32) -> f32 {
         (value - self.mean[at]) / self.deviation[at]
     }
 }
@@ -65,31 +64,26 @@ pub(super) struct InputStatistics {
     pub(super) expression: Moments,
     /// Smallest and largest stretched blendshape that is let through.
     pub(super) expression_range: [Vec<f32>; 2],
-    /// The channels of an audio row.
-    pub(super) audio: Moments,
+    /// What the audio net is given of the rows.
+    pub(super) audio: AudioInput,
 }
 
 impl InputStatistics {
     /// Changes nothing.
-    pub(super) fn none(audio_channels: usize) -> Self {
+    pub(super) fn none(config: &FieldConfig) -> Self {
         InputStatistics {
             camera: Moments::none(12),
             expression: Moments::none(EXPRESSION),
             expression_range: [vec![f32::MIN; EXPRESSION], vec![f32::MAX; EXPRESSION]],
-            audio: Moments::none(audio_channels),
+            audio: AudioInput::none(config),
         }
     }
 
-    /// Of the conditions of all training frames; audio is `[8, channels, width]`, its channels are looked at.
-    pub(super) fn of(conditions: &[Conditions], audio_channels: usize, audio_width: usize) -> Self {
+    /// Of the conditions of all training frames, of their audio windows the frame's own row.
+    pub(super) fn of(conditions: &[Conditions], config: &FieldConfig) -> Self {
         let hardly = |mean: f64| 1e-3 * mean.abs().max(1.0);
-        let steps: Vec<f32> = conditions
-            .iter()
-            .flat_map(|c| c.audio.chunks_exact(audio_channels * audio_width).nth(super::AUDIO_ROWS / 2))
-            .flat_map(|row| {
-                (0..audio_width).flat_map(move |t| (0..audio_channels).map(move |c| row[c * audio_width + t]))
-            })
-            .collect();
+        let row = config.audio_channels * config.audio_width;
+        let rows = conditions.iter().flat_map(|c| c.audio.chunks_exact(row).nth(config.audio_rows_before));
         let expressions: Vec<Vec<f32>> =
             conditions.iter().map(|c| c.expression.iter().map(|b| stretched(*b)).collect()).collect();
         let mut range = [vec![f32::MAX; EXPRESSION], vec![f32::MIN; EXPRESSION]];
@@ -106,13 +100,13 @@ impl InputStatistics {
             *high += margin;
         }
         if conditions.is_empty() {
-            return Self::none(audio_channels);
+            return Self::none(config);
         }
         InputStatistics {
             camera: Moments::of(conditions.iter().map(|c| c.camera.as_slice()), 12, hardly),
             expression: Moments::of(expressions.iter().map(Vec::as_slice), EXPRESSION, |_| EXPRESSION_FLOOR),
             expression_range: range,
-            audio: Moments::of(steps.chunks_exact(audio_channels), audio_channels, hardly),
+            audio: AudioInput::of(rows, config),
         }
     }
 
@@ -125,15 +119,6 @@ impl InputStatistics {
         let [low, high] = &self.expression_range;
         let normal =
             |(k, v): (usize, &f32)| self.expression.normal(k, stretched(*v).max(low[k]).min(high[k]));
-        values.iter().enumerate().map(normal).collect()
-    }
-
-    /// `[8, channels, width]` in and out.
-    pub(super) fn audio(&self, values: &[f32], audio_width: usize) -> Vec<f32> {
-        let channels = self.audio.mean.len();
-        let normal = |(i, v): (usize, &f32)| {
-            self.audio.normal(i / audio_width % channels, *v).clamp(-AUDIO_LIMIT, AUDIO_LIMIT)
-        };
         values.iter().enumerate().map(normal).collect()
     }
 }

@@ -61,8 +61,10 @@ impl Field {
         };
         self.statistics.camera = moments(12);
         self.statistics.expression = moments(EXPRESSION);
-        self.statistics.audio = moments(self.config.audio_channels);
+        self.statistics.audio.moments = moments(self.config.audio_channels);
         self.statistics.expression_range = [take(EXPRESSION), take(EXPRESSION)];
+        let (components, channels) = self.config.audio_projection();
+        self.statistics.audio.components = take(components * channels);
         for ((_, var), values) in self.parameters().iter().zip(values) {
             var.set(&Tensor::from_vec(values, var.dims(), var.device())?.to_dtype(self.dtype)?)?;
         }
@@ -80,18 +82,24 @@ impl Field {
         to_bytes(&tensors)
     }
 
-    fn buffers(&self) -> Result<[(String, Tensor); 5]> {
+    fn buffers(&self) -> Result<Vec<(String, Tensor)>> {
         let rows = |name: &str, [a, b]: [&[f32]; 2]| -> Result<(String, Tensor)> {
             Ok((name.into(), Tensor::from_vec([a, b].concat(), (2, a.len()), &self.device)?))
         };
         let s = &self.statistics;
         let of = |name: &str, m: &Moments| rows(name, [&m.mean, &m.deviation]);
-        Ok([
+        let mut buffers = vec![
             rows("bounds", [&self.bounds.min, &self.bounds.max])?,
             of("cameras", &s.camera)?,
             of("expressions", &s.expression)?,
-            of("audio_channels", &s.audio)?,
+            of("audio_channels", &s.audio.moments)?,
             rows("expression_range", [&s.expression_range[0], &s.expression_range[1]])?,
-        ])
+        ];
+        let shape = self.config.audio_projection();
+        if shape.0 > 0 {
+            let components = Tensor::from_vec(s.audio.components.clone(), shape, &self.device)?;
+            buffers.push(("audio_components".into(), components));
+        }
+        Ok(buffers)
     }
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 
+mod audio;
 mod gpu;
 mod maths;
 

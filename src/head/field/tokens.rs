@@ -6,7 +6,7 @@
 use super::audio_net::{AUDIO_FEATURES, AudioNet, layers, leaky};
 use super::params::{Dense, Parameters};
 use super::statistics::InputStatistics;
-use super::{AUDIO_ROWS, Conditions, EXPRESSION, FieldConfig, TokenInputs};
+use super::{AUDIO_ROWS, Conditions, EXPRESSION, FieldConfig};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 
@@ -35,8 +35,7 @@ pub(super) struct TokenNets {
     expression: Mlp,
     camera: Mlp,
     frame: Mlp,
-    inputs: TokenInputs,
-    audio_shape: (usize, usize),
+    config: FieldConfig,
 }
 
 impl TokenNets {
@@ -48,8 +47,7 @@ impl TokenNets {
             expression: Mlp::new(p, "expression", [EXPRESSION, 64, width])?,
             camera: Mlp::new(p, "camera", [12, 64, width])?,
             frame: Mlp::new(p, "frame", [FRAME_CODE, 32, width])?,
-            inputs: config.inputs,
-            audio_shape: (config.audio_channels, config.audio_width),
+            config: config.clone(),
         })
     }
 
@@ -64,9 +62,9 @@ impl TokenNets {
         device: &Device,
         dtype: DType,
     ) -> Result<(Tensor, Vec<Tensor>)> {
-        let (channels, width) = self.audio_shape;
+        let (config, inputs) = (&self.config, self.config.inputs);
         let frames = conditions.len();
-        let row = AUDIO_ROWS * channels * width;
+        let row = AUDIO_ROWS * config.audio_channels * config.audio_width;
         let (mut audio, mut expression, mut camera, mut frame) = (vec![], vec![], vec![], vec![]);
         for c in conditions {
             if c.audio.len() != row || c.expression.len() != EXPRESSION {
@@ -75,15 +73,17 @@ impl TokenNets {
                     "the field listens to {row} audio and {EXPRESSION} expression numbers, got {a} and {e}"
                 )));
             }
-            push(&mut audio, &statistics.audio(&c.audio, width), self.inputs.audio);
-            push(&mut expression, &statistics.expression(&c.expression), self.inputs.expression);
-            push(&mut camera, &statistics.camera(&c.camera), self.inputs.camera);
-            frame.extend(sinusoid(if self.inputs.frame { c.frame } else { 0.0 }));
+            push(&mut audio, &statistics.audio.apply(&c.audio, config), inputs.audio);
+            push(&mut expression, &statistics.expression(&c.expression), inputs.expression);
+            push(&mut camera, &statistics.camera(&c.camera), inputs.camera);
+            frame.extend(sinusoid(if inputs.frame { c.frame } else { 0.0 }));
         }
         let tensor = |values: Vec<f32>, shape: &[usize]| -> Result<Tensor> {
             Ok(Tensor::from_vec(values, shape, device)?.to_dtype(dtype)?)
         };
-        let audio = self.audio_net.forward(&tensor(audio, &[frames, AUDIO_ROWS, channels, width])?)?;
+        let audio = self
+            .audio_net
+            .forward(&tensor(audio, &[frames, AUDIO_ROWS, config.audio_inputs(), config.audio_width])?)?;
         let expression = tensor(expression, &[frames, EXPRESSION])?;
         let tokens = [
             self.audio.forward(&audio)?,

@@ -42,9 +42,19 @@ fn the_rows_go_back_as_the_graph_does() {
 #[test]
 fn the_networks_of_a_frame_are_those_of_the_graph() {
     for (audio_channels, audio_width, layers, driven_heads) in
-        [(3, 1, 1, true), (3, 16, 2, true), (4, 2, 1, false), (5, 7, 1, true)]
+        [(3, 1, 1, true), (3, 16, 2, true), (4, 2, 1, false), (5, 7, 1, true), (9, 1, 2, true)]
     {
-        let config = FieldConfig { audio_channels, audio_width, layers, driven_heads, ..small() };
+        // Nine channels: four components of the first seven, two as they are.
+        let [audio_components, audio_direct] = if audio_channels == 9 { [4, 2] } else { [0; 2] };
+        let config = FieldConfig {
+            audio_channels,
+            audio_width,
+            audio_components,
+            audio_direct,
+            layers,
+            driven_heads,
+            ..small()
+        };
         let mut f = field(config.clone(), DType::F32);
         f.set_statistics(&conditions(&config, 7));
         // Opened, as in the comparison with central differences.
