@@ -21,6 +21,7 @@ pub mod error;
 pub mod face;
 #[cfg(feature = "native")]
 pub mod formats;
+pub mod linear;
 pub mod media;
 #[cfg(feature = "native")]
 mod network;

@@ -9,6 +9,7 @@ mod output_folder;
 pub mod process;
 mod record;
 pub mod render;
+mod score;
 mod surfeltalk;
 pub mod train;
 pub mod watcher;

@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 const ENDINGS: [&str; 2] = ["mp4", "avi"];
 /// The scores beside a video.
 pub const METRICS: &str = "metrics.json";
+/// Opening, width and shapes of the drawn lips, frame by frame.
+pub const LIPS: &str = "lips.npy";
+/// How the drawn lips follow filmed ones.
+pub const LIP_METRICS: &str = "lip_metrics.json";
 /// Folders of one name that are looked at.
 const MOST: usize = 10_000;
 
@@ -111,7 +115,9 @@ fn other_content(folder: &Path, request: &str) -> Result<Option<String>> {
     let ledger = Ledger::read(folder).unwrap_or_default().filter(|l| l.program == "render");
     let videos = ["renders"].into_iter().chain(CHANNELS);
     let names = videos.flat_map(|name| ENDINGS.map(|ending| format!("{name}.{ending}")));
-    for name in names.chain([METRICS.to_owned()]).filter(|name| folder.join(name).exists()) {
+    for name in
+        names.chain([METRICS, LIPS, LIP_METRICS].map(str::to_owned)).filter(|name| folder.join(name).exists())
+    {
         let same = match &ledger {
             Some(ledger) if ledger.request == request => ledger.origin(folder, &name)? == Origin::Ours,
             _ => false,

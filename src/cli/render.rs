@@ -3,7 +3,7 @@
 use super::device::{Device, backend, rasterizer};
 use super::interrupt::Interrupt;
 use super::model_source::{ModelSource, dataset_of};
-use super::output_folder::{Destination, METRICS, OutputFolder, voice_name};
+use super::output_folder::{Destination, LIP_METRICS, LIPS, METRICS, OutputFolder, voice_name};
 use super::progress::Progress;
 use super::record::{Recording, RenderSummary};
 use crate::composite::Seam;
@@ -19,6 +19,7 @@ use crate::live::pose_source::ClipPoses;
 use crate::live::split::split_frames;
 use crate::live::start_time::start_at;
 use crate::metrics::accumulator::{MetricAccumulator, MetricModels};
+use crate::metrics::lip_track::LipTrack;
 use crate::{Error, Result};
 use clap::Parser;
 use data_utils::audio::ave::AveEncoder;
@@ -85,6 +86,10 @@ pub struct RenderFlags {
     /// MediaPipe's face_landmarker.task, for landmark distance and mouth opening
     #[arg(long)]
     face_landmarker: Option<PathBuf>,
+    /// Filmed lips of the person whose voice is said (an .npy file that this program wrote, or [frames, 2]: opening and width over
+    /// the distance of the eyes), to score how the lips follow the voice
+    #[arg(long, requires = "custom_aud", requires = "face_landmarker")]
+    lips_truth: Option<PathBuf>,
     /// LPIPS weights (SqueezeNet, AlexNet or VGG16)
     #[arg(long)]
     lpips_weights: Option<PathBuf>,
@@ -217,6 +222,7 @@ impl RenderJob<'_> {
         let total = frames.len();
         let mut inputs = frames.into_iter();
         let mut metrics = self.models.against_truth(dataset, branch.settings.part);
+        metrics.hear(sound.as_ref());
         let output = self.output(&self.folder(name), name, None)?;
         let mut recording = self.recording(output.path(), dataset.size, sound.as_ref())?;
         let mut progress = Progress::start(&format!("render {name}"), 0, total as u64, self.flags.quiet);
@@ -244,6 +250,9 @@ impl RenderJob<'_> {
         let name = voice_name(path);
         let output = self.output(&self.folder("custom").join(&name), "custom", Some(path))?;
         let mut metrics = self.models.of_voice(voice.sound.as_ref());
+        if let Some(filmed) = &self.flags.lips_truth {
+            metrics.against_lips(LipTrack::read(filmed)?);
+        }
         let backend = backend(self.gpu.as_ref(), self.head.first()?, self.options.batch);
         let mut performance = Performance::new(&self.head, backend, options)?;
         match (voice.features, &voice.sound) {
@@ -408,8 +417,21 @@ fn report(
     let report = metrics.report(name)?;
     let scores = output.path().join(METRICS);
     report.write_json(&scores)?;
-    output.record(summary.attention.iter().chain([&summary.video, &scores]).map(PathBuf::as_path))?;
+    let lips = metrics.lips().map(|_| output.path().join(LIPS));
+    if let (Some(path), Some(track)) = (&lips, metrics.lips()) {
+        track.write(path)?;
+    }
+    let lip_report = metrics.lip_report(name)?;
+    let lip_scores = lip_report.as_ref().map(|_| output.path().join(LIP_METRICS));
+    if let (Some(path), Some(report)) = (&lip_scores, &lip_report) {
+        report.write_json(path)?;
+    }
+    let files = summary.attention.iter().chain([&summary.video, &scores]).chain(&lips).chain(&lip_scores);
+    output.record(files.map(PathBuf::as_path))?;
     println!("{summary}\n{report}");
+    if let Some(report) = lip_report {
+        println!("{report}");
+    }
     Ok(())
 }
 

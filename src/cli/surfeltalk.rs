@@ -1,13 +1,13 @@
 //! The `surfeltalk` program: the other programs as subcommands.
 
 use super::process::{self, ProcessFlags};
-use super::{convert, demo, render, train};
+use super::{convert, demo, render, score, train};
 use crate::Result;
 use clap::{Parser, Subcommand};
 
 /// Talking heads of 2-D Gaussian surfels: train one from a video, drive it with any voice.
 ///
-/// Each subcommand but `convert` is a program of its own too, with the same flags: `surfeltalk train` is `train`.
+/// Each subcommand but `convert` and `score` is a program of its own too, with the same flags: `surfeltalk train` is `train`.
 #[derive(Debug, Parser)]
 #[command(name = "surfeltalk", version)]
 pub struct Surfeltalk {
@@ -22,6 +22,7 @@ enum Program {
     Render(render::RenderFlags),
     Convert(convert::ConvertFlags),
     Demo(demo::DemoFlags),
+    Score(score::ScoreFlags),
 }
 
 impl Surfeltalk {
@@ -36,6 +37,7 @@ impl Surfeltalk {
             Program::Render(flags) => render::run(flags),
             Program::Convert(flags) => convert::run(flags),
             Program::Demo(flags) => demo::run(flags),
+            Program::Score(flags) => score::run(flags),
         }
     }
 }
@@ -58,6 +60,7 @@ mod tests {
             render::RenderFlags::command(),
             convert::ConvertFlags::command(),
             demo::DemoFlags::command(),
+            score::ScoreFlags::command(),
         ];
         let all = Surfeltalk::command();
         assert_eq!(all.get_subcommands().count(), programs.len());

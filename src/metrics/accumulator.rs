@@ -1,6 +1,8 @@
 //! How good drawn frames are: against what was filmed, or against the voice that they say.
 
-use super::landmarks::{correlation, mouth_distance, mouth_opening};
+use super::landmarks::{Landmarks68, correlation, mouth_distance, mouth_opening};
+use super::lip_report;
+use super::lip_track::{COLUMNS, LipTrack};
 use super::lpips::Lpips;
 use super::lpips::device::DeviceLpips;
 use super::planes::{masked_planes, part_mask};
@@ -62,6 +64,13 @@ impl MetricModels {
     }
 }
 
+/// What is measured of a face.
+struct Face {
+    points: Landmarks68,
+    /// In the columns of a [`LipTrack`].
+    lips: [f32; COLUMNS.len()],
+}
+
 /// Takes one frame after the other and sums up.
 pub struct MetricAccumulator<'a> {
     models: &'a MetricModels,
@@ -75,6 +84,9 @@ pub struct MetricAccumulator<'a> {
     drawn: Vec<Option<f64>>,
     /// The same in the filmed frames.
     filmed: Vec<Option<f64>>,
+    /// Lips of the drawn frames and of those filmed, where a landmarker was given.
+    drawn_lips: LipTrack,
+    filmed_lips: LipTrack,
 }
 
 /// How loud a level is heard, as a share of full scale: the pressure to the power of 0.6 (Stevens 1955).
@@ -94,6 +106,8 @@ impl<'a> MetricAccumulator<'a> {
             lmd: Mean::default(),
             drawn: Vec::new(),
             filmed: Vec::new(),
+            drawn_lips: LipTrack::default(),
+            filmed_lips: LipTrack::default(),
         }
     }
 
@@ -104,7 +118,8 @@ impl<'a> MetricAccumulator<'a> {
     /// Those of reading the filmed frame and of the networks.
     pub fn add(&mut self, size: [usize; 2], picture: &[u8], index: usize) -> Result<()> {
         let Some((dataset, part)) = self.truth else {
-            self.drawn.push(self.face(size, picture)?.as_ref().map(mouth_opening));
+            let face = self.face(size, picture)?;
+            self.see(face.as_ref());
             return Ok(());
         };
         let rows_columns = [size[1], size[0]];
@@ -127,20 +142,60 @@ impl<'a> MetricAccumulator<'a> {
             None => lpips.map(|lpips| lpips.distance(&a, &b, rows_columns)).transpose()?,
         };
         distance.into_iter().for_each(|v| self.lpips.add(v));
-        self.drawn.push(drawn_face.as_ref().map(mouth_opening));
-        self.filmed.push(filmed_face.as_ref().map(mouth_opening));
+        self.see(drawn_face.as_ref());
+        self.filmed.push(filmed_face.as_ref().map(|face| mouth_opening(&face.points)));
+        self.filmed_lips.push(filmed_face.as_ref().map(|face| face.lips));
         if let (Some(drawn), Some(filmed)) = (&drawn_face, &filmed_face) {
-            self.lmd.add(mouth_distance(drawn, filmed));
+            self.lmd.add(mouth_distance(&drawn.points, &filmed.points));
         }
         Ok(())
     }
 
-    /// The 68 landmarks of a picture, found without regard to the frame before, so that both sides are looked at alike.
-    fn face(&self, size: [usize; 2], rgb: &[u8]) -> Result<Option<[[f32; 2]; 68]>> {
+    /// Adds the face of a drawn picture.
+    fn see(&mut self, face: Option<&Face>) {
+        self.drawn.push(face.map(|face| mouth_opening(&face.points)));
+        self.drawn_lips.push(face.map(|face| face.lips));
+    }
+
+    /// The voice that the dataset's own frames are said with, for what lips do in silence.
+    pub fn hear(&mut self, sound: Option<&Sound>) {
+        self.loudness = sound.map(Sound::loudness_per_frame);
+    }
+
+    /// The filmed lips of the person whose voice is said.
+    pub fn against_lips(&mut self, filmed: LipTrack) {
+        self.filmed_lips = filmed;
+    }
+
+    /// The lips of the drawn frames so far; none without a landmarker.
+    pub fn lips(&self) -> Option<&LipTrack> {
+        self.models.faces.as_ref().map(|_| &self.drawn_lips)
+    }
+
+    /// How the drawn lips follow those that were filmed, beside the row of the real video; none where there is nothing to compare.
+    ///
+    /// # Errors
+    /// [`crate::Error::Internal`] when figures and columns disagree.
+    pub fn lip_report(&self, name: &str) -> Result<Option<Report>> {
+        let Some(drawn) = self.lips().filter(|_| !self.filmed_lips.frames.is_empty()) else {
+            return Ok(None);
+        };
+        match self.truth {
+            Some(_) => lip_report::of_own_voice(name, drawn, &self.filmed_lips, self.loudness.as_deref()),
+            None => lip_report::of_foreign_voice(name, drawn, &self.filmed_lips),
+        }
+        .map(Some)
+    }
+
+    /// The face in a picture, found without regard to the frame before, so that both sides are looked at alike.
+    fn face(&self, size: [usize; 2], rgb: &[u8]) -> Result<Option<Face>> {
         let Some(faces) = &self.models.faces else { return Ok(None) };
         let picture = RgbImage::from_raw(size[0] as u32, size[1] as u32, rgb.to_vec());
-        let found = picture.map(|picture| faces.landmarks(&picture)).transpose()?.flatten();
-        Ok(found.map(|face| face.ibug68()))
+        let Some(face) = picture.map(|picture| faces.landmarks(&picture)).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        let lips = LipTrack::measure(&face, &faces.blendshapes(&face)?);
+        Ok(Some(Face { points: face.ibug68(), lips }))
     }
 
     /// The scores so far, one row called `name`.

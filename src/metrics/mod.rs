@@ -5,9 +5,14 @@
 pub mod accumulator;
 mod font;
 pub mod landmarks;
+pub mod lip_prediction;
+pub mod lip_report;
+pub mod lip_sync;
+pub mod lip_track;
 pub mod lpips;
 pub mod planes;
 pub mod psnr;
 pub mod report;
+pub mod series;
 pub mod sheet;
 pub mod ssim;

@@ -22,7 +22,7 @@ const PROGRAM: &str = "a program";
 const DATA_UTILS: &[&[&str]] = &[
     &["error"],
     &["media", "formats", "workspace"],
-    &["camera", "network"],
+    &["camera", "linear", "network"],
     &["audio"],
     &["dataset"],
     &["face"],

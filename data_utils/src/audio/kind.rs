@@ -68,6 +68,11 @@ impl AudioKind {
         }
     }
 
+    /// The last channels of a row, which are few, mean something by themselves and are not to be mixed with the others.
+    pub fn direct(self) -> usize {
+        0
+    }
+
     /// Steps of time in one row.
     pub fn width(self) -> usize {
         match self {

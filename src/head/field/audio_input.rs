@@ -2,8 +2,8 @@
 //! not heard set to the mean, and the rest on the principal components of the training where the field asks for them.
 
 use super::FieldConfig;
-use super::principal_components::principal_components;
 use super::statistics::Moments;
+use data_utils::linear::principal_components;
 
 /// Deviations after which audio is cut off.
 const LIMIT: f32 = 6.0;

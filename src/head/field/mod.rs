@@ -31,7 +31,6 @@ mod heads;
 mod matrix;
 mod net_index;
 mod params;
-mod principal_components;
 mod rows;
 mod rows_backward;
 mod rows_bridge;

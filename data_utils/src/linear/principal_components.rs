@@ -9,7 +9,7 @@ const TOLERANCE: f64 = 1e-12;
 /// the variance along each. The largest number of each direction is positive.
 ///
 /// Eigenvectors of the covariance by cyclic Jacobi rotations (Golub and Van Loan, Matrix Computations, §8.5).
-pub(super) fn principal_components(rows: &[f32], width: usize, count: usize) -> (Vec<f32>, Vec<f64>) {
+pub fn principal_components(rows: &[f32], width: usize, count: usize) -> (Vec<f32>, Vec<f64>) {
     let mut a = covariance(rows, width);
     // Row k becomes the eigenvector of the k-th number on the diagonal.
     let mut vectors = vec![0.0f64; width * width];
