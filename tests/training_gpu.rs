@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::lpips::made_up_file;
 use common::talker::{StopAfter, config, newest_checkpoint, options, talker_data};
 use common::twins::{ADAPTER, open};
 use data_utils::dataset::Dataset;
@@ -34,6 +35,28 @@ fn steps_are_those_of_the_cpu_and_taken_on_the_device() {
         (0..20).map(|_| trainer.step().expect("a step")).collect()
     };
     compare(&steps(Some(&ADAPTER)), &steps(None));
+}
+
+#[test]
+fn lpips_counts_in_the_last_part_of_the_training_on_every_backend_alike() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dataset = talker_data(dir.path());
+    let weights = made_up_file(dir.path());
+    let text = format!(
+        "{MIXED}\nlpips_from = 0.5\nlpips_patch = 32\nlambda_lpips_lips = 0.1\nlpips_weights = {weights:?}"
+    );
+    let steps = |gpu: Option<&Gpu>| -> Vec<StepReport> {
+        let mut trainer = Trainer::new(config(&text), &dataset, gpu).expect("a trainer");
+        (0..20).map(|_| trainer.step().expect("a step")).collect()
+    };
+    let (found, expected) = (steps(Some(&ADAPTER)), steps(None));
+    compare(&found, &expected);
+    for (k, (a, b)) in found.iter().zip(&expected).enumerate() {
+        let values = [a, b].map(|step| [step.terms.lpips, step.terms.lpips_lips]);
+        assert!(values.as_flattened().iter().all(|v| (*v > 0.0) == (k >= 16)), "step {k}: {values:?}");
+        let apart = (a.terms.lpips - b.terms.lpips).abs();
+        assert!(apart <= 0.05 * b.terms.lpips, "step {k}: {values:?}");
+    }
 }
 
 fn compare(found: &[StepReport], expected: &[StepReport]) {

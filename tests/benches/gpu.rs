@@ -11,12 +11,15 @@
 //! `cargo bench --bench gpu -- compare FOLDER` draws one frame on the CPU and on the adapter instead, writes the pictures
 //! into the folder and says how far they lie apart. `cargo bench --bench gpu -- steps 10000` scores a tiny batch that often
 //! and says what memory it takes. `cargo bench --bench gpu -- trained HEAD DATA 16` measures 16 frames of a trained head, whose
-//! folder (`point_cloud/iteration_…`) and dataset are named.
+//! folder (`point_cloud/iteration_…`) and dataset are named. `cargo bench --bench gpu -- lpips` measures LPIPS of a pair of
+//! pictures.
 
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "gpu/compare.rs"]
 mod compare;
+#[path = "gpu/lpips.rs"]
+mod lpips;
 #[path = "gpu/step.rs"]
 mod step;
 #[path = "gpu/steps.rs"]
@@ -72,6 +75,10 @@ fn main() -> Result<()> {
         println!("no adapter");
         return Ok(());
     };
+    if words.last().is_some_and(|word| word == "lpips") {
+        let (runs, warm_up) = if gpu.is_software() { (3, 1) } else { (WARM_UP + RUNS, WARM_UP) };
+        return lpips::measure(&gpu, runs, warm_up);
+    }
     let cases: Vec<[usize; 3]> = match (numbers.as_slice(), gpu.is_software()) {
         (&[surfels, side, frames], _) => vec![[surfels, side, frames]],
         (_, true) => vec![[5000, 128, 1], [5000, 128, 4]],

@@ -2,7 +2,8 @@
 
 use super::scene::Random;
 use candle_core::{Device, Tensor};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use surfeltalk::metrics::lpips::Lpips;
 
 /// The fire modules: number among torchvision's features, tap, channels in, squeezed, and of each expansion.
@@ -17,8 +18,21 @@ const FIRES: [[usize; 5]; 8] = [
     [12, 6, 512, 64, 256],
 ];
 
-/// Weights as He et al. 2015 would start them, and taps that all count.
+/// A network of such weights.
 pub fn made_up_lpips() -> Lpips {
+    Lpips::from_tensors(&made_up_weights(), "made up", &Device::Cpu).expect("a network")
+}
+
+/// A file of them in `folder`.
+pub fn made_up_file(folder: &Path) -> PathBuf {
+    let path = folder.join("lpips.safetensors");
+    let tensors: HashMap<String, Tensor> = made_up_weights().into_iter().collect();
+    candle_core::safetensors::save(&tensors, &path).expect("written");
+    path
+}
+
+/// Weights as He et al. 2015 would start them, and taps that all count.
+fn made_up_weights() -> BTreeMap<String, Tensor> {
     let mut random = Random(7);
     let mut tensors = BTreeMap::new();
     let mut put = |name: String, dims: &[usize]| {
@@ -48,5 +62,5 @@ pub fn made_up_lpips() -> Lpips {
         }
         put(format!("lin{tap}.model.1.weight"), &[1, 2 * outer, 1, 1]);
     }
-    Lpips::from_tensors(&tensors, "made up", &Device::Cpu).expect("a network")
+    tensors
 }

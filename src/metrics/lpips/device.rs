@@ -4,7 +4,7 @@ use super::packed::Packed;
 use super::schedule::{Operand, Schedule};
 use super::{Backbone, Lpips, check_picture};
 use crate::gpu::shaders::Reduce;
-use crate::gpu::{Gpu, PendingReadback, PooledBuffer, ReadbackRing, Recorder, Timing, append};
+use crate::gpu::{Gpu, PendingReadback, PooledBuffer, ReadbackRing, Recorder, Timing, append, size_class};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
@@ -53,7 +53,7 @@ impl DeviceLpips {
     pub fn upload(gpu: &Gpu, lpips: &Lpips) -> Result<Self> {
         let packed = Packed::new(&lpips.stages, &lpips.heads)?;
         let [mean, deviation] = lpips.normalization()?;
-        let bytes = 4 * packed.forward.len() as u64;
+        let bytes = size_class(4 * packed.forward.len() as u64);
         if bytes > gpu.binding_limit() {
             let expected = format!("weights of at most {} bytes on {}", gpu.binding_limit(), gpu.name());
             return Err(Error::input(
@@ -88,7 +88,7 @@ impl DeviceLpips {
     /// Whether the features of a pair of pictures of `[rows, columns]` fit the device.
     pub fn fits(&self, size: [usize; 2]) -> bool {
         Schedule::new(&self.packed, 1, size, false).is_ok_and(|schedule| {
-            schedule.shapes.iter().all(|shape| shape.bytes(2) <= self.gpu.binding_limit())
+            schedule.shapes.iter().all(|shape| size_class(shape.bytes(2)) <= self.gpu.binding_limit())
         })
     }
 
@@ -195,8 +195,8 @@ impl DeviceLpips {
         for (picture, to) in [a, b].into_iter().zip(input.chunks_exact_mut((4 * plane).max(1))) {
             check_picture(picture, size)?;
             to.par_chunks_exact_mut(4).enumerate().for_each(|(at, to)| {
-                for c in 0..3 {
-                    to[c] = (2.0 * picture[c * plane + at] - 1.0 - self.mean[c]) / self.deviation[c];
+                for (c, to) in to.iter_mut().enumerate().take(3) {
+                    *to = (2.0 * picture[c * plane + at] - 1.0 - self.mean[c]) / self.deviation[c];
                 }
             });
         }
