@@ -1,8 +1,15 @@
 //! One error type for the whole product. Each error says where it happened, what was expected, what
-//! was found and what to do next, and knows the exit code it ends the program with.
+//! was found and what to do next, and knows the exit code it ends the program with. Texts that come from files are
+//! shown without control characters and never longer than a few lines.
 
 use std::fmt;
 use std::path::Path;
+
+/// Longest place and longest text from a file that a message shows, characters.
+const LONGEST_PLACE: usize = 1000;
+const LONGEST_FOUND: usize = 200;
+/// Longest text that we wrote ourselves, characters.
+const LONGEST_TEXT: usize = 2000;
 
 /// Shorthand used by every fallible function of the product.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -36,8 +43,8 @@ impl Problem {
         let remedy = match error.kind() {
             std::io::ErrorKind::NotFound => "check the path",
             std::io::ErrorKind::PermissionDenied => "check who may read or write there",
-            std::io::ErrorKind::StorageFull => "free some space and run the same command again",
-            _ => "check the disk and run the same command again",
+            std::io::ErrorKind::StorageFull => "free some space",
+            _ => "check the disk",
         };
         Problem::new(path.display(), expected, error.to_string(), remedy)
     }
@@ -45,7 +52,14 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: expected {}, found {}; {}", self.at, self.expected, self.found, self.remedy)
+        write!(
+            f,
+            "{}: expected {}, found {}; {}",
+            plain(&self.at, LONGEST_PLACE),
+            plain(&self.expected, LONGEST_TEXT),
+            plain(&self.found, LONGEST_FOUND),
+            plain(&self.remedy, LONGEST_TEXT)
+        )
     }
 }
 
@@ -59,11 +73,19 @@ pub enum Error {
     #[error("{}", list(.0))]
     Inputs(Vec<Problem>),
     /// Our own fault. Exit code 1.
-    #[error("internal error: {0}; please report it with the command that led here")]
+    #[error("internal error: {}; please report it with the command that led here", plain(.0, LONGEST_TEXT))]
     Internal(String),
     /// The GPU went away; what was saved can be resumed. Exit code 3.
-    #[error("the device was lost: {0}; run the same command with --resume to continue")]
+    #[error("the device was lost: {}; run the same command with --resume to continue", plain(.0, LONGEST_TEXT))]
     DeviceLost(String),
+    /// The user stopped the work by a signal. Exit code 128 and the signal's number, 130 for Ctrl-C.
+    #[error("stopped; {}", plain(.what, LONGEST_TEXT))]
+    Interrupted {
+        /// Number of the signal.
+        signal: u8,
+        /// What was saved, or that nothing was.
+        what: String,
+    },
 }
 
 impl Error {
@@ -88,6 +110,7 @@ impl Error {
             Error::Input(_) | Error::Inputs(_) => 2,
             Error::Internal(_) => 1,
             Error::DeviceLost(_) => 3,
+            Error::Interrupted { signal, .. } => 128u8.saturating_add(*signal),
         }
     }
 }
@@ -104,7 +127,67 @@ impl From<candle_core::Error> for Error {
     }
 }
 
+/// A text on one line, without characters that a terminal obeys or that change the order of what is read, and cut at
+/// `longest` characters.
+pub fn plain(text: &str, longest: usize) -> String {
+    let mut plain = String::with_capacity(text.len().min(4 * longest));
+    let mut characters = text.chars();
+    for c in characters.by_ref().take(longest) {
+        match c {
+            // Marks of the writing direction, separators of lines and the byte order mark.
+            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
+                plain.extend(c.escape_default());
+            }
+            c if c.is_control() => plain.extend(c.escape_default()),
+            c => plain.push(c),
+        }
+    }
+    match characters.count() {
+        0 => {}
+        more => plain.push_str(&format!("… ({more} more characters)")),
+    }
+    plain
+}
+
 fn list(problems: &[Problem]) -> String {
     let lines: Vec<String> = problems.iter().map(|p| format!("- {p}")).collect();
     format!("{} problems:\n{}", problems.len(), lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_holds_cannot_command_the_terminal() {
+        let evil = "\u{1b}[2J\u{9b}2J\r\nerror: all is well\u{202e}\u{7}";
+        let problem = Problem::new(format!("a{evil}.csv"), evil, evil, evil);
+        let errors = [
+            Error::Input(problem.clone()),
+            Error::Internal(evil.into()),
+            Error::DeviceLost(evil.into()),
+            Error::Interrupted { signal: 2, what: evil.into() },
+        ];
+        for error in errors {
+            let text = error.to_string();
+            assert!(!text.contains(|c: char| c.is_control() || c == '\u{202e}'), "{text:?}");
+            assert!(text.contains("\\u{1b}[2J"), "{text}");
+        }
+        // Each problem of a list has a line of its own, and no more.
+        assert_eq!(Error::Inputs(vec![problem.clone(), problem]).to_string().lines().count(), 3);
+    }
+
+    #[test]
+    fn a_message_stays_short_whatever_was_found() {
+        let long = "é".repeat(600_000);
+        let text = Error::input("a.json", "frames", &long, "mend it").to_string();
+        assert!(text.chars().count() < 300 && text.ends_with("(599800 more characters); mend it"), "{text}");
+        assert_eq!(plain("größe 頭", 7), "größe 頭");
+    }
+
+    #[test]
+    fn a_stopped_run_ends_as_shells_expect() {
+        let code = |signal| Error::Interrupted { signal, what: String::new() }.exit_code();
+        assert_eq!([code(2), code(15), code(1)], [130, 143, 129]);
+    }
 }

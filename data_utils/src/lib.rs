@@ -24,6 +24,8 @@ pub mod formats;
 pub mod linear;
 pub mod media;
 #[cfg(feature = "native")]
+pub mod memory;
+#[cfg(feature = "native")]
 mod network;
 #[cfg(feature = "cli")]
 pub mod process;
@@ -33,4 +35,4 @@ pub mod segment;
 pub mod track;
 pub mod workspace;
 
-pub use error::{Error, Problem, Result};
+pub use error::{Error, Problem, Result, plain};

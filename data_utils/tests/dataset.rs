@@ -283,3 +283,21 @@ fn five_minutes_of_video_stay_within_the_budget() {
     });
     assert!(dataset.cached_bytes() > budget / 2);
 }
+
+#[test]
+fn cameras_of_larger_pictures_are_scaled_with_the_pictures() {
+    let dir = made();
+    let whole = Dataset::open(dir.path(), &OpenOptions::default()).expect("a dataset");
+    for name in ["transforms_train.json", "transforms_val.json"] {
+        let path = dir.path().join(name);
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).expect("read")).expect("json");
+        for key in ["focal_len", "cx", "cy"] {
+            json[key] = (2.0 * json[key].as_f64().expect("a number")).into();
+        }
+        std::fs::write(&path, json.to_string()).expect("written");
+    }
+    let resized = Dataset::open(dir.path(), &OpenOptions::default()).expect("a dataset");
+    assert_eq!(resized.frames, whole.frames);
+    assert!(resized.notes().iter().any(|note| note.contains("2.00 times as large")), "{:?}", resized.notes());
+}

@@ -32,7 +32,7 @@ fn repaint(path: &Path, width: u32, height: u32, color: [u8; 3]) {
 
 /// What is done to the dataset, what the message must name, and what it must say.
 const TABLE: [(&str, &str, &str, Break); 28] = [
-    ("no json", "transforms_train.json", "No such file", |d| {
+    ("no json", "transforms_train.json", "no such file", |d| {
         fs::remove_file(d.join("transforms_train.json")).expect("removed")
     }),
     ("json cut", "transforms_train.json", "EOF", |d| cut(&d.join("transforms_train.json"), 500)),

@@ -2,13 +2,14 @@
 
 use clap::Parser as _;
 use std::process::ExitCode;
-use surfeltalk::cli::{exit, threads, train};
+use surfeltalk::cli::{exit, interrupt, threads, train};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     threads::settle();
+    interrupt::watch();
     let flags = train::TrainFlags::parse_from(exit::arguments());
     exit::run(|| train::run(&flags))
 }

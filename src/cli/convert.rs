@@ -1,6 +1,7 @@
 //! `surfeltalk convert`: a model that was written without its clip learns to do without its dataset.
 
 use super::model_source::{ModelSource, dataset_of};
+use super::output;
 use crate::Result;
 use crate::head::cloud::model_dir::ModelDir;
 use crate::head::{Branch, Clip, Head, folder};
@@ -48,7 +49,7 @@ pub fn run(flags: &ConvertFlags) -> Result<()> {
     head.clip = Some(clip);
     let branches: Vec<&Branch> = head.branches.iter().collect();
     folder::save(&dir, &branches, head.clip.as_ref())?;
-    println!("{}", describe(&head, &folder::head_file(&dir)));
+    output::result(describe(&head, &folder::head_file(&dir)));
     Ok(())
 }
 

@@ -3,6 +3,8 @@
 
 use super::device::{Device, backend, rasterizer};
 use super::interrupt::Interrupt;
+use super::output;
+use super::presets;
 use super::progress::{Progress, duration};
 use super::record::Recording;
 use super::watcher::TrainingWatcher;
@@ -36,7 +38,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// The preset the demo trains with.
-const PRESET: &str = include_str!("../../arguments/quick.toml");
+const PRESET: &str = "quick";
 // Seeds of the person, of the training clip and of the new sentence.
 const PERSON: u64 = 0;
 const CLIP: u64 = 1;
@@ -103,12 +105,9 @@ pub fn run(flags: &DemoFlags) -> Result<()> {
             "add --overwrite to start over, or name another --out",
         ));
     }
-    if !train(flags, &dataset, &data, &model, gpu.as_ref())? {
-        println!("stopped; run the same command again to continue");
-        return Ok(());
-    }
+    train(flags, &dataset, &data, &model, gpu.as_ref())?;
     say(flags, &talker, &dataset, &model, gpu.as_ref())?;
-    println!("{:<12} {}", "time", duration(start.elapsed().as_secs_f64()));
+    output::result(format_args!("{:<12} {}", "time", duration(start.elapsed().as_secs_f64())));
     Ok(())
 }
 
@@ -130,9 +129,9 @@ fn make_data(flags: &DemoFlags, talker: &Talker, data: &Path, rasterizer: &dyn R
     Ok(())
 }
 
-/// Trains, or continues to train; false when it was interrupted.
-fn train(flags: &DemoFlags, dataset: &Dataset, data: &Path, model: &Path, gpu: Option<&Gpu>) -> Result<bool> {
-    let preset = PRESET.parse().map_err(|e| Error::Internal(format!("the preset quick: {e}")))?;
+/// Trains, or continues to train.
+fn train(flags: &DemoFlags, dataset: &Dataset, data: &Path, model: &Path, gpu: Option<&Gpu>) -> Result<()> {
+    let preset = presets::read(Path::new(PRESET))?;
     let mut overrides = toml::Table::new();
     for (key, value) in
         [("coarse_iterations", flags.coarse_iterations), ("fine_iterations", flags.fine_iterations)]
@@ -141,7 +140,7 @@ fn train(flags: &DemoFlags, dataset: &Dataset, data: &Path, model: &Path, gpu: O
             overrides.insert(key.into(), toml::Value::Integer(i64::try_from(value).unwrap_or(i64::MAX)));
         }
     }
-    let config = TrainConfig::from_tables("the preset quick", preset, overrides)?;
+    let config = TrainConfig::from_tables(PRESET, preset, overrides)?;
     let options = SessionOptions {
         source_path: data.to_path_buf(),
         model_path: model.to_path_buf(),
@@ -152,12 +151,11 @@ fn train(flags: &DemoFlags, dataset: &Dataset, data: &Path, model: &Path, gpu: O
     let mut session = Session::open(config, dataset, gpu, options)?;
     let (_, done, total) = session.position();
     if done >= total {
-        return Ok(true);
+        return Ok(());
     }
     let mut watcher = TrainingWatcher::start(done, total, flags.quiet)?;
     let summary = session.run(&mut watcher)?;
-    watcher.finish();
-    Ok(!summary.interrupted)
+    watcher.finish(summary.interrupted, || "run the same command again to continue".into())
 }
 
 /// Lets the head say the new sentences and compares them with the truth.
@@ -196,14 +194,14 @@ fn say(flags: &DemoFlags, talker: &Talker, dataset: &Dataset, model: &Path, gpu:
     let mut talking = Performance::new(&head, backend(gpu, head.first()?, options.frames.batch), options)?;
     talking.push_audio(&sound.samples, sound.rate)?;
     talking.finish()?;
-    let interrupt = Interrupt::get()?;
+    let interrupt = Interrupt::get();
     let mut progress = Progress::start("new sentence", 0, clip.frames() as u64, flags.quiet);
     let mut recording = Recording::create(&flags.out, dataset.size, Some(sound), false, started)?;
     while let Some(frame) = talking.next_frame()? {
         recording.push(&frame, |frame| comparison.add(frame))?;
         progress.update(frame.number as u64 + 1, String::new);
         if interrupt.raised() {
-            return Ok(());
+            return Err(interrupt.error("the head is trained; run the same command again for the video"));
         }
     }
     progress.finish();
@@ -212,14 +210,14 @@ fn say(flags: &DemoFlags, talker: &Talker, dataset: &Dataset, model: &Path, gpu:
     comparison.sheet.save(&sheet)?;
     let report = comparison.report()?;
     report.write_json(&flags.out.join("metrics.json"))?;
-    println!("\nthe head says: {}\n\n{report}", clip.text.join(" "));
-    println!("{summary}");
-    println!(
+    output::result(format_args!("\nthe head says: {}\n\n{report}", clip.text.join(" ")));
+    output::result(summary);
+    output::result(format_args!(
         "{:<12} {} (made-up talker, trained head, their difference ×{GAIN})",
         "pictures",
         sheet.display()
-    );
-    println!("{:<12} {} (opens in SIBR and web viewers)", "model", model.display());
+    ));
+    output::result(format_args!("{:<12} {} (opens in SIBR and web viewers)", "model", model.display()));
     Ok(())
 }
 

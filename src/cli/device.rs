@@ -1,5 +1,6 @@
 //! `--device auto|gpu|cpu`: where the work is done.
 
+use super::output;
 use crate::gpu::{Choice, Gpu};
 use crate::head::Branch;
 use crate::head::backend::{self, Backend};
@@ -58,7 +59,7 @@ impl Device {
     /// What `auto` makes of the search for a real GPU: one that does not answer is said so, and the CPU draws.
     fn or_cpu(found: Result<Option<Gpu>>) -> Option<Gpu> {
         found.unwrap_or_else(|error| {
-            eprintln!("the GPU is not used: {error}");
+            output::note(format!("the GPU is not used: {error}"));
             None
         })
     }
@@ -68,7 +69,7 @@ impl Device {
 /// all the work.
 pub fn backend(gpu: Option<&Gpu>, branch: &Branch, frames: usize) -> Box<dyn Backend> {
     let opened = backend::open(gpu, branch, branch.cloud.len(), frames);
-    opened.note.iter().for_each(|note| eprintln!("note: {note}"));
+    opened.note.iter().for_each(output::note);
     opened.backend
 }
 

@@ -6,6 +6,7 @@ pub mod device;
 pub mod interrupt;
 mod model_source;
 mod output_folder;
+pub mod presets;
 pub mod process;
 mod record;
 pub mod render;
@@ -14,5 +15,5 @@ mod surfeltalk;
 pub mod train;
 pub mod watcher;
 
-pub use data_utils::cli::{exit, progress, threads};
+pub use data_utils::cli::{exit, output, progress, threads};
 pub use surfeltalk::Surfeltalk;

@@ -1,11 +1,13 @@
 //! The `process` program: flags, and what it prints.
 
+use super::output;
 use super::progress::{Progress, duration};
 use crate::{Error, Result};
 use clap::Parser;
 use data_utils::audio::features::AudioKind;
+use data_utils::plain;
 use data_utils::process::models::ModelPaths;
-use data_utils::process::options::{LANDMARKER, LAST_TASK, Options, find};
+use data_utils::process::options::{LANDMARKER, LAST_TASK, Options, ShiftSound, find};
 use data_utils::process::{self, Message};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -51,6 +53,15 @@ pub struct ProcessFlags {
     /// faster
     #[arg(long)]
     pub flow: Option<PathBuf>,
+    /// A recording of the voice of its own, used in place of the video's sound and aligned with it
+    #[arg(long)]
+    pub audio: Option<PathBuf>,
+    /// Moves the sound later by so many seconds, earlier for a negative number, or (auto) to where the lips are
+    #[arg(long, allow_hyphen_values = true, default_value = "0")]
+    pub shift_sound: ShiftSound,
+    /// Number of the shot that is used where the video has cuts, from 1; without it the longest
+    #[arg(long)]
+    pub shot: Option<usize>,
     /// Accepts a video without sound: the dataset gets silence
     #[arg(long)]
     pub silent: bool,
@@ -74,20 +85,25 @@ pub struct ProcessFlags {
 /// [`Error::Input`] for the user's mistakes, before anything is written.
 pub fn run(flags: &ProcessFlags) -> Result<()> {
     if flags.check {
-        let text = match flags.video {
-            Some(_) => process::check(&options(flags)?)?,
-            None => process::models::check(&model_paths(flags))?,
+        let Some(_) = flags.video else {
+            output::result(process::models::check(&model_paths(flags))?.trim_end());
+            return Ok(());
         };
-        print!("{text}");
-        return Ok(());
+        let mut found = process::check(&options(flags)?)?;
+        output::result(found.text.trim_end());
+        return match found.refusals.len() {
+            0 => Ok(()),
+            1 => Err(Error::Input(found.refusals.remove(0))),
+            _ => Err(Error::Inputs(found.refusals)),
+        };
     }
     let options = options(flags)?;
     let display = Display { quiet: flags.quiet, progress: Mutex::new(None) };
     let took = process::run(&options, &|message| display.show(&message))?;
     for (name, seconds) in &took {
-        println!("{name:<12} {}", duration(*seconds));
+        output::result(format_args!("{name:<12} {}", duration(*seconds)));
     }
-    println!("{:<12} {}", "dataset", options.dir.display());
+    output::result(format_args!("{:<12} {}", "dataset", options.dir.display()));
     Ok(())
 }
 
@@ -98,6 +114,8 @@ struct Display {
     progress: Mutex<Option<(String, Progress)>>,
 }
 
+/// The longest line that is shown, characters.
+const LONGEST: usize = 2000;
 /// How many files of a list are named.
 const NAMED: usize = 5;
 
@@ -134,7 +152,7 @@ impl Display {
             progress.finish();
         }
         if !self.quiet {
-            eprintln!("{text}");
+            output::tell(plain(&text, LONGEST));
         }
     }
 }
@@ -173,7 +191,7 @@ fn options(flags: &ProcessFlags) -> Result<Options> {
     // A folder that only has the crop left is worked on from the crop.
     let cropped = dir.join("anchor.mp4");
     let video = if !video.exists() && cropped.is_file() { cropped } else { video };
-    std::fs::File::open(&video).map_err(|e| Error::io(&video, "a video", &e))?;
+    data_utils::media::files::open_plain(&video).map_err(|e| Error::io(&video, "a video", &e))?;
     let scale = flags.scale.map(|s| {
         let fits = s.is_finite() && (0.2..=4.0).contains(&s);
         fits.then_some(s).ok_or_else(|| {
@@ -191,6 +209,10 @@ fn options(flags: &ProcessFlags) -> Result<Options> {
             )
         })?,
     };
+    if let Some(path) = &flags.audio {
+        data_utils::media::files::open_plain(path)
+            .map_err(|e| Error::io(path, "a recording of a voice", &e))?;
+    }
     for path in [&flags.parsing, &flags.face_model, &flags.flow, &flags.ave_weights].into_iter().flatten() {
         std::fs::metadata(path).map_err(|e| Error::io(path, "a file or folder of a model", &e))?;
     }
@@ -205,6 +227,9 @@ fn options(flags: &ProcessFlags) -> Result<Options> {
         parsing: flags.parsing.clone(),
         face_model: flags.face_model.clone(),
         flow: flags.flow.clone(),
+        audio: flags.audio.clone(),
+        shift_sound: flags.shift_sound,
+        shot: flags.shot,
         silent: flags.silent,
         teeth_mask: flags.teeth_mask,
         video,

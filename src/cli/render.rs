@@ -3,6 +3,7 @@
 use super::device::{Device, backend, rasterizer};
 use super::interrupt::Interrupt;
 use super::model_source::{ModelSource, dataset_of};
+use super::output;
 use super::output_folder::{Destination, LIP_METRICS, LIPS, METRICS, OutputFolder, voice_name};
 use super::progress::Progress;
 use super::record::{Recording, RenderSummary};
@@ -24,6 +25,7 @@ use crate::{Error, Result};
 use clap::Parser;
 use data_utils::audio::ave::AveEncoder;
 use data_utils::audio::features::{AudioFeatures, AudioKind};
+use data_utils::audio::listen::Loudness;
 use data_utils::audio::{self, Sound};
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Split, find_ave_weights};
 use data_utils::workspace::{digest_file, digest_text};
@@ -111,6 +113,9 @@ pub struct RenderFlags {
     quiet: bool,
 }
 
+/// Samples of a voice that are given at once.
+const PIECE: usize = 16_000;
+
 /// Everything a video needs.
 struct RenderJob<'a> {
     flags: &'a RenderFlags,
@@ -148,20 +153,16 @@ pub fn run(flags: &RenderFlags) -> Result<()> {
     let (faces, lpips) = (flags.face_landmarker.as_deref(), flags.lpips_weights.as_deref());
     let models = MetricModels::open(faces, lpips, gpu.as_ref())?;
     if !flags.quiet {
-        eprintln!("rendering with the model of iteration {iteration} on {}", rasterizer(gpu.as_ref()).name());
+        let device = rasterizer(gpu.as_ref()).name();
+        output::tell(format_args!("rendering with the model of iteration {iteration} on {device}"));
     }
-    let interrupt = Interrupt::get()?;
+    let interrupt = Interrupt::get();
     let job = RenderJob { flags, head, dataset, gpu, models, iteration, options, interrupt, started };
-    if let Some(voice) = &flags.custom_aud {
-        return job.render_voice(voice);
-    }
-    if !flags.skip_train {
-        job.render_split(Split::Train)?;
-    }
-    if !flags.skip_test {
-        job.render_split(Split::Val)?;
-    }
-    Ok(())
+    // Work that is stopped may fail for its very end, as when ffmpeg hung.
+    job.render_all().map_err(|error| match error {
+        Error::Input(_) if job.interrupt.raised() => job.interrupt.error("no video was written"),
+        other => other,
+    })
 }
 
 impl RenderFlags {
@@ -185,18 +186,19 @@ impl RenderFlags {
             ave_weights: self.ave_weights.clone(),
             image_budget: self.image_budget << 20,
             max_side: Some(settings.max_side),
+            check_frames: false,
         };
         let dataset = Dataset::open(&path, &options)?;
         if !self.quiet {
-            dataset.notes().iter().for_each(|note| eprintln!("note: {note}"));
+            dataset.notes().iter().for_each(output::note);
             if self.custom_aud.is_some() && head.clip.is_none() {
                 let (model, path) = (folder.root().display(), path.display());
-                eprintln!(
-                    "note: this model needs its dataset {path}; `surfeltalk convert -m {model}` makes it do without"
-                );
+                output::note(format!(
+                    "this model needs its dataset {path}; `surfeltalk convert -m {model}` makes it do without"
+                ));
             }
             if self.background_type.needs_torso() && !dataset.has_torsos() {
-                eprintln!("note: no torso_imgs; the torso is cut out of each frame by its parsing");
+                output::note("no torso_imgs; the torso is cut out of each frame by its parsing");
             }
         }
         Ok(Some(Arc::new(dataset)))
@@ -204,6 +206,19 @@ impl RenderFlags {
 }
 
 impl RenderJob<'_> {
+    fn render_all(&self) -> Result<()> {
+        if let Some(voice) = &self.flags.custom_aud {
+            return self.render_voice(voice);
+        }
+        if !self.flags.skip_train {
+            self.render_split(Split::Train)?;
+        }
+        if !self.flags.skip_test {
+            self.render_split(Split::Val)?;
+        }
+        Ok(())
+    }
+
     /// The dataset's own frames of one split with their own sound, scored against what was filmed.
     fn render_split(&self, split: Split) -> Result<()> {
         let name = if split == Split::Train { "train" } else { "test" };
@@ -211,7 +226,7 @@ impl RenderJob<'_> {
         let branch = self.head.first()?;
         let frames = split_frames(dataset, split);
         let Some(first) = frames.first() else {
-            eprintln!("note: the dataset has no {name} frames");
+            output::note(format!("the dataset has no {name} frames"));
             return Ok(());
         };
         let whole = dataset.sound_path().map(|path| audio::load(&path)).transpose()?;
@@ -223,8 +238,8 @@ impl RenderJob<'_> {
         let mut inputs = frames.into_iter();
         let mut metrics = self.models.against_truth(dataset, branch.settings.part);
         metrics.hear(sound.as_ref());
-        let output = self.output(&self.folder(name), name, None)?;
-        let mut recording = self.recording(output.path(), dataset.size, sound.as_ref())?;
+        let folder = self.output(&self.folder(name), name, None)?;
+        let mut recording = self.recording(folder.path(), dataset.size, sound.as_ref())?;
         let mut progress = Progress::start(&format!("render {name}"), 0, total as u64, self.flags.quiet);
         loop {
             while renderer.wants_frames() && inputs.len() > 0 {
@@ -234,11 +249,11 @@ impl RenderJob<'_> {
             recording.push(&frame, |frame| metrics.add(frame.size, &frame.picture, frame.plate))?;
             progress.update(frame.number as u64 + 1, String::new);
             if self.interrupt.raised() {
-                return stopped();
+                return Err(self.interrupt.error("no video was written"));
             }
         }
         progress.finish();
-        report(&recording.finish(renderer.times())?, &metrics, name, &output)
+        report(&recording.finish(renderer.times())?, &metrics, name, &folder)
     }
 
     /// A voice that the head has never said.
@@ -248,31 +263,44 @@ impl RenderJob<'_> {
         let size = options.plates.as_ref().map_or([0; 2], |plates| plates.size());
         options.frame_count = voice.sound.as_ref().map(Sound::video_frames);
         let name = voice_name(path);
-        let output = self.output(&self.folder("custom").join(&name), "custom", Some(path))?;
+        let folder = self.output(&self.folder("custom").join(&name), "custom", Some(path))?;
         let mut metrics = self.models.of_voice(voice.sound.as_ref());
         if let Some(filmed) = &self.flags.lips_truth {
             metrics.against_lips(LipTrack::read(filmed)?);
         }
         let backend = backend(self.gpu.as_ref(), self.head.first()?, self.options.batch);
         let mut performance = Performance::new(&self.head, backend, options)?;
+        // A voice is given in pieces, so that memory does not grow with its features.
+        let mut pieces: std::slice::Chunks<f32> = [].chunks(PIECE);
         match (voice.features, &voice.sound) {
             (Some(features), _) => performance.push_features(features.values)?,
-            (None, Some(sound)) => performance.push_audio(&sound.samples, sound.rate)?,
+            (None, Some(sound)) => pieces = sound.samples.chunks(PIECE),
             (None, None) => {}
         }
-        performance.finish()?;
-        let mut recording = self.recording(output.path(), size, voice.sound.as_ref())?;
-        let total = performance.total_frames().unwrap_or(0) as u64;
+        let mut recording = self.recording(folder.path(), size, voice.sound.as_ref())?;
+        let total = voice.sound.as_ref().map_or(0, Sound::video_frames) as u64;
         let mut progress = Progress::start(&format!("render {name}"), 0, total, self.flags.quiet);
-        while let Some(frame) = performance.next_frame()? {
+        let mut is_open = true;
+        loop {
+            let Some(frame) = performance.next_frame()? else {
+                match (pieces.next(), &voice.sound) {
+                    (Some(piece), Some(sound)) => performance.push_audio(piece, sound.rate)?,
+                    _ if is_open => {
+                        performance.finish()?;
+                        is_open = false;
+                    }
+                    _ => break,
+                }
+                continue;
+            };
             recording.push(&frame, |frame| metrics.add(frame.size, &frame.picture, frame.plate))?;
             progress.update(frame.number as u64 + 1, String::new);
             if self.interrupt.raised() {
-                return stopped();
+                return Err(self.interrupt.error("no video was written"));
             }
         }
         progress.finish();
-        report(&recording.finish(performance.times())?, &metrics, &name, &output)
+        report(&recording.finish(performance.times())?, &metrics, &name, &folder)
     }
 
     /// Poses, plates and levels of the voice: those of the dataset where one is open, else those of the head's clip.
@@ -318,10 +346,11 @@ impl RenderJob<'_> {
                 features: Some(features),
             });
         }
-        let sound = audio::load(path)?;
+        let (sound, notes) = audio::load_with_notes(path)?;
+        notes.iter().chain(&Loudness::of(&sound).silence()).for_each(output::note);
         // The whole voice is there, so its levels need not be learned while it is spoken.
         let levels = match kind {
-            AudioKind::Mel => levels(&AudioFeatures::mel(&sound)?),
+            AudioKind::Mel => VoiceStatistics::of_sound(&sound, PIECE)?,
             _ => None,
         };
         Ok(Voice { levels, sound: Some(sound), features: None })
@@ -358,15 +387,15 @@ impl RenderJob<'_> {
             exact: self.flags.out.is_some(),
             overwrite: self.flags.overwrite,
         };
-        let output = OutputFolder::claim(destination, self.request(set, voice)?)?;
-        if output.path() != destination.folder {
-            eprintln!(
-                "note: {} holds another video; this one is written to {}",
+        let claimed = OutputFolder::claim(destination, self.request(set, voice)?)?;
+        if claimed.path() != destination.folder {
+            output::note(format!(
+                "{} holds another video; this one is written to {}",
                 destination.folder.display(),
-                output.path().display()
-            );
+                claimed.path().display()
+            ));
         }
-        Ok(output)
+        Ok(claimed)
     }
 
     /// A hash over everything that decides what a video shows.
@@ -402,35 +431,30 @@ struct Voice {
     levels: Option<(VoiceStatistics, usize)>,
 }
 
-fn stopped() -> Result<()> {
-    eprintln!("stopped; no video was written");
-    Ok(())
-}
-
 /// Prints what was made and how good it is, and writes the metrics beside it.
 fn report(
     summary: &RenderSummary,
     metrics: &MetricAccumulator<'_>,
     name: &str,
-    output: &OutputFolder,
+    folder: &OutputFolder,
 ) -> Result<()> {
     let report = metrics.report(name)?;
-    let scores = output.path().join(METRICS);
+    let scores = folder.path().join(METRICS);
     report.write_json(&scores)?;
-    let lips = metrics.lips().map(|_| output.path().join(LIPS));
+    let lips = metrics.lips().map(|_| folder.path().join(LIPS));
     if let (Some(path), Some(track)) = (&lips, metrics.lips()) {
         track.write(path)?;
     }
     let lip_report = metrics.lip_report(name)?;
-    let lip_scores = lip_report.as_ref().map(|_| output.path().join(LIP_METRICS));
+    let lip_scores = lip_report.as_ref().map(|_| folder.path().join(LIP_METRICS));
     if let (Some(path), Some(report)) = (&lip_scores, &lip_report) {
         report.write_json(path)?;
     }
     let files = summary.attention.iter().chain([&summary.video, &scores]).chain(&lips).chain(&lip_scores);
-    output.record(files.map(PathBuf::as_path))?;
-    println!("{summary}\n{report}");
+    folder.record(files.map(PathBuf::as_path))?;
+    output::result(format_args!("{summary}\n{report}"));
     if let Some(report) = lip_report {
-        println!("{report}");
+        output::result(report);
     }
     Ok(())
 }
@@ -447,6 +471,6 @@ fn sound_beside(features: &Path) -> Result<Option<Sound>> {
             return audio::load(&wav).map(Some);
         }
     }
-    eprintln!("note: no {stem}.wav beside the features; the video will be silent");
+    output::note(format!("no {stem}.wav beside the features; the video will be silent"));
     Ok(None)
 }

@@ -1,5 +1,6 @@
 //! The `score` subcommands: how well lips follow a voice, from files alone.
 
+use super::output;
 use crate::metrics::lip_prediction::{LipPredictor, PredictionScore, Speaker, score_own};
 use crate::metrics::lip_report;
 use crate::metrics::lip_track::{COLUMNS, LipTrack, OPEN, WIDTH};
@@ -87,7 +88,7 @@ fn lips(flags: &LipFlags) -> Result<()> {
         true => lip_report::of_foreign_voice("drawn", &drawn, &filmed)?,
         false => lip_report::of_own_voice("drawn", &drawn, &filmed, loudness.as_deref())?,
     };
-    print!("{report}");
+    output::result(report.to_string().trim_end());
     Ok(())
 }
 
@@ -118,7 +119,8 @@ fn features(flags: &FeatureFlags) -> Result<()> {
         if !people.is_empty() {
             report.push("mean of people", frames, means.iter().map(|m| m.figure("nobody")).collect())?;
         }
-        println!("{name} features, learned from {}\n{report}", flags.source_path.display());
+        let from = flags.source_path.display();
+        output::result(format_args!("{name} features, learned from {from}\n{report}"));
     }
     Ok(())
 }

@@ -1,13 +1,20 @@
 //! The `train` program: flags, presets, and the run.
 
 use super::device::Device;
+use super::output;
+use super::presets;
 use super::progress::duration;
 use super::watcher::TrainingWatcher;
-use crate::train::{CONFIG_FILE, SNAPSHOT_EVERY, Session, SessionOptions, Summary, TrainConfig, merge};
+use crate::train::{
+    CONFIG_FILE, MemoryPlan, SNAPSHOT_EVERY, Session, SessionOptions, Summary, TrainConfig, merge,
+};
 use crate::{Error, Result};
 use clap::Parser;
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Part};
 use std::path::PathBuf;
+
+/// Memory from which a run says what it will need, bytes.
+const WORTH_TELLING: u64 = 2_000_000_000;
 
 /// Trains a talking head from a preprocessed clip.
 #[derive(Debug, Parser)]
@@ -19,7 +26,7 @@ pub struct TrainFlags {
     /// Folder the model is written to (model/xxx)
     #[arg(short = 'm', long = "model_path")]
     model_path: PathBuf,
-    /// Preset, one of arguments/*.toml
+    /// Preset: head, face, all, quick, or a file like arguments/*.toml
     #[arg(long)]
     configs: Option<PathBuf>,
     /// What is learned [default: head]
@@ -115,7 +122,7 @@ impl TrainFlags {
     fn config(&self) -> Result<TrainConfig> {
         let kept = self.resume.then(|| self.model_path.join(CONFIG_FILE)).filter(|path| path.is_file());
         let (at, preset) = match self.configs.as_ref().or(kept.as_ref()) {
-            Some(path) => (path.display().to_string(), TrainConfig::read_table(path)?),
+            Some(path) => (path.display().to_string(), presets::read(path)?),
             None => ("the command line".to_owned(), toml::Table::new()),
         };
         TrainConfig::from_tables(&at, preset, self.overrides()?)
@@ -136,6 +143,11 @@ pub fn run(flags: &TrainFlags) -> Result<()> {
         ));
     }
     let config = flags.config()?;
+    let memory = MemoryPlan::of(&config);
+    memory.check()?;
+    if memory.total() > WORTH_TELLING && !flags.quiet {
+        output::note(format!("these settings need {memory}"));
+    }
     let gpu = flags.device.gpu()?;
     let dataset = Dataset::open(
         &flags.source_path,
@@ -144,10 +156,11 @@ pub fn run(flags: &TrainFlags) -> Result<()> {
             ave_weights: flags.ave_weights.clone(),
             image_budget: flags.image_budget << 20,
             max_side: (config.max_side > 0).then_some(config.max_side),
+            check_frames: true,
         },
     )?;
     if !flags.quiet {
-        dataset.notes().iter().for_each(|note| eprintln!("note: {note}"));
+        dataset.notes().iter().for_each(output::note);
     }
     let options = SessionOptions {
         source_path: flags.source_path.clone(),
@@ -158,21 +171,25 @@ pub fn run(flags: &TrainFlags) -> Result<()> {
     };
     let mut session = Session::open(config, &dataset, gpu.as_ref(), options)?;
     if !flags.quiet {
-        session.note().iter().for_each(|note| eprintln!("note: {note}"));
-        eprintln!("training on {}", session.device());
+        session.note().iter().for_each(output::note);
+        output::tell(format_args!("training on {}", session.device()));
     }
     let ((stage, step), done, total) = session.position();
     if let Some(run) = session.interrupted_run().filter(|_| !flags.quiet) {
-        eprintln!("note: {run} was interrupted while it worked in this folder");
+        output::note(format!("{run} was interrupted while it worked in this folder"));
+    }
+    for problem in session.damaged_checkpoints() {
+        output::note(format!("an earlier checkpoint is used: {problem}"));
     }
     if flags.resume && !flags.quiet {
-        eprintln!("goes on from {stage} step {step}");
+        output::tell(format_args!("goes on from {stage} step {step}"));
     }
     let mut watcher = TrainingWatcher::start(done, total, flags.quiet)?;
     let summary = session.run(&mut watcher)?;
-    watcher.finish();
-    println!("{}", describe(&summary));
-    Ok(())
+    output::result(describe(&summary));
+    watcher.finish(summary.interrupted, || {
+        format!("saved in {}; add --resume to go on", summary.model_path.display())
+    })
 }
 
 /// The last words of a run, for stdout.
@@ -192,6 +209,22 @@ fn describe(summary: &Summary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_with_a_flag_of_their_own_are_known() {
+        use clap::CommandFactory as _;
+        let flags = TrainFlags::command();
+        let table: toml::Table = TrainConfig::default().to_toml().expect("text").parse().expect("TOML");
+        let known = |key: &str| table.contains_key(key) || key == "lpips_weights";
+        // A flag of an earlier version of that name only says what to do instead.
+        let known = |key: &str| known(key) && key != "field";
+        let mut both: Vec<&str> =
+            flags.get_arguments().map(|a| a.get_id().as_str()).filter(|k| known(k)).collect();
+        let mut listed = crate::train::FLAGS.to_vec();
+        both.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(both, listed);
+    }
 
     #[test]
     fn a_run_that_goes_on_keeps_the_settings_that_the_command_line_does_not_name() {

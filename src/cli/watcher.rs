@@ -1,6 +1,7 @@
 //! Shows a training run on stderr and lets Ctrl-C stop it.
 
 use super::interrupt::Interrupt;
+use super::output;
 use super::progress::Progress;
 use crate::Result;
 use crate::train::Watcher;
@@ -19,13 +20,20 @@ impl TrainingWatcher {
     pub fn start(done: u64, total: u64, quiet: bool) -> Result<Self> {
         Ok(TrainingWatcher {
             progress: Progress::start("train", done, total, quiet),
-            interrupt: Interrupt::get()?,
+            interrupt: Interrupt::get(),
         })
     }
 
-    /// Ends the display.
-    pub fn finish(self) {
+    /// Ends the display, and with an error where the run was stopped; `what` says what was saved.
+    ///
+    /// # Errors
+    /// [`crate::Error::Interrupted`] when the run was stopped.
+    pub fn finish(self, stopped: bool, what: impl FnOnce() -> String) -> Result<()> {
+        if stopped {
+            return Err(self.interrupt.error(what()));
+        }
         self.progress.finish();
+        Ok(())
     }
 }
 
@@ -39,6 +47,7 @@ impl Watcher for TrainingWatcher {
     }
 
     fn stop(&self) -> bool {
-        self.interrupt.raised()
+        // A reader that went away asks for the same as Ctrl-C: what was learned is saved.
+        self.interrupt.raised() || output::is_gone()
     }
 }

@@ -1,5 +1,5 @@
-//! Named arrays and texts as the bytes of one safetensors file, with a checksum over the arrays so that a damaged file is
-//! refused.
+//! Named arrays and texts as the bytes of one safetensors file, with a checksum over names, shapes, numbers and texts so
+//! that a damaged file is refused.
 
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -8,7 +8,10 @@ use std::path::Path;
 
 /// Largest file that is read, bytes.
 const LIMIT: u64 = 8 << 30;
-const CHECKSUM: &str = "crc32c";
+/// Checksum over everything.
+const CHECKSUM: &str = "checksum";
+/// Checksum over the numbers alone, which earlier versions wrote.
+const NUMBERS_CHECKSUM: &str = "crc32c";
 const TEXTS: &str = "surfeltalk";
 
 /// Named arrays of f32, f64 or bytes with their shapes, and named texts.
@@ -189,9 +192,13 @@ impl Archive {
             .and_then(|m| m.get(TEXTS))
             .ok_or_else(|| refuse("no settings".into()))?;
         archive.texts = serde_json::from_str(texts).map_err(|e| refuse(e.to_string()))?;
-        let stored = archive.texts.remove(CHECKSUM).and_then(|s| s.parse::<u32>().ok());
-        if stored != Some(archive.checksum()) {
-            return Err(refuse("numbers that do not match their checksum".into()));
+        let numbers = archive.texts.remove(NUMBERS_CHECKSUM);
+        let (stored, actual) = match archive.texts.remove(CHECKSUM) {
+            Some(stored) => (Some(stored), archive.checksum()),
+            None => (numbers, archive.numbers_checksum()),
+        };
+        if stored != Some(actual.to_string()) {
+            return Err(refuse("content that does not match its checksum".into()));
         }
         Ok(archive)
     }
@@ -215,8 +222,26 @@ impl Archive {
         )
     }
 
-    fn checksum(&self) -> u32 {
+    fn numbers_checksum(&self) -> u32 {
         self.arrays.values().fold(0, |crc, array| crc32c::crc32c_append(crc, array.values.bytes()))
+    }
+
+    fn checksum(&self) -> u32 {
+        let mut crc = self.numbers_checksum();
+        // Each part after its length, so that no part can lend its end to the next.
+        let mut add = |bytes: &[u8]| {
+            crc = crc32c::crc32c_append(crc, &(bytes.len() as u64).to_le_bytes());
+            crc = crc32c::crc32c_append(crc, bytes);
+        };
+        for (name, array) in &self.arrays {
+            add(name.as_bytes());
+            add(format!("{:?} {:?}", array.values.dtype(), array.shape).as_bytes());
+        }
+        for (name, text) in &self.texts {
+            add(name.as_bytes());
+            add(text.as_bytes());
+        }
+        crc
     }
 }
 
@@ -279,6 +304,41 @@ mod tests {
         let mut flipped = whole.clone();
         *flipped.last_mut().expect("not empty") ^= 1;
         assert!(Archive::from_bytes(&flipped, "y").is_err());
+    }
+
+    #[test]
+    fn a_change_of_any_byte_is_refused_or_changes_nothing() {
+        let whole = archive().to_bytes().expect("bytes");
+        let mut refused = 0;
+        for at in 0..whole.len() {
+            for bit in [1, 2, 0x10] {
+                let mut changed = whole.clone();
+                changed[at] ^= bit;
+                match Archive::from_bytes(&changed, "y") {
+                    Err(error) => {
+                        assert_eq!(error.exit_code(), 2, "{error}");
+                        refused += 1;
+                    }
+                    Ok(mut read) => {
+                        // Of the checksum's own name, or of spaces.
+                        read.texts.retain(|name, _| archive().texts.contains_key(name));
+                        assert_eq!(read, archive(), "byte {at}");
+                    }
+                }
+            }
+        }
+        assert!(refused > 2 * whole.len(), "{refused} of {}", 3 * whole.len());
+    }
+
+    #[test]
+    fn files_of_earlier_versions_are_read() {
+        let old = archive();
+        let mut texts = old.texts.clone();
+        texts.insert(NUMBERS_CHECKSUM.into(), old.numbers_checksum().to_string());
+        let texts = HashMap::from([(TEXTS.to_owned(), serde_json::to_string(&texts).expect("json"))]);
+        let bytes =
+            serialize(old.arrays.iter().map(|(name, a)| (name.as_str(), a)), Some(texts)).expect("bytes");
+        assert_eq!(Archive::from_bytes(&bytes, "y").expect("read"), old);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::archive::Archive;
 use super::branch::Branch;
 use super::branch_settings::BranchSettings;
+use super::numbers::check_numbers;
 use crate::head::cloud::Cloud;
 use crate::head::cloud::surfels::{EMBEDDING, Mouth};
 use crate::head::field::Field;
@@ -64,6 +65,16 @@ impl Branch {
             embedding: archive.take(at, &name("embedding"), EMBEDDING)?,
             mouth,
         };
+        for (array, values) in [
+            ("positions", &cloud.positions),
+            ("rotations", &cloud.rotations),
+            ("log_scales", &cloud.log_scales),
+            ("opacity_logits", &cloud.opacity_logits),
+            ("harmonics", &cloud.harmonics),
+            ("embedding", &cloud.embedding),
+        ] {
+            check_numbers(at, &name(array), values)?;
+        }
         let n = cloud.len();
         let lengths = [cloud.positions.len() / 3, cloud.rotations.len() / 4, cloud.log_scales.len() / 2];
         let more = [cloud.harmonics.len() / (3 * bands), cloud.embedding.len() / EMBEDDING];

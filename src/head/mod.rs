@@ -14,6 +14,7 @@ mod file;
 #[cfg(test)]
 mod file_tests;
 pub mod folder;
+mod numbers;
 mod voice_statistics;
 
 pub use archive::Archive;

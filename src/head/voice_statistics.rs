@@ -1,7 +1,8 @@
 //! How loud the voice was that a head was trained with, channel by channel of its mel features.
 
 use crate::{Error, Result};
-use data_utils::audio::features::{AudioFeatures, AudioKind};
+use data_utils::audio::Sound;
+use data_utils::audio::features::{AudioFeatures, AudioKind, FeatureStream};
 
 /// Levels of one mel channel over a whole voice.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,14 +43,34 @@ impl VoiceStatistics {
         if features.kind != AudioKind::Mel || features.rows == 0 {
             return None;
         }
-        let (row, middle) = (features.channels * features.width, features.width / 2);
-        let levels = |channel: usize| {
-            let steps = features.values.chunks_exact(row).map(|r| r[channel * features.width + middle]);
-            let mut values: Vec<f32> = steps.collect();
+        let mut steps = vec![Vec::with_capacity(features.rows); features.channels];
+        add_middle_steps(&features.values, features.width, &mut steps);
+        Some(Self::of_steps(steps))
+    }
+
+    /// The levels of a voice at 16 kHz and the number of its rows, as [`VoiceStatistics::of`] gives them, from its mel
+    /// features made `piece` samples at a time.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the features cannot be made.
+    pub fn of_sound(sound: &Sound, piece: usize) -> Result<Option<(Self, usize)>> {
+        let (channels, width) = (AudioKind::Mel.channels(), AudioKind::Mel.width());
+        let mut stream = FeatureStream::mel();
+        let mut steps = vec![Vec::new(); channels];
+        for samples in sound.samples.chunks(piece.max(1)) {
+            add_middle_steps(&stream.push(samples)?, width, &mut steps);
+        }
+        add_middle_steps(&stream.finish()?, width, &mut steps);
+        let rows = steps.first().map_or(0, Vec::len);
+        Ok((rows > 0).then(|| (Self::of_steps(steps), rows)))
+    }
+
+    fn of_steps(steps: Vec<Vec<f32>>) -> Self {
+        let levels = |mut values: Vec<f32>| {
             values.sort_by(f32::total_cmp);
             ChannelLevels::of_sorted(&values)
         };
-        Some(VoiceStatistics { channels: (0..features.channels).map(levels).collect() })
+        VoiceStatistics { channels: steps.into_iter().map(levels).collect() }
     }
 
     /// The levels as numbers, `[channels, 4]`: quiet, loud, least, most.
@@ -73,5 +94,29 @@ impl VoiceStatistics {
         }
         let level = |c: &[f32]| ChannelLevels { quiet: c[0], loud: c[1], least: c[2], most: c[3] };
         Ok(VoiceStatistics { channels: numbers.chunks_exact(4).map(level).collect() })
+    }
+}
+
+/// Adds the middle step of each row, `[rows, channels, width]`, to the steps of its channels.
+fn add_middle_steps(rows: &[f32], width: usize, steps: &mut [Vec<f32>]) {
+    for row in rows.chunks_exact(steps.len() * width) {
+        steps
+            .iter_mut()
+            .zip(row.chunks_exact(width))
+            .for_each(|(steps, channel)| steps.push(channel[width / 2]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_of_a_voice_in_pieces_are_those_of_the_whole_voice() {
+        let samples = (0..30_000).map(|i| (i as f32 * 0.03).sin() * (i as f32 * 0.0007).sin()).collect();
+        let sound = Sound { samples, rate: 16_000 };
+        let features = AudioFeatures::mel(&sound).expect("features");
+        let whole = VoiceStatistics::of(&features).expect("levels");
+        assert_eq!(VoiceStatistics::of_sound(&sound, 1234).expect("levels"), Some((whole, features.rows)));
     }
 }

@@ -40,6 +40,35 @@ pub fn newest(model: &Path) -> Result<Option<PathBuf>> {
     Ok(list(model)?.pop())
 }
 
+/// A checkpoint that was read.
+pub(super) struct Checkpoint {
+    path: PathBuf,
+    archive: Archive,
+    /// What is wrong with the newer ones.
+    pub(super) damaged: Vec<Error>,
+}
+
+impl Checkpoint {
+    /// The newest checkpoint that is not damaged; none where a folder has no checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the folder cannot be listed, or all checkpoints are damaged.
+    pub(super) fn read_newest(model: &Path) -> Result<Option<Self>> {
+        let mut damaged = Vec::new();
+        for path in list(model)?.into_iter().rev() {
+            match Archive::read(&path) {
+                Ok(archive) => return Ok(Some(Checkpoint { path, archive, damaged })),
+                Err(error) => damaged.push(error),
+            }
+        }
+        // The newest one tells most.
+        match damaged.into_iter().next() {
+            None => Ok(None),
+            Some(error) => Err(error),
+        }
+    }
+}
+
 /// True when a model folder has a checkpoint to go on from.
 ///
 /// # Errors
@@ -137,12 +166,17 @@ fn store(trainer: &mut Trainer<'_>) -> Result<Archive> {
 }
 
 impl<'a> Trainer<'a> {
-    /// A trainer that goes on where the checkpoint at `path` was taken.
+    /// A trainer that goes on where a checkpoint was taken.
     ///
     /// # Errors
-    /// [`Error::Input`] when the checkpoint is damaged, of another part, sizes or dataset.
-    pub fn resume(config: TrainConfig, dataset: &'a Dataset, gpu: Option<&Gpu>, path: &Path) -> Result<Self> {
-        let mut archive = Archive::read(path)?;
+    /// [`Error::Input`] when the checkpoint is of another part, sizes or dataset.
+    pub(super) fn resume(
+        config: TrainConfig,
+        dataset: &'a Dataset,
+        gpu: Option<&Gpu>,
+        checkpoint: Checkpoint,
+    ) -> Result<Self> {
+        let Checkpoint { path, mut archive, .. } = checkpoint;
         let at = path.display().to_string();
         let refuse = |expected: String, found: String| {
             Error::input(path.display(), expected, found, "resume with what the run was started with")
@@ -162,8 +196,12 @@ impl<'a> Trainer<'a> {
             found.map(|(_, steps)| *steps).ok_or_else(|| refuse(format!("steps of {name}"), "none".into()))
         };
         let mut load = |name: &str, adam: &mut Adam| -> Result<()> {
-            let first = archive.take(&at, &format!("adam.first.{name}"), 1)?;
-            let second = archive.take(&at, &format!("adam.second.{name}"), 1)?;
+            let moments_of = |which: &str| format!("adam.{which}.{name}");
+            let first = archive.take(&at, &moments_of("first"), 1)?;
+            let second = archive.take(&at, &moments_of("second"), 1)?;
+            if first.iter().any(|v| !v.is_finite()) || second.iter().any(|v| !v.is_finite() || *v < 0.0) {
+                return Err(refuse(format!("finite moments of {name}"), "others".into()));
+            }
             if first.len() != adam.first.len() || second.len() != adam.second.len() {
                 return Err(refuse(
                     format!("{} moments of {name}", adam.first.len()),

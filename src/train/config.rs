@@ -1,12 +1,27 @@
 //! What a training run is told: defaults, then a preset (`arguments/*.toml`), then the command line.
 
+use super::config_ranges;
 use crate::head::field::{FieldConfig, TokenInputs};
 use crate::loss::Weights;
-use crate::metrics::lpips::SMALLEST;
 use crate::{Error, Result};
+use data_utils::Problem;
 use data_utils::dataset::Part;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+
+/// Keys that have a flag of their own.
+pub const FLAGS: [&str; 8] = [
+    "part",
+    "batch_size",
+    "max_points",
+    "coarse_iterations",
+    "fine_iterations",
+    "max_side",
+    "seed",
+    "lpips_weights",
+];
+/// Smallest side of a picture, pixels: the window of SSIM.
+const LEAST_SIDE: u32 = 11;
 
 /// Every setting of a training run. `arguments/head.toml` lists and explains each key; the same key works as
 /// `--set key=value`. Rates of positions and of the field's displacement are in units of the cloud's extent.
@@ -197,24 +212,31 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// The configuration of a preset with `overrides` on top; both as TOML tables.
+    /// The configuration of a preset with `overrides` on top, both as TOML tables: the preset is called `at` in errors,
+    /// the overrides are those of the command line.
     ///
     /// # Errors
-    /// [`Error::Input`] naming `at` when a key is unknown, has another type, or a value is out of range.
+    /// [`Error::Input`] naming the key, and the preset or the flag, when a key is unknown, has another type, or a value
+    /// is out of range.
     pub fn from_tables(at: &str, preset: toml::Table, overrides: toml::Table) -> Result<Self> {
+        let place = |key: &str| match has_key(&overrides, key) {
+            true if FLAGS.contains(&key) => format!("--{key}"),
+            true => format!("--set {key}"),
+            false => format!("{at}: {key}"),
+        };
         let mut table = toml::Table::new();
         merge(&mut table, preset);
-        merge(&mut table, overrides);
-        let config: TrainConfig = toml::Value::Table(table).try_into().map_err(|e: toml::de::Error| {
-            let reason = e.message().to_owned();
-            Error::input(
-                at,
-                "the keys of a preset",
-                reason,
-                "see arguments/head.toml for every key and its meaning",
-            )
-        })?;
-        config.check(at)?;
+        read(&table).map_err(|reason| unreadable(at, reason))?;
+        for (key, value) in &overrides {
+            merge(&mut table, toml::Table::from_iter([(key.clone(), value.clone())]));
+            read(&table).map_err(|reason| unreadable(&place(key), reason))?;
+        }
+        let mut config = read(&table).map_err(|reason| unreadable(at, reason))?;
+        // A preset that was written for more harmonics works with fewer.
+        if !has_key(&overrides, "field.sh_degree") {
+            config.field.sh_degree = config.field.sh_degree.min(config.sh_degree);
+        }
+        config.check(&place)?;
         Ok(config)
     }
 
@@ -238,68 +260,35 @@ impl TrainConfig {
         toml::to_string_pretty(self).map_err(|e| Error::Internal(format!("configuration as TOML: {e}")))
     }
 
-    fn check(&self, at: &str) -> Result<()> {
-        let refuse = |key: &str, expected: &str, found: String| {
-            Err(Error::input(format!("{at}: {key}"), expected, found, "choose another value"))
+    fn check(&self, place: &dyn Fn(&str) -> String) -> Result<()> {
+        let table =
+            self.to_toml()?.parse().map_err(|e| Error::Internal(format!("the configuration: {e}")))?;
+        let mut problems = config_ranges::check(&table, place);
+        let mut refuse = |key: &str, expected: String, found: String| {
+            problems.push(Problem::new(place(key), expected, found, "choose another value, or leave it out"));
         };
-        if self.max_points == 0 {
-            return refuse("max_points", "at least 1 surfel", "0".into());
+        if (1..LEAST_SIDE).contains(&self.max_side) {
+            refuse("max_side", format!("0, or at least {LEAST_SIDE} pixels"), self.max_side.to_string());
         }
-        if self.batch_size == 0 || self.batch_size > 256 {
-            return refuse("batch_size", "1 to 256 frames", self.batch_size.to_string());
+        if self.field.sh_degree > self.sh_degree {
+            let expected = format!("at most sh_degree, which is {}", self.sh_degree);
+            refuse("field.sh_degree", expected, self.field.sh_degree.to_string());
         }
-        if self.sh_degree > 3 {
-            return refuse("sh_degree", "0 to 3", self.sh_degree.to_string());
+        if !(1..=4).contains(&self.field.plane_resolutions.len()) {
+            let found = self.field.plane_resolutions.len().to_string();
+            refuse("field.plane_resolutions", "1 to 4 sides".into(), found);
         }
-        let c = self;
-        if [c.densify_every, c.test_every, c.save_every, c.checkpoint_every, c.log_every].contains(&0) {
-            return refuse(
-                "densify_every, test_every, save_every, checkpoint_every, log_every",
-                "at least 1 step",
-                "0".into(),
-            );
+        if self.field.attention_heads > 0
+            && !self.field.model_width.is_multiple_of(self.field.attention_heads)
+        {
+            let expected = format!("a multiple of field.attention_heads, {}", self.field.attention_heads);
+            refuse("field.model_width", expected, self.field.model_width.to_string());
         }
-        for (key, share) in [
-            ("initial_share", self.initial_share),
-            ("hard_frames", self.hard_frames),
-            ("even_frames", self.even_frames),
-            ("lip_only_share", self.lip_only_share),
-            ("lpips_from", self.lpips_from),
-            ("frame_code_dropout", self.frame_code_dropout),
-        ] {
-            if !(0.0..=1.0).contains(&share) {
-                return refuse(key, "a share between 0 and 1", share.to_string());
-            }
+        match problems.len() {
+            0 => Ok(()),
+            1 => Err(Error::Input(problems.remove(0))),
+            _ => Err(Error::Inputs(problems)),
         }
-        for (key, noise) in [
-            ("camera_noise", self.camera_noise),
-            ("expression_noise", self.expression_noise),
-            ("voice_shift", self.voice_shift),
-        ] {
-            if !(0.0..=10.0).contains(&noise) {
-                return refuse(key, "0 to 10", noise.to_string());
-            }
-        }
-        if !(0.0..=80.0).contains(&self.voice_mask) {
-            return refuse("voice_mask", "0 to 80 channels", self.voice_mask.to_string());
-        }
-        if self.mask_margin > 64 {
-            return refuse("mask_margin", "0 to 64 pixels", self.mask_margin.to_string());
-        }
-        if !(SMALLEST..=MOST_PATCH).contains(&self.lpips_patch) {
-            let expected = format!("{SMALLEST} to {MOST_PATCH} pixels");
-            return refuse("lpips_patch", &expected, self.lpips_patch.to_string());
-        }
-        for (key, rates) in [
-            ("position_lr", self.position_lr),
-            ("grid_lr", self.grid_lr),
-            ("deformation_lr", self.deformation_lr),
-        ] {
-            if !rates.iter().all(|r| r.is_finite() && *r > 0.0) {
-                return refuse(key, "two rates above 0", format!("{rates:?}"));
-            }
-        }
-        Ok(())
     }
 
     /// Steps of both stages.
@@ -308,8 +297,28 @@ impl TrainConfig {
     }
 }
 
-/// Widest patch that LPIPS may compare, pixels.
-const MOST_PATCH: usize = 512;
+/// A configuration of a table; why there is none in a few words.
+fn read(table: &toml::Table) -> std::result::Result<TrainConfig, String> {
+    toml::Value::Table(table.clone()).try_into().map_err(|e: toml::de::Error| e.message().to_owned())
+}
+
+fn unreadable(at: &str, reason: String) -> Error {
+    let remedy = "see arguments/head.toml for every key and its meaning";
+    Error::input(at, "the keys of a preset", reason, remedy)
+}
+
+/// Whether a table has the key `a` or `a.b`.
+fn has_key(table: &toml::Table, key: &str) -> bool {
+    match key.split_once('.') {
+        Some((outer, inner)) => {
+            table.get(outer).and_then(toml::Value::as_table).is_some_and(|table| table.contains_key(inner))
+        }
+        None => {
+            table.contains_key(key)
+                || RENAMED.iter().any(|(old, new)| *new == key && table.contains_key(*old))
+        }
+    }
+}
 
 /// Keys of earlier versions, and what they are called now.
 const RENAMED: [(&str, &str); 4] = [

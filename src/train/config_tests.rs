@@ -70,6 +70,46 @@ fn values_out_of_range_are_refused_by_name() {
 }
 
 #[test]
+fn what_is_wrong_is_blamed_on_where_it_was_written() {
+    let table = |text: &str| text.parse::<toml::Table>().expect("TOML");
+    let refused = |preset: &str, over: &str| {
+        let refused =
+            TrainConfig::from_tables("quick.toml", table(preset), table(over)).expect_err("refused");
+        assert_eq!(refused.exit_code(), 2);
+        refused.to_string()
+    };
+    let begins = |text: String, place: &str| assert!(text.starts_with(place), "{text}");
+    begins(refused("max_points = 0", ""), "quick.toml: max_points: expected 1 to");
+    begins(refused("max_points = 5", "max_points = 0"), "--max_points: expected 1 to");
+    begins(refused("", "rotation_lr = -1.0"), "--set rotation_lr: expected 0 to 1");
+    begins(refused("", "field.layers = 0"), "--set field.layers: expected 1 to 8");
+    begins(refused("", "no_such_key = 0"), "--set no_such_key: ");
+    begins(refused("no_such_key = 0", "seed = 1"), "quick.toml: ");
+    begins(refused("", "seed = \"one\""), "--seed: ");
+    begins(refused("", "lambda_lips = nan"), "--set lambda_lips: ");
+    // All at once.
+    let all = refused("", "max_side = 10\nrotation_lr = nan\nfield.embedding = 16");
+    assert!(
+        ["--max_side", "--set rotation_lr", "--set field.embedding"].iter().all(|k| all.contains(k)),
+        "{all}"
+    );
+}
+
+#[test]
+fn harmonics_of_the_field_follow_those_of_the_cloud() {
+    let config = |preset: &str, over: &str| {
+        let table = |text: &str| text.parse::<toml::Table>().expect("TOML");
+        TrainConfig::from_tables("here", table(preset), table(over))
+    };
+    for degree in 0..=3 {
+        let found = config("field.sh_degree = 1", &format!("sh_degree = {degree}")).expect("documented");
+        assert_eq!((found.sh_degree, found.field.sh_degree), (degree, degree.min(1)));
+    }
+    let text = config("", "sh_degree = 0\nfield.sh_degree = 1").expect_err("refused").to_string();
+    assert!(text.starts_with("--set field.sh_degree: expected at most sh_degree, which is 0"), "{text}");
+}
+
+#[test]
 fn an_unknown_key_is_refused_by_name() {
     for key in ["lambda_none", "no_such_key"] {
         let table = format!("{key} = 1.0").parse().expect("TOML");

@@ -1,6 +1,6 @@
 //! A whole training run: the model folder, checkpoints, logs, progress, and stopping when asked.
 
-use super::checkpoint::{self, Snapshot};
+use super::checkpoint::{Checkpoint, Snapshot};
 use super::config::TrainConfig;
 use super::evaluate::{Evaluation, evaluate};
 use super::events::Events;
@@ -44,6 +44,8 @@ pub struct Session<'a> {
     folder: ModelDir,
     /// The run some steps ago, where what is learned is on a device.
     snapshot: Option<Snapshot>,
+    /// What is wrong with checkpoints that were passed over.
+    damaged: Vec<Error>,
     /// Keeps other runs out of the model folder.
     lock: Lock,
 }
@@ -92,8 +94,9 @@ impl<'a> Session<'a> {
     ) -> Result<Self> {
         let lock = Lock::acquire(&options.model_path, "train")?;
         let folder = ModelDir::new(&options.model_path);
+        let mut damaged = Vec::new();
         let trainer = if options.resume {
-            let Some(path) = checkpoint::newest(&options.model_path)? else {
+            let Some(mut checkpoint) = Checkpoint::read_newest(&options.model_path)? else {
                 return Err(Error::input(
                     options.model_path.display(),
                     "a checkpoint to resume from",
@@ -102,7 +105,8 @@ impl<'a> Session<'a> {
                 ));
             };
             model_folder::check_resumable(&options.model_path, &config, dataset)?;
-            let trainer = Trainer::resume(config, dataset, gpu, &path)?;
+            damaged = std::mem::take(&mut checkpoint.damaged);
+            let trainer = Trainer::resume(config, dataset, gpu, checkpoint)?;
             remove_temporaries(&options.model_path)?;
             write_config(&options, &trainer.config)?;
             trainer
@@ -117,12 +121,17 @@ impl<'a> Session<'a> {
             trainer
         };
         model_folder::record(&options.model_path, dataset)?;
-        Ok(Session { trainer, options, folder, snapshot: None, lock })
+        Ok(Session { trainer, options, folder, snapshot: None, damaged, lock })
     }
 
     /// The run that worked in the model folder before and ended without saying so, as `train (process 12 on host)`.
     pub fn interrupted_run(&self) -> Option<&str> {
         self.lock.interrupted()
+    }
+
+    /// What is wrong with newer checkpoints than the one that the run goes on from.
+    pub fn damaged_checkpoints(&self) -> &[Error] {
+        &self.damaged
     }
 
     /// What it trains on: "CPU, 2 threads", or the adapter's name.
@@ -140,23 +149,20 @@ impl<'a> Session<'a> {
         (self.trainer.position(), self.trainer.steps_done(), self.trainer.config.total_iterations())
     }
 
-    /// Trains until the end or until asked to stop; either way the last thing written is a checkpoint.
+    /// Trains until the end, until asked to stop, or until something fails; in each case the last thing written is a
+    /// checkpoint, where the disk takes it.
     ///
     /// # Errors
-    /// [`Error::Input`] when the disk is full; [`Error::Internal`] when the loss stays infinite or not a number, with an
-    /// earlier checkpoint on the disk; [`Error::DeviceLost`] when the GPU goes away, with one of at most
+    /// [`Error::Input`] when a frame cannot be read or the disk is full; [`Error::Internal`] when the loss stays infinite
+    /// or not a number; [`Error::DeviceLost`] when the GPU goes away, with a checkpoint of at most
     /// [`SessionOptions::snapshot_every`] steps before.
     pub fn run(&mut self, watcher: &mut dyn Watcher) -> Result<Summary> {
-        let mut events = Events::open(&self.options.model_path)?;
         let (start, first) = (Instant::now(), self.trainer.steps_done());
+        let mut events = Events::open(&self.options.model_path, first)?;
         let mut evaluation = None;
         while !self.trainer.finished() && !watcher.stop() {
             if let Err(error) = self.advance(&mut events, &mut evaluation, watcher) {
-                if let (Error::DeviceLost(_), Some(snapshot)) = (&error, &self.snapshot) {
-                    events.flush()?;
-                    snapshot.save(&self.options.model_path)?;
-                }
-                return Err(error);
+                return Err(self.save_after(error, &mut events, first));
             }
         }
         self.save_checkpoint(&mut events)?;
@@ -222,6 +228,29 @@ impl<'a> Session<'a> {
             self.save_checkpoint(events)?;
         }
         Ok(())
+    }
+
+    /// Saves what was learned before something failed, and says so in the error.
+    fn save_after(&mut self, error: Error, events: &mut Events, first: u64) -> Error {
+        let saved = match (&error, &self.snapshot) {
+            (Error::DeviceLost(_), Some(snapshot)) => {
+                let done = snapshot.done();
+                events.flush().and_then(|()| snapshot.save(&self.options.model_path)).map(|()| done)
+            }
+            (Error::DeviceLost(_), None) => return error,
+            _ if self.trainer.steps_done() == first => return error,
+            _ => self.save_checkpoint(events).map(|()| self.trainer.steps_done()),
+        };
+        match (error, saved) {
+            (Error::Input(mut problem), Ok(done)) => {
+                problem.remedy = format!("{}; step {done} is saved, add --resume to go on", problem.remedy);
+                Error::Input(problem)
+            }
+            (Error::Internal(what), Ok(done)) => {
+                Error::Internal(format!("{what} (step {done} is saved; --resume goes on from there)"))
+            }
+            (error, _) => error,
+        }
     }
 
     fn iteration_dir(&self, stage: Stage, step: u64) -> PathBuf {

@@ -240,7 +240,6 @@ impl<'a> Trainer<'a> {
         let next = self.sample_next()?;
         let (outputs, waited, next) = self.run(position, &batch, &targets, next)?;
         load += waited;
-        self.sampling.next = next;
         self.done += 1;
         let errors = self.check(position, &batch, &outputs)?;
         errors.iter().for_each(|(frame, error)| self.sampling.sampler.observe(*frame, *error));
@@ -249,6 +248,8 @@ impl<'a> Trainer<'a> {
         if outputs.finite && position.controls_density(&self.config) {
             self.control_density(position.step, &outputs)?;
         }
+        // A frame that cannot be read ends the run after this step, which is whole and can be saved.
+        self.sampling.next = next?;
         Ok(StepReport {
             stage: position.stage,
             step: position.step,
@@ -299,7 +300,7 @@ impl<'a> Trainer<'a> {
         batch: &Batch,
         targets: &StepTargets,
         next: Option<Batch>,
-    ) -> Result<(StepOutputs, Duration, Option<(Batch, StepTargets)>)> {
+    ) -> Result<(StepOutputs, Duration, Result<Option<(Batch, StepTargets)>>)> {
         let config = &self.config;
         let patches = self.patches.as_ref().map(|network| PatchInputs { network, dice: &batch.dice });
         let inputs = StepInputs {
@@ -327,7 +328,7 @@ impl<'a> Trainer<'a> {
             let outputs = backend.train_step(&inputs)?;
             let start = Instant::now();
             let died = |_| Error::Internal("the thread that reads frames died".into());
-            let next = prepared.map(|thread| thread.join().map_err(died)?).transpose()?;
+            let next = prepared.map(|thread| thread.join().map_err(died)?).transpose();
             Ok((outputs, start.elapsed(), next))
         })
     }
@@ -349,8 +350,7 @@ impl<'a> Trainer<'a> {
         self.bad_in_a_row += 1;
         if self.bad_in_a_row >= BAD_STEPS {
             return Err(Error::Internal(format!(
-                "{} step {}: the loss or a gradient was not a finite number {BAD_STEPS} times in a row; the last \
-                 checkpoint is good",
+                "{} step {}: the loss or a gradient was not a finite number {BAD_STEPS} times in a row",
                 position.stage, position.step
             )));
         }

@@ -7,8 +7,8 @@ pub(super) enum Failure {
     Unsupported(String),
     /// It holds no sound, and no decoder will find any.
     NoSound(String),
-    /// It ends before the length it declares.
-    CutOff(String),
+    /// Its channels cancel each other; this is the loudest one.
+    Cancelled(usize),
     /// Longer than allowed.
     TooLong,
 }

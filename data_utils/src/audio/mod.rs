@@ -8,6 +8,8 @@
 //! [`load`] decodes files. Time in video frames is at [`FRAME_RATE`]; frame `i` covers the samples of
 //! `[i / 25, (i + 1) / 25)` seconds.
 
+#[cfg(feature = "native")]
+pub mod align;
 pub mod ave;
 #[cfg(feature = "native")]
 mod decode;
@@ -16,11 +18,17 @@ mod error;
 #[cfg(feature = "native")]
 mod feature_files;
 pub mod features;
+#[cfg(feature = "native")]
+mod film;
 mod kind;
+#[cfg(feature = "native")]
+pub mod listen;
 pub mod mel;
 mod mel_windows;
 #[cfg(feature = "native")]
 mod mp4_edits;
+#[cfg(feature = "native")]
+mod native;
 pub mod resample;
 mod sound;
 #[cfg(feature = "native")]
@@ -32,7 +40,9 @@ mod wav;
 pub mod window;
 
 #[cfg(feature = "native")]
-pub use decode::{load, load_native};
+pub use decode::{load, load_native, load_with_notes};
+#[cfg(feature = "native")]
+pub use film::load_film;
 pub use kind::AudioKind;
 pub use sound::{FRAME_RATE, LONGEST, SAMPLE_RATE, SAMPLES_PER_FRAME, SILENCE_DB, Sound, video_frames};
 #[cfg(feature = "native")]

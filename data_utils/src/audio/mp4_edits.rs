@@ -4,11 +4,8 @@
 //! a video frame late.
 
 use super::error::Failure;
-use std::io::{Read, Seek, SeekFrom};
-
-/// The most boxes looked at on the top level, and the longest index accepted.
-const BOX_LIMIT: usize = 4096;
-const INDEX_LIMIT: u64 = 64 << 20;
+use crate::media::mp4_boxes::{boxes, child, read_index, timescale, u32_at, u64_at};
+use std::io::{Read, Seek};
 
 /// The audible part of one track, in seconds as fractions `(ticks, ticks per second)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,72 +64,12 @@ fn edit(wait: u64, length: u64, start: i64, movie_rate: u32, media_rate: u32) ->
     }
 }
 
-/// The body of the `moov` box, wherever it lies.
-fn read_index(file: &mut (impl Read + Seek), length: u64) -> std::io::Result<Option<Vec<u8>>> {
-    let mut at = 0;
-    for _ in 0..BOX_LIMIT {
-        if at + 8 > length {
-            break;
-        }
-        file.seek(SeekFrom::Start(at))?;
-        let mut head = [0u8; 16];
-        let have = (length - at).min(16) as usize;
-        file.read_exact(&mut head[..have])?;
-        let Some((name, header, size)) = header(&head[..have], length - at) else { break };
-        if at == 0 && &name != b"ftyp" {
-            break;
-        }
-        if &name == b"moov" {
-            let body = (size - header).min(INDEX_LIMIT);
-            file.seek(SeekFrom::Start(at + header))?;
-            let mut index = Vec::new();
-            file.take(body).read_to_end(&mut index)?;
-            return Ok(Some(index));
-        }
-        at += size;
-    }
-    Ok(None)
-}
-
-/// Name, length of the header and length in all of the box at the start of `bytes`, which has `available` bytes
-/// up to the end of what holds it.
-fn header(bytes: &[u8], available: u64) -> Option<([u8; 4], u64, u64)> {
-    let name = bytes.get(4..8)?.try_into().ok()?;
-    let (header, size) = match u32_at(bytes, 0)? {
-        0 => (8, available),
-        1 => (16, u64_at(bytes, 8)?),
-        size => (8, u64::from(size)),
-    };
-    (size >= header && size <= available).then_some((name, header, size))
-}
-
-/// The boxes inside a body, up to the first that does not fit.
-fn boxes(body: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
-    let mut rest = body;
-    std::iter::from_fn(move || {
-        let (name, header, size) = header(rest, rest.len() as u64)?;
-        let (this, after) = rest.split_at(size as usize);
-        rest = after;
-        Some((name, &this[header as usize..]))
-    })
-}
-
-fn child<'a>(body: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
-    boxes(body).find(|(found, _)| found == name).map(|(_, body)| body)
-}
-
-/// Ticks per second of an `mvhd` or `mdhd`.
-fn timescale(header: &[u8]) -> Option<u32> {
-    let at = if header.first()? == &1 { 20 } else { 12 };
-    u32_at(header, at).filter(|&rate| rate > 0)
-}
-
 /// Length and start of every entry of an `elst`.
 fn entries(elst: &[u8]) -> Option<Vec<(u64, i64)>> {
     let wide = elst.first()? == &1;
     let size = if wide { 20 } else { 12 };
     let count = u32_at(elst, 4)? as usize;
-    let entries: Vec<_> = elst[8..].chunks_exact(size).take(count).collect();
+    let entries: Vec<_> = elst.get(8..)?.chunks_exact(size).take(count).collect();
     (entries.len() == count).then_some(())?;
     entries
         .iter()
@@ -141,14 +78,6 @@ fn entries(elst: &[u8]) -> Option<Vec<(u64, i64)>> {
             false => Some((u64::from(u32_at(entry, 0)?), i64::from(u32_at(entry, 4)? as i32))),
         })
         .collect()
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes)
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..at + 8)?.try_into().ok().map(u64::from_be_bytes)
 }
 
 #[cfg(test)]

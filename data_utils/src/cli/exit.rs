@@ -1,6 +1,8 @@
-//! How a program ends: 0 done, 1 our fault, 2 the user's input, 3 the device was lost.
+//! How a program ends: 0 done, 1 our fault, 2 the user's input, 3 the device was lost, 128 and the number of a signal
+//! that stopped it (130 for Ctrl-C).
 
-use crate::Result;
+use super::output;
+use crate::{Error, Result};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -10,11 +12,16 @@ pub fn run(body: impl FnOnce() -> Result<()> + std::panic::UnwindSafe) -> ExitCo
     match std::panic::catch_unwind(body) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("error: {error}");
+            match error {
+                Error::Interrupted { .. } => output::tell(&error),
+                _ => output::tell(format_args!("error: {error}")),
+            }
             ExitCode::from(error.exit_code())
         }
         Err(_) => {
-            eprintln!("error: this is a bug of surfeltalk; please report it with the command that led here");
+            output::tell(
+                "error: this is a bug of surfeltalk; please report it with the command that led here",
+            );
             ExitCode::from(1)
         }
     }

@@ -1,5 +1,6 @@
 //! Progress of long work on stderr: a bar with an ETA on a terminal, a line now and then elsewhere.
 
+use super::output;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -45,15 +46,16 @@ impl Progress {
             let worked = done.saturating_sub(self.first).max(1);
             let left =
                 self.start.elapsed().as_secs_f64() / worked as f64 * self.total.saturating_sub(done) as f64;
-            eprintln!("{} {done}/{}, ETA {}; {}", self.what, self.total, duration(left), message());
+            let (what, total, left) = (&self.what, self.total, duration(left));
+            output::tell(format_args!("{what} {done}/{total}, ETA {left}; {}", message()));
         }
     }
 
     /// Says something that should stay.
     pub fn say(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None if !self.quiet => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| output::tell(line)),
+            None if !self.quiet => output::tell(line),
             None => {}
         }
     }
@@ -64,7 +66,8 @@ impl Progress {
             bar.finish_and_clear();
         }
         if !self.quiet {
-            eprintln!("{} done in {}", self.what, duration(self.start.elapsed().as_secs_f64()));
+            let took = duration(self.start.elapsed().as_secs_f64());
+            output::tell(format_args!("{} done in {took}", self.what));
         }
     }
 }

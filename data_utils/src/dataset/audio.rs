@@ -4,6 +4,7 @@ use super::check::Findings;
 use super::rows::enough_rows;
 use crate::audio::ave::AveEncoder;
 use crate::audio::features::{AudioFeatures, AudioKind};
+use crate::audio::listen::Loudness;
 use crate::audio::{self, Sound};
 use crate::error::{Error, Problem, Result};
 use candle_core::Device;
@@ -77,11 +78,11 @@ fn choose(
     match kind {
         AudioKind::Speech => {
             notes.push("audio: speech features from aud.wav".into());
-            AudioFeatures::speech(&sound(dir)?)
+            AudioFeatures::speech(&sound(dir, notes)?)
         }
         AudioKind::Mel => {
             notes.push("audio: mel features from aud.wav".into());
-            AudioFeatures::mel(&sound(dir)?)
+            AudioFeatures::mel(&sound(dir, notes)?)
         }
         AudioKind::DeepSpeech | AudioKind::Hubert => {
             let names = kind.file_names().join(" or ");
@@ -96,7 +97,7 @@ fn choose(
             Some(path) => {
                 notes.push(format!("audio: ave features from aud.wav by {}", path.display()));
                 let encoder = AveEncoder::open(&path, &Device::Cpu)?;
-                AudioFeatures::ave(&sound(dir)?, &encoder)
+                AudioFeatures::ave(&sound(dir, notes)?, &encoder)
             }
             None if choice == AudioChoice::Auto => {
                 choose(dir, AudioChoice::Kind(AudioKind::Speech), None, notes)
@@ -118,10 +119,14 @@ pub fn find_ave_weights(dir: &Path) -> Option<PathBuf> {
     places.into_iter().flatten().find(|p| p.exists())
 }
 
-fn sound(dir: &Path) -> Result<Sound> {
+/// The dataset's sound; what is wrong with it is noted.
+fn sound(dir: &Path, notes: &mut Vec<String>) -> Result<Sound> {
     let path = dir.join("aud.wav");
     if path.exists() {
-        return audio::load(&path);
+        let (sound, heard) = audio::load_with_notes(&path)?;
+        notes.extend(heard);
+        notes.extend(Loudness::of(&sound).silence().map(|silence| format!("aud.wav is {silence}")));
+        return Ok(sound);
     }
     let other = [AudioKind::DeepSpeech, AudioKind::Hubert];
     let has = |k: &AudioKind| k.file_names().iter().any(|n| dir.join(n).exists());

@@ -26,11 +26,20 @@ pub struct OpenOptions {
     pub image_budget: u64,
     /// Longest side of the frames handed out, pixels; larger ones are averaged down and cameras with them.
     pub max_side: Option<u32>,
+    /// Decodes every frame, and leaves those out that cannot be read or show nobody; otherwise the first, the middle and
+    /// the last one are decoded.
+    pub check_frames: bool,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        OpenOptions { audio: AudioChoice::Auto, ave_weights: None, image_budget: 1 << 30, max_side: None }
+        OpenOptions {
+            audio: AudioChoice::Auto,
+            ave_weights: None,
+            image_budget: 1 << 30,
+            max_side: None,
+            check_frames: false,
+        }
     }
 }
 

@@ -42,6 +42,7 @@ mod pixels;
 #[cfg(feature = "native")]
 mod points;
 #[cfg(feature = "native")]
+mod readable;
 mod rows;
 #[cfg(feature = "native")]
 mod scale;

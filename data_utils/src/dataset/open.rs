@@ -6,11 +6,13 @@ use super::folder::{Dataset, FrameMeta, OpenOptions, Split};
 use super::landmarks::{self, Points68};
 use super::masks::Label;
 use super::pixels::Store;
+use super::readable::{self, FrameFault};
 use super::transforms::{self, Pose};
 use super::{audio, expression, scale};
 use crate::camera::Camera;
 use crate::error::{Error, Problem, Result};
 use crate::formats::ply::{self, PointCloud};
+use crate::media::pictures::picture_size;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,6 +20,10 @@ use std::path::Path;
 /// Where pictures may lie, in order of preference.
 const PICTURES: [(&str, &str); 4] =
     [("ori_imgs", "jpg"), ("ori_imgs", "png"), ("gt_imgs", "jpg"), ("gt_imgs", "png")];
+
+/// The largest share of frames that may be left out, and how many are named one by one.
+const MOST_LEFT_OUT: f64 = 0.5;
+const MOST_NAMED: usize = 10;
 
 /// What a look at a frame's files showed.
 struct Seen {
@@ -39,7 +45,7 @@ impl Dataset {
         if !dir.is_dir() {
             return Err(Problem::new(dir.display(), "a dataset folder", "no folder", "check the path").into());
         }
-        let poses = read_poses(dir, &mut findings, &mut notes);
+        let mut poses = read_poses(dir, &mut findings, &mut notes);
         if findings.is_empty() && !poses.iter().any(|(_, split)| *split == Split::Train) {
             findings.push(Problem::new(
                 dir.join("transforms_train.json").display(),
@@ -65,6 +71,9 @@ impl Dataset {
         }
         // Without a single readable picture there is no size to hold anything against.
         let sized = seen.iter().any(|s| s.picture.is_ok());
+        if sized {
+            scale_cameras(&mut poses, stored, &mut notes);
+        }
         let centered = sized && check_centers(&poses, stored, &mut findings);
 
         let last = poses.iter().map(|(p, _)| p.img_id).max().unwrap_or(0);
@@ -72,7 +81,10 @@ impl Dataset {
         let last_row = poses.iter().map(|(p, _)| p.aud_id).max().unwrap_or(0);
         let weights = options.ave_weights.as_deref();
         let audio = audio::read(dir, options.audio, weights, last_row, &mut findings, &mut notes);
-        let frames = frames_of(&poses, &seen, &store, &rows, &mut findings, &mut notes);
+        let mut frames = frames_of(&poses, &seen, &store, &rows, &mut findings, &mut notes);
+        if options.check_frames && findings.is_empty() {
+            frames = leave_out(frames, &store, &mut findings, &mut notes);
+        }
         let train = frames.iter().filter(|f| f.split == Split::Train).count();
         if findings.is_empty() && train == frames.len() {
             notes.push(
@@ -83,7 +95,7 @@ impl Dataset {
         // Through a wrong centre no cloud is where it should be; one problem is enough.
         let seen_by = frames.first().filter(|_| centered);
         let cloud = read_cloud(dir, seen_by, &mut findings, &mut notes);
-        if findings.is_empty() {
+        if findings.is_empty() && !options.check_frames {
             check_samples(&store, &frames, &mut findings);
         }
         findings.into_result()?;
@@ -158,12 +170,12 @@ fn look(dir: &Path, (folder, extension): (&str, &str), id: u32) -> Seen {
     for pattern in ["parsing/{}.png", "parsing/{}_face.png", "torso_imgs/{}.png"] {
         let path = dir.join(pattern.replace("{}", &id.to_string()));
         if path.exists() {
-            others.push((pattern, check::picture_size(&path)));
+            others.push((pattern, picture_size(&path)));
         }
     }
     let landmarks = dir.join("ori_imgs").join(format!("{id}.lms"));
     Seen {
-        picture: check::picture_size(&dir.join(folder).join(format!("{id}.{extension}"))),
+        picture: picture_size(&dir.join(folder).join(format!("{id}.{extension}"))),
         others,
         parsed: parsing.exists(),
         landmarks: landmarks.exists().then(|| landmarks::read(&landmarks)),
@@ -207,6 +219,31 @@ fn report_files(
             findings.frame("ori_imgs/{}.lms", id, "68 lines of \"x y\"", found, remedy);
         }
     }
+}
+
+/// How far the two sides' factors of a resized dataset may be apart.
+const ASPECT: f64 = 0.02;
+
+/// Scales cameras that were found on frames of another size: of pictures that were resized later both coordinates of the
+/// principal point are off by the same factor.
+fn scale_cameras(poses: &mut [(Pose, Split)], stored: [u32; 2], notes: &mut Vec<String>) {
+    let Some((first, _)) = poses.first() else { return };
+    let factors = [0, 1].map(|k| f64::from(stored[k]) / 2.0 / first.center[k]);
+    let [x, y] = factors;
+    // A principal point that is a little off the middle is nothing else.
+    let is_other = x.is_finite() && !(0.67..=1.34).contains(&x) && (x / y - 1.0).abs() < ASPECT;
+    if !is_other || poses.iter().any(|(pose, _)| pose.center != first.center) {
+        return;
+    }
+    let factor = (x + y) / 2.0;
+    for (pose, _) in poses.iter_mut() {
+        pose.focal *= factor;
+        pose.center = pose.center.map(|c| c * factor);
+    }
+    notes.push(format!(
+        "the cameras are those of pictures {:.2} times as large: focal length and principal point are scaled",
+        1.0 / factor
+    ));
 }
 
 /// Whether the principal points fit the frames: one far off the middle is one of a picture of another size.
@@ -299,7 +336,7 @@ fn check_background(
         notes.push("no bc.jpg: the background is black".into());
         return None;
     }
-    let found = match check::picture_size(&path) {
+    let found = match picture_size(&path) {
         Ok(size) if size == stored => return Some(path),
         Ok(size) => format!("{}×{}", size[0], size[1]),
         Err(found) => found,
@@ -349,6 +386,56 @@ fn read_cloud(
         ));
     }
     Some(cloud)
+}
+
+/// Frames that can be learned from; the others are named, and when they are too many the dataset is refused.
+fn leave_out(
+    frames: Vec<FrameMeta>,
+    store: &Store,
+    findings: &mut Findings,
+    notes: &mut Vec<String>,
+) -> Vec<FrameMeta> {
+    let faults = readable::faults(store, &frames);
+    let count = faults.iter().flatten().count();
+    let is_most = count as f64 > MOST_LEFT_OUT * frames.len() as f64;
+    let remedy = "make these files again from the same frames";
+    let mut nobody = Vec::new();
+    let mut named = 0;
+    for (frame, fault) in frames.iter().zip(&faults) {
+        match fault {
+            Some(FrameFault::NoHead) => nobody.push(frame.img_id),
+            Some(FrameFault::Unreadable(at, expected, found)) if is_most => {
+                findings.push(Problem::new(at, expected, found, remedy));
+            }
+            Some(FrameFault::Unreadable(at, expected, found)) => {
+                named += 1;
+                if named <= MOST_NAMED {
+                    notes.push(format!(
+                        "frame {} left out: {at}: expected {expected}, found {found}",
+                        frame.img_id
+                    ));
+                }
+            }
+            None => {}
+        }
+    }
+    if named > MOST_NAMED {
+        notes.push(format!("{} more frames left out whose files cannot be read", named - MOST_NAMED));
+    }
+    if !nobody.is_empty() {
+        let at = format!("parsing/{}.png", check::ranges(&nobody));
+        if is_most {
+            findings.push(Problem::new(
+                at,
+                "a head (blue, grey or black)",
+                "none",
+                "run the parsing step again",
+            ));
+        } else {
+            notes.push(format!("no head in {at}: {} frames left out", nobody.len()));
+        }
+    }
+    frames.into_iter().zip(faults).filter(|(_, fault)| fault.is_none()).map(|(frame, _)| frame).collect()
 }
 
 /// Decodes the first, the middle and the last frame: what is wrong in them is mostly wrong in all.

@@ -1,18 +1,14 @@
 //! One frame's pixels: the picture and its labels, decoded when they are asked for.
 
-use super::check::{MAX_SIDE, has_end};
 use super::landmarks::{Points68, face_region};
 use super::masks::{Label, Part, part_mask};
 use super::scale;
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, Result};
 use crate::formats::npy;
-use crate::media::files;
-use image::{DynamicImage, ImageReader, Limits};
-use std::io::Cursor;
+use crate::media::pictures::read_picture;
+use image::DynamicImage;
 use std::path::{Path, PathBuf};
 
-/// Largest file of a picture, bytes.
-const MAX_FILE: u64 = 256 << 20;
 /// Share of a parsing's pixels that may have a colour without meaning before the file is refused.
 const STRAY: f64 = 0.005;
 
@@ -91,7 +87,7 @@ impl Store {
 
     /// Decodes a picture of the dataset and holds it against the stored size.
     pub(super) fn open(&self, path: &Path) -> Result<DynamicImage> {
-        let picture = open_picture(path)?;
+        let picture = read_picture(path)?;
         if [picture.width(), picture.height()] != self.stored {
             return Err(Error::input(
                 path.display(),
@@ -150,23 +146,4 @@ impl Store {
         }
         Ok(())
     }
-}
-
-/// Decodes a JPEG or PNG of any size up to 8192 pixels a side.
-pub(super) fn open_picture(path: &Path) -> Result<DynamicImage> {
-    let bytes = files::read_bounded(path, MAX_FILE)?;
-    let broken = |found: String| {
-        Problem::new(path.display(), "a whole JPEG or PNG", found, "extract this frame again")
-    };
-    // A JPEG decoder fills what is missing with grey and calls it a success.
-    if !has_end(&bytes, &bytes[bytes.len().saturating_sub(1 << 10)..]) {
-        return Err(broken("a picture cut short".into()).into());
-    }
-    let mut reader =
-        ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|e| broken(e.to_string()))?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    reader.limits(limits);
-    Ok(reader.decode().map_err(|e| broken(e.to_string()))?)
 }

@@ -78,7 +78,22 @@ pub(super) fn read(path: &Path, findings: &mut Findings) -> Vec<Pose> {
 }
 
 fn parse(path: &Path) -> Result<Transforms> {
+    if !path.exists() {
+        let remedy = "run `process` on the video, whose task 10 writes it, or name the folder of a dataset";
+        return Err(Problem::new(path.display(), "the cameras of a dataset", "no such file", remedy).into());
+    }
     let bytes = files::read_bounded(path, MAX_JSON)?;
+    if let Some(program) = other_program(&bytes) {
+        return Err(Problem::new(
+            path.display(),
+            "focal_len, cx, cy and frames with img_id, as datasets of talking heads have them",
+            format!(
+                "the transforms of {program}, which follow a moving camera and know no frames of a video"
+            ),
+            "run `process` on the video",
+        )
+        .into());
+    }
     serde_json::from_slice(&bytes).map_err(|e| {
         let line = bytes.split(|&b| b == b'\n').nth(e.line().saturating_sub(1)).unwrap_or_default();
         // A file of one line is shown around the column only.
@@ -92,6 +107,21 @@ fn parse(path: &Path) -> Result<Transforms> {
         )
         .into()
     })
+}
+
+/// Which other program's transforms these are.
+fn other_program(bytes: &[u8]) -> Option<&'static str> {
+    let json: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    let frame = json.get("frames").and_then(|frames| frames.get(0));
+    let has = |key: &str| json.get(key).is_some() || frame.is_some_and(|frame| frame.get(key).is_some());
+    if has("focal_len") || has("img_id") {
+        return None;
+    }
+    match (has("fl_x") || has("camera_model") || has("ply_file_path"), has("camera_angle_x")) {
+        (true, _) => Some("nerfstudio"),
+        (_, true) => Some("Blender (NeRF's synthetic scenes)"),
+        _ => None,
+    }
 }
 
 /// The 4×4 matrix, when it is one of a rotation and a place.
@@ -161,6 +191,18 @@ mod tests {
         assert!(refusal(&GOOD.replace("100.0", "-3")).contains("focal_len"));
         assert!(refusal(&GOOD.replace("\"cx\": 16.0", "\"cx\": 0")).contains("cx"));
         assert!(refusal(&GOOD.replace("[0,0,1,7]", "[0,0,1,1e999]")).contains("transforms_train.json"));
+    }
+
+    #[test]
+    fn transforms_of_other_programs_and_missing_ones_are_named_as_such() {
+        let nerfstudio = r#"{"camera_model": "OPENCV", "fl_x": 1.0, "frames": [{"file_path": "a.png"}]}"#;
+        assert!(refusal(nerfstudio).contains("nerfstudio"));
+        let blender = r#"{"camera_angle_x": 0.7, "frames": [{"file_path": "./train/r_0"}]}"#;
+        assert!(refusal(blender).contains("Blender"));
+        let mut findings = Findings::default();
+        read(Path::new("no/such/transforms_train.json"), &mut findings);
+        let text = findings.into_result().expect_err("refused").to_string();
+        assert!(text.contains("run `process` on the video") && text.contains("task 10"), "{text}");
     }
 
     #[test]

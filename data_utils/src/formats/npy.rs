@@ -4,8 +4,7 @@
 //! Object arrays are pickles in disguise and are refused by name, like big endian and structured types.
 
 use crate::error::{Error, Result};
-use crate::media::files;
-use std::fs::File;
+use crate::media::files::{self, open_plain};
 use std::io::{BufReader, Read};
 use std::path::Path;
 
@@ -30,7 +29,7 @@ pub struct NpyArray {
 /// [`Error::Input`] when the file cannot be read, is not a plain numeric little-endian array, or its length is
 /// not exactly what its header declares.
 pub fn read(path: &Path) -> Result<NpyArray> {
-    let file = File::open(path).map_err(|e| Error::io(path, "a NumPy array", &e))?;
+    let file = open_plain(path).map_err(|e| Error::io(path, "a NumPy array", &e))?;
     let length = file.metadata().map_err(|e| Error::io(path, "a NumPy array", &e))?.len();
     read_from(&mut BufReader::new(file), length).map_err(|found| {
         Error::input(

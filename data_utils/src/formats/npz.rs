@@ -2,6 +2,7 @@
 
 use super::npy::{self, NpyArray};
 use crate::error::{Error, Result};
+use crate::media::files::open_plain;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -11,6 +12,10 @@ use zip::ZipArchive;
 /// The most arrays, and the most bytes in all of them together once unpacked.
 const ENTRY_LIMIT: usize = 4096;
 const TOTAL_LIMIT: u64 = 1 << 30;
+/// How much larger than its compressed form an array may be, beside the first mebibyte: numbers that were measured
+/// hardly shrink.
+const RATIO_LIMIT: u64 = 100;
+const FREE: u64 = 1 << 20;
 
 /// Reads every array of the archive at `path`, by its name without `.npy`. Memory grows with what is unpacked, never
 /// with what an entry declares.
@@ -31,7 +36,7 @@ pub fn read_named(path: &Path, names: &[&str]) -> Result<BTreeMap<String, NpyArr
 }
 
 fn read_if(path: &Path, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<String, NpyArray>> {
-    let file = File::open(path).map_err(|e| Error::io(path, "NumPy arrays", &e))?;
+    let file = open_plain(path).map_err(|e| Error::io(path, "NumPy arrays", &e))?;
     unpack(BufReader::new(file), wanted).map_err(|found| {
         Error::input(
             path.display(),
@@ -61,9 +66,17 @@ fn unpack(
         if !wanted(key) {
             continue;
         }
+        let (declared, packed) = (entry.size(), entry.compressed_size());
+        if declared > packed.saturating_mul(RATIO_LIMIT).saturating_add(FREE) {
+            return Err(format!("{name}, which grows from {packed} to {declared} bytes"));
+        }
+        let limit = left.min(declared);
         let mut bytes = Vec::new();
-        entry.take(left + 1).read_to_end(&mut bytes).map_err(|e| format!("{name}: {e}"))?;
+        entry.take(limit + 1).read_to_end(&mut bytes).map_err(|e| format!("{name}: {e}"))?;
         let length = bytes.len() as u64;
+        if length > declared {
+            return Err(format!("{name}, of more than the {declared} bytes it declares"));
+        }
         left = left.checked_sub(length).ok_or_else(|| format!("more than {TOTAL_LIMIT} bytes of arrays"))?;
         let array =
             npy::read_from(&mut bytes.as_slice(), length).map_err(|found| format!("{name}: {found}"))?;
@@ -112,6 +125,21 @@ mod tests {
         assert!(message.contains("a.npy"), "{message}");
         let message = read(archive(&[("readme.txt", b"hello")]).path()).unwrap_err().to_string();
         assert!(message.contains("readme.txt"), "{message}");
+    }
+
+    #[test]
+    fn an_array_that_unpacks_to_far_more_than_its_file_is_refused() {
+        let mut bomb = array(&[0.0; 16]);
+        bomb.resize(64 << 20, 0);
+        let file = archive(&[("a.npy", &bomb)]);
+        assert!(file.as_file().metadata().unwrap().len() < 200_000);
+        let message = read(file.path()).unwrap_err().to_string();
+        assert!(message.contains("a.npy, which grows from"), "{message}");
+        // An array of zeros of a reasonable size is none.
+        assert_eq!(
+            read(archive(&[("a.npy", &array(&[0.0; 200_000]))]).path()).unwrap()["a"].data.len(),
+            200_000
+        );
     }
 
     #[test]

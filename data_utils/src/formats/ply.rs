@@ -1,6 +1,7 @@
 //! Point clouds and meshes in PLY: ascii and binary of both byte orders in, binary little endian out.
 //!
-//! What is read: `x y z`; `nx ny nz` where all three are there; `red green blue` (bytes, or floats in 0..1), else
+//! What is read: `x y z`; `nx ny nz` where all three are there; `red green blue` (also `r g b` and `diffuse_red …`; bytes,
+//! words, or floats of 0 to 1 or 255), else
 //! the first harmonic `f_dc_0..2` of a Gaussian cloud as the colour it shows; the triangles of element `face`
 //! (polygons are fanned). Everything else is skipped. Every count is held against the bytes that are really
 //! there before memory is taken for it.
@@ -20,6 +21,13 @@ const MAX_FILE: u64 = 1 << 31;
 const MAX_POINTS: usize = 50_000_000;
 /// Longest header, bytes.
 const MAX_HEADER: usize = 64 << 10;
+/// What programs call the colour of a point.
+const COLORS: [[&str; 3]; 4] = [
+    ["red", "green", "blue"],
+    ["diffuse_red", "diffuse_green", "diffuse_blue"],
+    ["r", "g", "b"],
+    ["vertex_red", "vertex_green", "vertex_blue"],
+];
 /// Value of the constant spherical harmonic (3DGS, Kerbl et al. 2023): colour = 0.5 + `SH_0` · f_dc.
 const SH_0: f32 = 0.282_094_8;
 
@@ -145,8 +153,11 @@ fn gather(element: &ElementDef, vertices: &[Vertex]) -> std::result::Result<Poin
     }
     let normals = has(["nx", "ny", "nz"]).then(|| vertices.iter().map(|v| unit(v.normal)).collect());
     let color = |c: f32| (c.clamp(0.0, 1.0) * 255.0).round() as u8;
-    let colors = if has(["red", "green", "blue"]) {
-        Some(vertices.iter().map(|v| v.color.map(color)).collect())
+    let colors = if COLORS.iter().any(|names| has(*names)) {
+        // Some programs write floats of 0 to 255.
+        let is_large = vertices.iter().any(|v| v.color.iter().any(|c| *c > 1.5));
+        let scale = if is_large { 1.0 / 255.0 } else { 1.0 };
+        Some(vertices.iter().map(|v| v.color.map(|c| color(c * scale))).collect())
     } else if has(["f_dc_0", "f_dc_1", "f_dc_2"]) {
         Some(vertices.iter().map(|v| v.harmonic.map(|c| color(0.5 + SH_0 * c))).collect())
     } else {
@@ -259,10 +270,10 @@ impl PropertyAccess for Vertex {
             "f_dc_0" => (&mut self.harmonic[0], 1.0),
             "f_dc_1" => (&mut self.harmonic[1], 1.0),
             "f_dc_2" => (&mut self.harmonic[2], 1.0),
-            "red" => (&mut self.color[0], color_scale(&property)),
-            "green" => (&mut self.color[1], color_scale(&property)),
-            "blue" => (&mut self.color[2], color_scale(&property)),
-            _ => return PropertyAccessResult::Ignored,
+            name => match COLORS.iter().find_map(|set| set.iter().position(|n| *n == name)) {
+                Some(channel) => (&mut self.color[channel], color_scale(&property)),
+                None => return PropertyAccessResult::Ignored,
+            },
         };
         let Some(value) = property.to_f32_lossy() else { return PropertyAccessResult::UnsupportedType };
         *slot = value * scale;
@@ -272,7 +283,11 @@ impl PropertyAccess for Vertex {
 
 /// Floats are in 0..1, integers in 0..255.
 fn color_scale(property: &Property) -> f32 {
-    if matches!(property, Property::Float(_) | Property::Double(_)) { 1.0 } else { 1.0 / 255.0 }
+    match property {
+        Property::Float(_) | Property::Double(_) => 1.0,
+        Property::UShort(_) => 1.0 / 65535.0,
+        _ => 1.0 / 255.0,
+    }
 }
 
 #[derive(Default)]

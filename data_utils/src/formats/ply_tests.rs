@@ -100,3 +100,18 @@ fn places_that_are_not_finite_and_faces_beyond_the_points_are_refused() {
     let flat = ASCII.replace("property double z", "property double height");
     assert!(read(flat.as_bytes()).expect_err("refused").to_string().contains("x, y, z"));
 }
+
+#[test]
+fn colours_are_read_under_the_names_that_programs_give_them() {
+    for names in [["diffuse_red", "diffuse_green", "diffuse_blue"], ["r", "g", "b"]] {
+        let text =
+            ["red", "green", "blue"].iter().zip(names).fold(ASCII.to_owned(), |text, (ours, theirs)| {
+                text.replace(&format!("uchar {ours}"), &format!("uchar {theirs}"))
+            });
+        assert_eq!(read(text.as_bytes()).expect("a cloud").colors, square().colors, "{names:?}");
+    }
+    // Floats of 0 to 255.
+    let floats = ASCII.replace("uchar red", "float red").replace("uchar green", "float green");
+    let floats = floats.replace("uchar blue", "float blue");
+    assert_eq!(read(floats.as_bytes()).expect("a cloud").colors, square().colors);
+}

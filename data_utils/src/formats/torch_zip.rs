@@ -4,6 +4,7 @@
 use super::pickle::{self, Outcome, PICKLE_LIMIT, Refusal, broken};
 use super::state_dict;
 use crate::error::{Error, Result};
+use crate::media::files::open_plain;
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,7 +20,7 @@ const RATIO_LIMIT: u64 = 100;
 
 /// Reads the tensors of a zip archive by dotted name.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Tensor>> {
-    let file = File::open(path).map_err(|e| Error::io(path, "a PyTorch state dict", &e))?;
+    let file = open_plain(path).map_err(|e| Error::io(path, "a PyTorch state dict", &e))?;
     read_archive(BufReader::new(file)).map_err(|refusal| state_dict::refused(path, refusal))
 }
 

@@ -3,12 +3,11 @@
 
 use super::{state_dict, torch_legacy, torch_zip};
 use crate::error::{Error, Result};
-use crate::media::files;
+use crate::media::files::{self, open_plain};
 use candle_core::safetensors::Load;
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -25,7 +24,7 @@ const SAFETENSORS_LIMIT: u64 = 4 << 30;
 /// names any function or class beyond what tensors need.
 pub fn read(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     let mut start = Vec::new();
-    File::open(path)
+    open_plain(path)
         .and_then(|file| file.take(512).read_to_end(&mut start))
         .map_err(|e| Error::io(path, "weights (PyTorch or safetensors)", &e))?;
     if start.starts_with(b"PK\x03\x04") {

@@ -6,7 +6,7 @@
 use crate::error::{Error, Result};
 use image::RgbImage;
 use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
@@ -127,22 +127,47 @@ pub fn png(picture: &RgbImage) -> Result<Vec<u8>> {
     Ok(bytes.into_inner())
 }
 
-/// Reads a whole file, refusing one larger than `limit` bytes before any memory is taken for it.
+/// Opens a file for reading. Pipes and devices are refused: opening one may wait for ever, and reading one never end.
 ///
 /// # Errors
-/// [`Error::Input`] when the file cannot be read or is larger.
+/// That of the system; of kind [`ErrorKind::InvalidInput`] when it is no plain file.
+pub fn open_plain(path: &Path) -> std::io::Result<File> {
+    // Asked before it is opened, since opening a pipe waits for its other end; and after, since it may be another one.
+    check_plain(&std::fs::metadata(path)?)?;
+    let file = File::open(path)?;
+    check_plain(&file.metadata()?)?;
+    Ok(file)
+}
+
+fn check_plain(data: &std::fs::Metadata) -> std::io::Result<()> {
+    let what = match data.file_type() {
+        kind if kind.is_file() => return Ok(()),
+        kind if kind.is_dir() => "a folder",
+        _ => "a pipe or a device, which is no plain file",
+    };
+    Err(std::io::Error::new(ErrorKind::InvalidInput, what))
+}
+
+/// Reads a whole file, at most `limit` bytes of it.
+///
+/// # Errors
+/// [`Error::Input`] when the file cannot be read, is no plain file, or is larger.
 pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let fail = |e: std::io::Error| Error::io(path, "a readable file", &e);
-    let length = std::fs::metadata(path).map_err(fail)?.len();
-    if length > limit {
-        return Err(Error::input(
-            path.display(),
-            format!("at most {limit} bytes"),
-            format!("{length} bytes"),
-            "check that this is the right file",
-        ));
+    let file = open_plain(path).map_err(fail)?;
+    let length = file.metadata().map_err(fail)?.len();
+    let mut bytes = Vec::new();
+    if length <= limit {
+        bytes.reserve_exact(usize::try_from(length).unwrap_or(0));
+        // Another program may still be writing to it.
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(fail)?;
     }
-    std::fs::read(path).map_err(fail)
+    let length = length.max(bytes.len() as u64);
+    if length <= limit {
+        return Ok(bytes);
+    }
+    let (expected, found) = (format!("at most {limit} bytes"), format!("{length} bytes"));
+    Err(Error::input(path.display(), expected, found, "check that this is the right file"))
 }
 
 /// Makes a rename inside `folder` survive a power cut. Folders cannot be synced on Windows; there this does nothing.
@@ -203,6 +228,26 @@ mod tests {
         write_bytes(&dir.path().join("durable"), b"").unwrap();
         write_bytes_fast(&dir.path().join("fast"), b"").unwrap();
         assert_eq!([mode("durable"), mode("fast")], [mode("plain"); 2]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn pipes_and_devices_are_no_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
+        for path in [&pipe, &link, Path::new("/dev/null")] {
+            let error = read_bounded(path, 100).unwrap_err();
+            assert!(error.exit_code() == 2 && error.to_string().contains("no plain file"), "{error}");
+        }
+        assert!(open_plain(dir.path()).unwrap_err().to_string().contains("a folder"));
+        // A link to a file is as good as the file.
+        let (file, link) = (dir.path().join("file"), dir.path().join("to-file"));
+        std::fs::write(&file, "abc").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert_eq!(read_bounded(&link, 3).unwrap(), b"abc");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The frames of a video as raw RGB through a pipe from ffmpeg.
 
-use super::ffmpeg::{Ffmpeg, PATIENCE, Pipe, Process, file_url};
-use super::probe::{MAX_SIDE, not_started, refuse};
+use super::ffmpeg::{Ffmpeg, file_url};
+use super::pictures::MAX_SIDE;
+use super::probe::{VideoInfo, not_started, refuse};
+use super::process::{Pipe, Process};
 use crate::error::{Error, Result};
 use image::RgbImage;
 use std::path::{Path, PathBuf};
@@ -17,7 +19,7 @@ impl Ffmpeg {
         if [width, height].iter().any(|&s| s == 0 || s > MAX_SIDE) {
             return Err(refuse(path, "a size of 1 to 8192 pixels a side", format!("{width}×{height}")));
         }
-        let mut filters = Vec::new();
+        let mut filters = self.picture_filters(&found);
         if let Some(rate) = rate {
             filters.push(format!("fps={rate}"));
         }
@@ -36,7 +38,15 @@ impl Ffmpeg {
         if side == 0 || side > MAX_SIDE {
             return Err(refuse(path, "a side of 1 to 8192 pixels", side.to_string()));
         }
-        self.stream(path, [side, side], &window_filters(rate, window, side), false)
+        let mut filters = self.picture_filters(&self.probe(path)?);
+        filters.extend(window_filters(rate, window, side));
+        self.stream(path, [side, side], &filters, false)
+    }
+
+    /// The filters that make of a video progressive pictures of square Rec. 709 pixels.
+    pub(super) fn picture_filters(&self, info: &VideoInfo) -> Vec<String> {
+        let has_zscale = info.picture.needs_conversion() && self.has_zscale();
+        info.picture.filters([info.width, info.height], has_zscale)
     }
 
     fn stream(&self, path: &Path, size: [u32; 2], filters: &[String], all_frames: bool) -> Result<Frames> {
@@ -51,7 +61,7 @@ impl Ffmpeg {
         }
         command.args(["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]);
         let process =
-            Process::start(&mut command, Pipe::Output).map_err(|e| not_started(&self.program, &e))?;
+            Process::start(&mut command, Pipe::Output, None).map_err(|e| not_started(&self.program, &e))?;
         Ok(Frames { process: Some(process), path: path.into(), width: size[0], height: size[1], read: 0 })
     }
 }
@@ -94,13 +104,13 @@ impl Iterator for Frames {
             Ok(pixels) => Ok(pixels.len()),
             Err(error) => Err(error),
         };
-        let ended = self.process.take()?.finish(PATIENCE);
+        let ended = self.process.take()?.finish(None);
         match (ended, found) {
             (Err(said), _) => Some(Err(refuse(&self.path, "a video that ffmpeg reads", said))),
-            (Ok(()), Err(e)) => Some(Err(Error::io(&self.path, "frames of a video", &e))),
-            (Ok(()), Ok(0)) if self.read > 0 => None,
-            (Ok(()), Ok(0)) => Some(Err(refuse(&self.path, "a video with frames", "none".into()))),
-            (Ok(()), Ok(n)) => Some(Err(refuse(&self.path, "whole frames", format!("{n} bytes of one")))),
+            (Ok(_), Err(e)) => Some(Err(Error::io(&self.path, "frames of a video", &e))),
+            (Ok(_), Ok(0)) if self.read > 0 => None,
+            (Ok(_), Ok(0)) => Some(Err(refuse(&self.path, "a video with frames", "none".into()))),
+            (Ok(_), Ok(n)) => Some(Err(refuse(&self.path, "whole frames", format!("{n} bytes of one")))),
         }
     }
 }

@@ -11,9 +11,19 @@ mod frames;
 #[cfg(feature = "native")]
 mod mp4;
 #[cfg(feature = "native")]
+pub(crate) mod mp4_boxes;
+#[cfg(feature = "native")]
+mod mp4_check;
+#[cfg(feature = "native")]
+mod picture_kind;
+#[cfg(feature = "native")]
+pub mod pictures;
+#[cfg(feature = "native")]
 mod pixels;
 #[cfg(feature = "native")]
 mod probe;
+#[cfg(feature = "native")]
+mod process;
 #[cfg(feature = "native")]
 pub mod sound;
 mod track;
@@ -25,9 +35,11 @@ pub use ffmpeg::Ffmpeg;
 #[cfg(feature = "native")]
 pub use frames::Frames;
 #[cfg(feature = "native")]
+pub use picture_kind::{Hdr, PictureKind};
+#[cfg(feature = "native")]
 pub use pixels::PixelFormat;
 #[cfg(feature = "native")]
-pub use probe::VideoInfo;
+pub use probe::{SoundTrack, VideoInfo};
 pub use track::Samples;
 #[cfg(feature = "native")]
 pub use writer::{Encoder, VideoFormat, VideoWriter};

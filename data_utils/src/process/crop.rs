@@ -27,7 +27,10 @@ pub fn run(context: &Context) -> Result<String> {
         context.make(CROP, |path| context.tools()?.write_window(&options.video, RATE, window, SIDE, path))?;
     }
     let [left, top, side, _] = window;
-    Ok(format!("{side}×{side} pixels at {left}, {top} become {SIDE}×{SIDE}"))
+    let picture = &probe.info.picture;
+    let has_zscale = picture.needs_conversion() && context.tools()?.has_zscale();
+    let notes: String = picture.notes(has_zscale).iter().map(|note| format!("; {note}")).collect();
+    Ok(format!("{side}×{side} pixels at {left}, {top} become {SIDE}×{SIDE}{notes}"))
 }
 
 /// Reads `anchor_box.txt`.

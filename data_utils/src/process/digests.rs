@@ -66,6 +66,7 @@ impl<'a> Digests<'a> {
             "@video" => vec![self.options.video.clone()],
             "@landmarker" => vec![self.options.landmarker.clone()],
             "@parsing" => self.options.parsing.iter().cloned().collect(),
+            "@audio" => self.options.audio.iter().cloned().collect(),
             "@flow" => self.options.flow.iter().cloned().collect(),
             "@face_model" => self.options.face_model.as_deref().map(model_files).unwrap_or_default(),
             _ => return manifest::digest(&self.options.dir, pattern),

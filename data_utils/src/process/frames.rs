@@ -4,6 +4,7 @@ use super::context::Context;
 use super::crop;
 use super::options::{RATE, SIDE};
 use crate::error::{Error, Result};
+use crate::media::pictures::read_picture;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
 use rayon::prelude::*;
@@ -35,7 +36,7 @@ pub fn read_frame(dir: &Path, index: usize) -> Result<RgbImage> {
             "run process again with --task 2 --redo",
         )
     };
-    let picture = image::open(&path).map_err(|e| refuse(e.to_string()))?.to_rgb8();
+    let picture = read_picture(&path)?.to_rgb8();
     if picture.dimensions() != (SIDE, SIDE) {
         return Err(refuse(format!("{:?}", picture.dimensions())));
     }

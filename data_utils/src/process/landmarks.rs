@@ -1,15 +1,17 @@
 //! Stage 6: the face in every frame, and which frames no head can learn from. Stage 7: expression in time.
 
 use super::context::Context;
-use super::frame_faults::{FrameObservation, faults};
+use super::frame_faults::{FrameObservation, faults, longest, shots};
 use super::frame_filter::{self, FrameFilter};
 use super::frames::{self, AT_ONCE};
 use super::smooth::{interpolated, smoothed};
+use super::sound;
 use crate::dataset::expression_units;
 use crate::error::{Error, Result};
 use crate::face::{LANDMARKS, Landmarks, blendshapes};
 use crate::formats::npy;
 use rayon::prelude::*;
+use std::ops::Range;
 use std::path::Path;
 
 /// Name of the table of action units.
@@ -17,6 +19,8 @@ const UNITS: &str = "au.csv";
 /// Names of the arrays: landmarks, and blendshapes before smoothing.
 const POINTS: &str = "landmarks478.npy";
 const SCORES: &str = "bs_raw.npy";
+/// How many shots are listed.
+const MOST_NAMED: usize = 20;
 /// The least share of frames that must be good.
 const LEAST_GOOD: f64 = 0.5;
 
@@ -43,6 +47,14 @@ pub fn read(dir: &Path) -> Result<Vec<Option<Landmarks>>> {
 
 fn landmarks(values: &[f32]) -> Landmarks {
     Landmarks { points: values.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect(), score: 1.0 }
+}
+
+/// Shots in words: `3 shots, frames 0-120, 121-400, 401-500`.
+fn list(shots: &[Range<usize>]) -> String {
+    let named =
+        shots.iter().take(MOST_NAMED).map(|shot| format!("{}-{}", shot.start, shot.end.saturating_sub(1)));
+    let more = if shots.len() > MOST_NAMED { ", …" } else { "" };
+    format!("{} shots, frames {}{more}", shots.len(), named.collect::<Vec<_>>().join(", "))
 }
 
 /// Writes `landmarks478.npy`, `bs_raw.npy`, `frames.json` and `ori_imgs/{i}.lms`.
@@ -73,10 +85,21 @@ pub fn run(context: &Context) -> Result<String> {
         }
         progress.update(observations.len() as u64);
     }
-    let filter = FrameFilter::of(&faults(&observations));
+    let shots = shots(&observations);
+    let wanted = match context.options.shot {
+        None => longest(&shots),
+        Some(number) if (1..=shots.len()).contains(&number) => number - 1,
+        Some(number) => {
+            let found = format!("{number}, where there are {}", list(&shots));
+            return Err(Error::input("--shot", "the number of a shot", found, "choose one of these"));
+        }
+    };
+    let filter = FrameFilter::of(&faults(&observations, &shots, wanted));
     let used = filter.used();
     let good = count - filter.excluded.len();
-    if (good as f64) < LEAST_GOOD * count as f64 || good < frames::LEAST_FRAMES {
+    // A shot that was asked for may be a small part of the video.
+    let is_part = context.options.shot.is_some();
+    if (!is_part && (good as f64) < LEAST_GOOD * count as f64) || good < frames::LEAST_FRAMES {
         return Err(Error::input(
             context.options.video.display(),
             format!("mostly good frames, {} at least", frames::LEAST_FRAMES),
@@ -87,6 +110,7 @@ pub fn run(context: &Context) -> Result<String> {
     // Points and scores of frames without a face are interpolated, so that the arrays have a row for every frame.
     let none = || Error::Internal("no frame has a face".into());
     let points = interpolated(&points).ok_or_else(none)?;
+    let openings: Vec<f32> = points.iter().map(|row| landmarks(row).mouth_opening()).collect();
     let scores = interpolated(&scores).ok_or_else(none)?;
     for (index, row) in smoothed(&points, &used).iter().enumerate().filter(|(i, _)| used[*i]) {
         let lines = landmarks(row).ibug68().map(|p| format!("{:.6} {:.6}\n", p[0], p[1]));
@@ -96,11 +120,15 @@ pub fn run(context: &Context) -> Result<String> {
     context.make(POINTS, |path| npy::write(path, &[count, LANDMARKS, 3], &points))?;
     context.make(SCORES, |path| npy::write(path, &[count, blendshapes::NAMES.len()], &scores))?;
     context.put(frame_filter::FILE, &filter.to_json()?)?;
-    let excluded = match filter.excluded.len() {
+    let mut excluded = match filter.excluded.len() {
         0 => String::new(),
         _ => format!(" ({})", filter.summary()),
     };
-    Ok(format!("{good} of {count} frames are good{excluded}"))
+    if shots.len() > 1 {
+        excluded.push_str(&format!("; {}, of which number {} is used (--shot)", list(&shots), wanted + 1));
+    }
+    let note = sound::offset_note(context, &openings)?.map(|note| format!("; {note}")).unwrap_or_default();
+    Ok(format!("{good} of {count} frames are good{excluded}{note}"))
 }
 
 /// Writes `bs.npy`, and `au.csv` where the user has none: MediaPipe's 52 without `_neutral`, a zero at the end, and

@@ -8,6 +8,7 @@ use super::torso::torso;
 use crate::dataset::{Label, grow, write::face_picture};
 use crate::error::{Error, Result};
 use crate::face::Landmarks;
+use crate::media::pictures::read_picture;
 use crate::segment::bisenet::BiSeNet;
 use crate::segment::plate::Plate;
 use crate::segment::{Clip, Segmenter};
@@ -116,7 +117,7 @@ pub fn read_labels(dir: &Path, index: usize) -> Result<Vec<u8>> {
             "mend the file, or run process again with --task 3 --redo",
         )
     };
-    let picture = image::open(&path).map_err(|e| refuse(e.to_string()))?.to_rgb8();
+    let picture = read_picture(&path)?.to_rgb8();
     let labels: Option<Vec<u8>> = picture.pixels().map(|p| Label::of_color(p.0)).collect();
     labels.ok_or_else(|| refuse("colours that are no labels".into()))
 }
@@ -161,16 +162,7 @@ pub fn torsos(context: &Context) -> Result<String> {
     let dir = context.dir();
     let faces = landmarks::read(dir)?;
     let path = dir.join(PLATE);
-    let plate = image::open(&path)
-        .map_err(|e| {
-            Error::input(
-                path.display(),
-                "a picture",
-                e.to_string(),
-                "mend the file, or run process again with --task 4 --redo",
-            )
-        })?
-        .to_rgb8();
+    let plate = read_picture(&path)?.to_rgb8();
     let used = used(&faces);
     let progress = context.progress("torso", used.len());
     let mut done = 0;

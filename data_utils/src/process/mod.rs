@@ -13,6 +13,7 @@ pub mod frame_filter;
 pub mod frames;
 pub mod journal;
 pub mod landmarks;
+mod lip_offset;
 pub mod manifest;
 pub mod masks;
 pub mod message;
@@ -78,14 +79,14 @@ pub const STAGES: [Stage; 11] = [
     Stage {
         name: "sound",
         tasks: [1, 1],
-        version: 2,
-        inputs: &["@video", "ori_imgs/*.jpg"],
+        version: 3,
+        inputs: &["@video", "@audio", "ori_imgs/*.jpg"],
         outputs: &["aud.wav"],
         accepts: &["aud.wav"],
         fits: &["@video"],
         invalidates: &[],
         follows: false,
-        options: |_| Vec::new(),
+        options: |o| vec![("shift_sound", format!("{:?}", o.shift_sound))],
         run: sound::run,
     },
     Stage {
@@ -104,14 +105,14 @@ pub const STAGES: [Stage; 11] = [
     Stage {
         name: "landmarks",
         tasks: [6, 6],
-        version: 1,
+        version: 2,
         inputs: &["ori_imgs/*.jpg", "@landmarker"],
         outputs: &["landmarks478.npy", "bs_raw.npy", frame_filter::FILE, "ori_imgs/*.lms"],
         accepts: &[],
         fits: &["frames"],
         invalidates: &[],
         follows: false,
-        options: |_| Vec::new(),
+        options: |o| vec![("shot", format!("{:?}", o.shot))],
         run: landmarks::run,
     },
     Stage {
@@ -248,11 +249,11 @@ pub fn run(options: &Options, listener: Listener) -> Result<Vec<(String, f64)>> 
     Ok(took)
 }
 
-/// Says in lines whether the video will make a good head: the doctor, `process --check video`.
+/// Says whether the video will make a good head: the doctor, `process --check video`.
 ///
 /// # Errors
 /// As [`doctor::examine`].
-pub fn check(options: &Options) -> Result<String> {
+pub fn check(options: &Options) -> Result<doctor::Examination> {
     doctor::examine(options, &tools()?, &FaceModels::open(&options.landmarker)?)
 }
 

@@ -31,10 +31,39 @@ pub struct Options {
     pub face_model: Option<PathBuf>,
     /// Weights of the optical flow network.
     pub flow: Option<PathBuf>,
+    /// A recording of the voice of its own, used in place of the video's sound.
+    pub audio: Option<PathBuf>,
+    /// How the sound is moved against the picture.
+    pub shift_sound: ShiftSound,
+    /// Number of the shot that is used, from 1; without it the longest.
+    pub shot: Option<usize>,
     /// Accepts a video without sound; the dataset then gets silence.
     pub silent: bool,
     /// Writes the inside of the mouth as well.
     pub teeth_mask: bool,
+}
+
+/// How the sound is moved against the picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ShiftSound {
+    /// Later by so many seconds, earlier for a negative number.
+    Seconds(f64),
+    /// To where the lips are.
+    Auto,
+}
+
+impl std::str::FromStr for ShiftSound {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        if text == "auto" {
+            return Ok(ShiftSound::Auto);
+        }
+        match text.parse() {
+            Ok(seconds) if (-10.0..=10.0).contains(&seconds) => Ok(ShiftSound::Seconds(seconds)),
+            _ => Err("expected auto, or seconds from -10 to 10".into()),
+        }
+    }
 }
 
 /// Side of a dataset's frames, pixels.

@@ -2,7 +2,7 @@
 //! the head.
 
 use super::options::{Options, RATE, SCALE, SIDE};
-use crate::error::{Error, Result};
+use crate::error::{Error, Problem, Result};
 use crate::face::FaceModels;
 use crate::media::{Ffmpeg, VideoInfo};
 use image::RgbImage;
@@ -48,7 +48,11 @@ pub fn probe(tools: &Ffmpeg, models: &FaceModels, path: &Path) -> Result<Probe> 
     let (mut boxes, mut second) = (Vec::new(), 0);
     let rate = info.seconds.map_or(0.0, |s| LEAST_LOOKS / s.max(0.1)).clamp(RATE / EVERY, RATE);
     for frame in tools.frames(path, Some(rate), size)? {
-        let frame: RgbImage = frame?;
+        // Of a damaged video is used what can be read.
+        let frame: RgbImage = match frame {
+            Err(_) if !boxes.is_empty() => break,
+            frame => frame?,
+        };
         let (face, all) = models.landmarks_and_faces(&frame)?;
         boxes.push(face.map(|f| bounds(&f.ibug68()).map(|v| v / scale)));
         second += usize::from(all.len() > 1);
@@ -67,40 +71,52 @@ pub fn bounds(points: &[[f32; 2]]) -> [f32; 4] {
 /// # Errors
 /// [`Error::Input`], the most telling reason alone.
 pub fn validate(options: &Options, probe: &Probe) -> Result<()> {
-    let at = options.video.display();
-    let refuse =
-        |expected: String, found: String, remedy: &str| Err(Error::input(&at, expected, found, remedy));
-    let VideoInfo { width, height, seconds, has_sound, .. } = &probe.info;
+    match refusals(options, probe).into_iter().next() {
+        Some(problem) => Err(Error::Input(problem)),
+        None => Ok(()),
+    }
+}
+
+/// Every reason why no head can be made of a video, the most telling one first.
+pub fn refusals(options: &Options, probe: &Probe) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let mut refuse = |expected: String, what: String, remedy: &str| {
+        found.push(Problem::new(options.video.display(), expected, what, remedy));
+    };
+    let VideoInfo { width, height, seconds, sound, .. } = &probe.info;
     if *width.min(height) < LEAST_SIDE {
         let expected = format!("at least {LEAST_SIDE} pixels a side");
-        return refuse(expected, format!("{width}×{height}"), "use a recording of higher resolution");
+        refuse(expected, format!("{width}×{height}"), "use a recording of higher resolution");
     }
     if let Some(seconds) = seconds.filter(|s| *s < LEAST_SECONDS) {
         let expected = format!("at least {LEAST_SECONDS} seconds");
-        return refuse(expected, format!("{seconds:.2}"), "record one to five minutes");
+        refuse(expected, format!("{seconds:.2}"), "record one to five minutes");
     }
-    if !has_sound && !options.silent {
-        return refuse("a sound track".into(), "none".into(), "use --silent for a dataset without a voice");
+    if sound.is_empty() && options.audio.is_none() && !options.silent {
+        let remedy =
+            "name a recording of its own with --audio, or use --silent for a dataset without a voice";
+        refuse("a sound track".into(), "none".into(), remedy);
     }
     let looks = probe.boxes.len().max(1);
     let faces: Vec<[f32; 4]> = probe.boxes.iter().flatten().copied().collect();
     let share = faces.len() as f64 / looks as f64;
     if faces.is_empty() {
-        return refuse(
+        refuse(
             "a face".into(),
             format!("none in {looks} looks"),
-            "use a video of one person facing the camera, the head at least a sixth of the picture",
+            "use a video of one person facing the camera, upright, the head at least a sixth of the picture",
         );
+        return found;
     }
     if share < LEAST_FACES {
-        return refuse(
+        refuse(
             "a face nearly all the time".into(),
             format!("one in {} of {looks} looks", faces.len()),
             "cut the parts without the person out",
         );
     }
     if probe.second as f64 / looks as f64 > MOST_SECOND {
-        return refuse(
+        refuse(
             "one person".into(),
             format!("two faces in {} of {looks} looks", probe.second),
             "crop the video to one of them",
@@ -111,9 +127,9 @@ pub fn validate(options: &Options, probe: &Probe) -> Result<()> {
     let width = widths[widths.len() / 2];
     if width < LEAST_FACE {
         let expected = format!("a face at least {LEAST_FACE} pixels wide");
-        return refuse(expected, format!("{width:.0}"), "use a recording closer up or of higher resolution");
+        refuse(expected, format!("{width:.0}"), "use a recording closer up or of higher resolution");
     }
-    Ok(())
+    found
 }
 
 /// The square of the crop: left, top, width and height in pixels of the video. Of each edge of the face's box the middle
@@ -150,8 +166,7 @@ mod tests {
     use super::*;
 
     fn seen(width: u32, height: u32, boxes: Vec<Option<[f32; 4]>>) -> Probe {
-        let info =
-            VideoInfo { width, height, rate: 30.0, frames: None, seconds: Some(60.0), has_sound: true };
+        let info = VideoInfo { width, height, rate: 30.0, seconds: Some(60.0), ..VideoInfo::default() };
         Probe { info, boxes, second: 0 }
     }
 

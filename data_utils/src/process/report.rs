@@ -29,13 +29,16 @@ struct Line {
 pub fn write(dir: &Path) -> Result<()> {
     let filter = FrameFilter::read(dir)?;
     sheets::write(dir, &filter)?;
-    let mut html = String::from(
-        "<!doctype html><meta charset=utf-8><title>process</title>\n\
-         <style>body{font:15px sans-serif;max-width:1040px;margin:2em auto}img{width:100%}\
-         td{padding:2px 12px 2px 0;vertical-align:top}svg{width:100%;background:#f6f6f6}</style>\n",
+    // The folder's own name, also where it is called `.`.
+    let whole = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+    let name = escaped(&whole.file_name().unwrap_or_default().to_string_lossy());
+    let mut html = format!(
+        "<!doctype html><meta charset=utf-8><title>{name}</title>\n\
+         <style>body{{font:15px sans-serif;max-width:1040px;margin:2em auto}}img{{width:100%}}\
+         td{{padding:2px 12px 2px 0;vertical-align:top}}svg{{width:100%;background:#f6f6f6}}</style>\n",
     );
     let mut add = |text: String| html.push_str(&text);
-    add(format!("<h1>{}</h1>\n<table>", escaped(&dir.file_name().unwrap_or_default().to_string_lossy())));
+    add(format!("<h1>{name}</h1>\n<table>"));
     let manifest = Manifest::open(dir)?;
     for (name, record) in &manifest.stages {
         add(format!("<tr><td>{}<td>{}</tr>\n", escaped(name), escaped(&record.result)));

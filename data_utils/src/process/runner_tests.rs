@@ -121,6 +121,9 @@ impl Folder {
             parsing: None,
             face_model: None,
             flow: None,
+            audio: None,
+            shot: None,
+            shift_sound: crate::process::options::ShiftSound::Seconds(0.0),
             silent: false,
             teeth_mask: false,
         }

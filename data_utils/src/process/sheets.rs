@@ -5,8 +5,9 @@ use super::frames::read_frame;
 
 use super::masks::read_labels;
 use crate::dataset::Label;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::media::files;
+use crate::media::pictures::read_picture;
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 use std::path::Path;
@@ -36,9 +37,7 @@ pub fn write(dir: &Path, filter: &FrameFilter) -> Result<()> {
     let frames = chosen(&good);
     let torso = |index: usize, picture: &mut RgbImage| {
         let path = dir.join("torso_imgs").join(format!("{index}.png"));
-        let torso = image::open(&path).map_err(|e| {
-            Error::input(path.display(), "a picture", e.to_string(), "run process again with --task 5 --redo")
-        })?;
+        let torso = read_picture(&path)?;
         *picture = RgbImage::from_pixel(picture.width(), picture.height(), Rgb(BEHIND));
         for (to, from) in picture.pixels_mut().zip(torso.to_rgba8().pixels()).filter(|(_, f)| f.0[3] > 0) {
             to.0 = [from.0[0], from.0[1], from.0[2]];

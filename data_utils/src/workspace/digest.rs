@@ -1,8 +1,8 @@
 //! SHA-256 of files and texts, in lower-case hexadecimal.
 
 use crate::error::{Error, Result};
+use crate::media::files::open_plain;
 use sha2::{Digest as _, Sha256};
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use std::path::Path;
 /// [`Error::Input`] when the file cannot be read.
 pub fn digest_file(path: &Path) -> Result<(u64, String)> {
     let fail = |e: std::io::Error| Error::io(path, "a readable file", &e);
-    let mut file = File::open(path).map_err(fail)?;
+    let mut file = open_plain(path).map_err(fail)?;
     let (mut hasher, mut bytes, mut part) = (Sha256::new(), 0, vec![0u8; 1 << 16]);
     loop {
         match file.read(&mut part).map_err(fail)? {

@@ -180,6 +180,8 @@ pub(super) fn decode(file: &[u8], size: [u32; 2], at: &str) -> Result<DynamicIma
     let mut reader = reader.map_err(|e| damaged(e.to_string()))?;
     let mut limits = Limits::default();
     [limits.max_image_width, limits.max_image_height] = size.map(Some);
+    // Twice the widest pixels, and room for everything else.
+    limits.max_alloc = Some(16 * u64::from(size[0]) * u64::from(size[1]) + (1 << 20));
     reader.limits(limits);
     let picture = reader.decode().map_err(|e| damaged(e.to_string()))?;
     match [picture.width(), picture.height()] == size {

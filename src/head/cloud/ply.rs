@@ -80,7 +80,7 @@ fn header(n: usize, bands: usize) -> String {
 /// [`Error::Input`] saying what is missing, of another kind, or longer or shorter than declared.
 pub fn read(path: &Path) -> Result<Cloud> {
     let fail = |e: std::io::Error| Error::io(path, "a readable PLY file", &e);
-    let mut file = std::fs::File::open(path).map_err(fail)?;
+    let mut file = data_utils::media::files::open_plain(path).map_err(fail)?;
     let length = file.metadata().map_err(fail)?.len();
     let mut start = Vec::new();
     (&file).take(HEADER_LIMIT).read_to_end(&mut start).map_err(fail)?;
