@@ -2,7 +2,7 @@
 //! not heard set to the mean, and the rest on the principal components of the training where the field asks for them.
 
 use super::FieldConfig;
-use super::statistics::Moments;
+use super::moments::Moments;
 use data_utils::linear::principal_components;
 
 /// Deviations after which audio is cut off.

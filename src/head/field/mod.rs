@@ -29,6 +29,7 @@ mod frame_weights;
 mod gpu;
 mod heads;
 mod matrix;
+mod moments;
 mod net_index;
 mod params;
 mod rows;

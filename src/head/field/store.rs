@@ -1,7 +1,7 @@
 //! The field's file: parameters and buffers as safetensors.
 
+use super::moments::Moments;
 use super::params::{from_bytes, to_bytes};
-use super::statistics::Moments;
 use super::{EXPRESSION, Field, FieldBounds, FieldConfig};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};

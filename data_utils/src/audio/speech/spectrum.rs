@@ -4,7 +4,6 @@
 //! magnitudes; 32 mel bands from 60 to 3800 Hz; `log10(max(1e-10, ·)) + 2`, that is 10 dB a unit. Row `k` is centred on sample
 //! `160·k + 256`.
 
-use super::weights::Weights;
 use crate::error::{Error, Result};
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
@@ -37,7 +36,8 @@ pub(super) struct SpectrumStream {
 }
 
 impl SpectrumStream {
-    pub(super) fn new(weights: &Weights) -> Self {
+    /// A stream of which nothing has come yet; `mel` are the bands, `[257, 32]`.
+    pub(super) fn new(mel: Arc<[f32]>) -> Self {
         let transform = RealFftPlanner::<f64>::new().plan_fft_forward(FRAME);
         let hann = |n: usize| {
             let at = n.checked_sub((FRAME - WINDOW) / 2).filter(|at| *at < WINDOW);
@@ -45,7 +45,7 @@ impl SpectrumStream {
         };
         SpectrumStream {
             window: (0..FRAME).map(|n| FULL_SCALE * hann(n)).collect(),
-            mel: Arc::clone(&weights.mel),
+            mel,
             spectrum: transform.make_output_vec(),
             scratch: transform.make_scratch_vec(),
             frame: vec![0.0; FRAME],

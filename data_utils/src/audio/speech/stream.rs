@@ -6,6 +6,7 @@ use super::trunk::{REACH, STRIDE, Trunk};
 use super::weights::Weights;
 use crate::audio::{SAMPLE_RATE, video_frames};
 use crate::error::Result;
+use std::sync::Arc;
 
 /// How often the first row of the spectrum is repeated in front: the middle of what row `j` is made from is then the time of
 /// video frame `j`, `j / 25` seconds, to a millisecond.
@@ -19,7 +20,7 @@ pub struct SpeechStream {
     spectrum: SpectrumStream,
     level: Level,
     trunk: Trunk,
-    weights: Weights,
+    mel: Arc<[f32]>,
     samples: u64,
     /// The last row of the spectrum, brought to level.
     last: Option<[f32; BANDS]>,
@@ -35,10 +36,10 @@ impl SpeechStream {
     pub fn new() -> Result<Self> {
         let weights = Weights::load()?;
         Ok(SpeechStream {
-            spectrum: SpectrumStream::new(&weights),
+            spectrum: SpectrumStream::new(Arc::clone(&weights.mel)),
             level: Level::default(),
             trunk: Trunk::new(&weights),
-            weights,
+            mel: weights.mel,
             samples: 0,
             last: None,
             rows: 0,
@@ -81,7 +82,7 @@ impl SpeechStream {
                 self.give(&row, frames, &mut features);
             }
         }
-        self.spectrum = SpectrumStream::new(&self.weights);
+        self.spectrum = SpectrumStream::new(Arc::clone(&self.mel));
         self.trunk.clear();
         (self.level, self.samples, self.last, self.rows) = (Level::default(), 0, None, 0);
         Ok(features)

@@ -39,7 +39,7 @@ fn apart(a: &[f32], b: &[f32]) -> f64 {
 
 #[test]
 fn the_front_end_is_that_of_the_published_graph() {
-    let mut spectrum = SpectrumStream::new(&Weights::load().unwrap());
+    let mut spectrum = SpectrumStream::new(Weights::load().unwrap().mel);
     let ours = spectrum.push(&voice().samples).unwrap().concat();
     let golden = npy::read(&fixture("speech_mel.npy")).unwrap();
     assert_eq!(golden.shape, [ours.len() / BANDS, BANDS]);
