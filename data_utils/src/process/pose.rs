@@ -15,7 +15,7 @@ use crate::face::{FaceModels, Landmarks};
 use crate::formats::ply;
 use crate::track::flow::Raft;
 use crate::track::model::POINTS;
-use crate::track::stabilise::{jitter, reference_frame, still_skin};
+use crate::track::stabilise::{Amplitude, amplitude, jitter, reference_frame, still_skin};
 use crate::track::surface::{View, fuse};
 use crate::track::{
     FaceModel, FitOptions, FlowTracker, FrameLandmarks, Head, Mesh, Pictures, StabiliseOptions, fit,
@@ -71,6 +71,7 @@ pub fn run(context: &Context) -> Result<String> {
     let pictures = Pictures::new(faces.len(), size, BUDGET, &read);
     let head = Head { mesh: &mesh, reference, still: &still, hair: Some(&hair) };
     let before = found.poses.clone();
+    let mut choice = Choice::Landmarks;
     let residuals = if context.options.use_3dmm {
         [Some(jitter(&pictures, &head, &found.lens, &found.seen, &before)?), None]
     } else {
@@ -78,12 +79,24 @@ pub fn run(context: &Context) -> Result<String> {
         let network = context.options.flow.as_deref().map(Raft::open).transpose()?;
         let color = |index: usize| read_frame(dir, index);
         let flow = network.as_ref().map(|network| FlowTracker { network, read: &color });
-        let done =
-            stabilise(&pictures, &head, &found.lens, &found.seen, &mut found.poses, &options, flow.as_ref())?;
-        [Some(done.before), Some(done.after)]
+        let mut first = None;
+        let mut chosen = None;
+        for (what, hair) in [(Choice::SkinAndHair, head.hair), (Choice::Skin, None)] {
+            let head = Head { hair, ..head };
+            let mut poses = before.clone();
+            let done =
+                stabilise(&pictures, &head, &found.lens, &found.seen, &mut poses, &options, flow.as_ref())?;
+            let agrees = amplitude(&before, &poses, &found.seen).iter().flatten().all(Amplitude::agrees);
+            first.get_or_insert(done.before);
+            if agrees {
+                (choice, found.poses, chosen) = (what, poses, Some(done.after));
+                break;
+            }
+        }
+        [first, chosen]
     };
     drop(pictures);
-    progress.note(2, if context.options.use_3dmm { "jitter measured" } else { "poses stabilized" });
+    progress.note(2, choice.words(context.options.use_3dmm));
 
     let cloud = fuse(&mesh, &found.poses, &found.lens, &found.seen, size, &|index| {
         let head = read_labels(dir, index)?.iter().map(|l| l & Label::HEAD != 0).collect();
@@ -95,7 +108,36 @@ pub fn run(context: &Context) -> Result<String> {
     let [first, second] = &residuals;
     let params = TrackParams::of(&model, &found, size, [first.as_ref(), second.as_ref()]);
     context.put(track_params::FILE, &params.to_json()?)?;
-    Ok(words(&params, cloud.positions.len()))
+    let result = words(&params, cloud.positions.len());
+    Ok(match choice {
+        Choice::SkinAndHair => result,
+        Choice::Landmarks if context.options.use_3dmm => result,
+        Choice::Skin | Choice::Landmarks => format!("{}; {result}", choice.words(false)),
+    })
+}
+
+/// What the poses follow. Stabilized poses must turn as far as those of the landmarks: hair swings and skin slides, and poses
+/// that follow them turn too little.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    SkinAndHair,
+    Skin,
+    Landmarks,
+}
+
+impl Choice {
+    fn words(self, asked: bool) -> &'static str {
+        match self {
+            Choice::SkinAndHair => "poses stabilized",
+            Choice::Skin => {
+                "poses stabilized by the skin alone, since the hair turns otherwise than the face"
+            }
+            Choice::Landmarks if asked => "jitter measured",
+            Choice::Landmarks => {
+                "poses are those of the landmarks, since what is seen of skin and hair turns otherwise than they do"
+            }
+        }
+    }
 }
 
 /// Columns and rows of the landmarks that the mesh has.

@@ -1,15 +1,23 @@
 //! Bundle adjustment: all poses and the depths of all patches together, from where the patches were found.
 //! Gauss–Newton with weights that fall with the residual (Cauchy) and with how much a patch moves by itself, the prior
 //! in time, and conjugate gradients preconditioned by the band matrix of the poses.
+//!
+//! A head that turns half as far and is twice as deep looks almost the same (the bas-relief ambiguity, Belhumeur, Kriegman
+//! & Yuille 1999), and the prior in time likes to turn less. So depths may change one by one, but the relief of the face
+//! as a whole is held at that of the face model; with it the poses keep their amplitude.
 
 use super::patches::Patch;
 use super::register::Shifts;
 use crate::error::{Error, Result};
-use crate::track::math::{dot, median};
+use crate::track::math::{add, dot, length, median};
 use crate::track::pose::{Lens, Pose};
 use crate::track::temporal::{PathPrior, PoseBand};
 use rayon::prelude::*;
 
+/// Standard deviation of the change of the face's relief as a whole, as a part of it.
+const RELIEF: f64 = 0.01;
+/// The hair counts at most as much as the face, by this factor: it swings, and there may be more of it.
+const HAIR_SHARE: f64 = 1.0;
 /// Standard deviation of a good registration, pixels.
 const NOISE: f64 = 0.25;
 /// Scale of the Cauchy loss, pixels.
@@ -57,9 +65,10 @@ pub(super) fn adjust(
             observations.push(Observation { frame, patch, place, worth: shift.worth });
         }
     }
+    let relief = relief(patches);
     for _ in 0..STEPS {
         let calm = weights(&observations, patches, poses, lens);
-        step(&observations, &calm, patches, poses, lens, prior)?;
+        step(&observations, &calm, &relief, patches, poses, lens, prior)?;
     }
     Ok(())
 }
@@ -75,7 +84,31 @@ fn weights(observations: &[Observation], patches: &[Patch], poses: &[Pose], lens
     for o in observations {
         residuals[o.patch].push(residual(o, patches, poses, lens));
     }
-    residuals.into_par_iter().map(|rows| calm(&rows)).collect()
+    let count = |rows: &Vec<[f64; 2]>| rows.len() as f64;
+    let counts: Vec<f64> = residuals.iter().map(count).collect();
+    let mut weights: Vec<f64> = residuals.into_par_iter().map(|rows| calm(&rows)).collect();
+    let sum = |face: bool| {
+        let all = patches.iter().zip(&weights).zip(&counts);
+        all.filter(|((p, _), _)| p.face == face).map(|((_, w), n)| w * n).sum::<f64>()
+    };
+    let (face, hair) = (sum(true), sum(false));
+    if hair > HAIR_SHARE * face {
+        let less = HAIR_SHARE * face / hair;
+        patches.iter().zip(&mut weights).filter(|(p, _)| !p.face).for_each(|(_, w)| *w *= less);
+    }
+    weights
+}
+
+/// What the depths of the patches add to the face's relief, as a part of it: the slope of the depths against how deep the
+/// face lies. 0 for hair.
+fn relief(patches: &[Patch]) -> Vec<f64> {
+    let face = || patches.iter().filter(|p| p.face);
+    let count = face().count().max(1) as f64;
+    let axis = face().fold([0.0; 3], |sum, p| add(sum, p.along()));
+    let deep = |p: &Patch| dot(p.place(), axis) / length(axis).max(1e-12);
+    let middle = face().map(deep).sum::<f64>() / count;
+    let square = face().map(|p| (deep(p) - middle).powi(2)).sum::<f64>().max(1e-12);
+    patches.iter().map(|p| if p.face { (deep(p) - middle) / square } else { 0.0 }).collect()
 }
 
 /// Weight of a patch with these residual positions, pixels: 1 / (1 + (m / `UNREST`)⁴), where m is the median distance
@@ -89,6 +122,7 @@ pub(super) fn calm(moved: &[[f64; 2]]) -> f64 {
 fn step(
     observations: &[Observation],
     calm: &[f64],
+    relief: &[f64],
     patches: &mut [Patch],
     poses: &mut [Pose],
     lens: &Lens,
@@ -99,6 +133,10 @@ fn step(
     prior.add_to(poses, &mut band);
     let mut depth_matrix: Vec<f64> = patches.iter().map(|p| 1.0 / p.depth_deviation.powi(2)).collect();
     let mut depth_gradient: Vec<f64> = patches.iter().map(|p| p.depth / p.depth_deviation.powi(2)).collect();
+    // One change of relief for all, of deviation `RELIEF`.
+    let hold = 1.0 / (RELIEF * RELIEF);
+    let change: f64 = patches.iter().zip(relief).map(|(p, r)| p.depth * r).sum();
+    depth_gradient.iter_mut().zip(relief).for_each(|(g, r)| *g += hold * change * r);
     let mut joints = Vec::with_capacity(observations.len());
     for part in observations.chunks(AT_ONCE) {
         let equations: Vec<_> =
@@ -119,6 +157,8 @@ fn step(
     let times = |v: &[f64]| -> Vec<f64> {
         let mut out = matrix.times(&v[..n]);
         out.extend(v[n..].iter().zip(&depth_matrix).map(|(v, m)| v * m));
+        let change: f64 = v[n..].iter().zip(relief).map(|(v, r)| v * r).sum();
+        out[n..].iter_mut().zip(relief).for_each(|(o, r)| *o += hold * change * r);
         for j in &joints {
             for (k, value) in j.value.iter().enumerate() {
                 out[j.frame * SIX + k] += value * v[n + j.patch];

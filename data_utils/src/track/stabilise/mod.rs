@@ -9,6 +9,7 @@
 //! Hair is needed: without it the skin of the face moves less in the stabilized picture, but only because the poses
 //! follow skin that slides over the skull. On the sample talker the error of the rotation is then four times as large.
 
+mod amplitude;
 mod bundle;
 mod jitter;
 mod patches;
@@ -19,6 +20,7 @@ mod tests;
 mod tracks;
 mod warp;
 
+pub use amplitude::{Amplitude, amplitude};
 pub use jitter::{Jitter, ResidualMotion};
 pub use pictures::Pictures;
 pub use tracks::FlowTracker;

@@ -66,6 +66,11 @@ impl Patch {
         add(self.points[AREA / 2], scale(self.along, self.depth))
     }
 
+    /// Where its middle was placed, on the surface.
+    pub(super) fn place(&self) -> V3 {
+        self.points[AREA / 2]
+    }
+
     /// The direction in which its depth moves it.
     pub(super) fn along(&self) -> V3 {
         self.along
