@@ -20,7 +20,7 @@ const PROGRAM: &str = "a program";
 
 /// The rooms of `data_utils/src`.
 const DATA_UTILS: &[&[&str]] = &[
-    &["error"],
+    &["error", "memory"],
     &["media", "formats", "workspace"],
     &["camera", "linear", "network"],
     &["audio"],

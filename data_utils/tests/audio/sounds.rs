@@ -134,11 +134,65 @@ fn a_wav_without_samples_is_refused() {
 }
 
 #[test]
-fn files_cut_off_in_the_middle_are_refused() {
-    for name in ["voice.wav", "voice.flac", "voice.m4a", "voice.mp3"] {
-        let bytes = std::fs::read(fixture(&format!("audio/{name}"))).unwrap();
-        let message = refusal(name, &bytes[..bytes.len() / 2]);
-        assert!(message.contains(name), "{message}");
+fn of_files_cut_off_in_the_middle_is_used_what_there_is() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, is_told) in [("voice.wav", true), ("voice.flac", true), ("voice.mp3", false)] {
+        let whole = fixture(&format!("audio/{name}"));
+        let (sound, notes) = audio::load_with_notes(&whole).unwrap();
+        assert!(notes.is_empty(), "{name}: {notes:?}");
+        let bytes = std::fs::read(&whole).unwrap();
+        let path = dir.path().join(name);
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let (cut, notes) = audio::load_with_notes(&path).unwrap();
+        let share = cut.samples.len() as f64 / sound.samples.len() as f64;
+        assert!((0.3..0.7).contains(&share), "{name}: {share}");
+        assert!(
+            !is_told || notes.len() == 1 && notes[0].contains("what there is is used"),
+            "{name}: {notes:?}"
+        );
+    }
+    // Without the index at its end nothing of a film can be found.
+    let bytes = std::fs::read(fixture("audio/voice.m4a")).unwrap();
+    assert!(refusal("voice.m4a", &bytes[..bytes.len() / 2]).contains("voice.m4a"));
+}
+
+#[test]
+fn lengths_in_a_header_that_cannot_be_true_are_corrected() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("voice.wav");
+    let original = std::fs::read(fixture("audio/voice.wav")).unwrap();
+    let whole = audio::load(&fixture("audio/voice.wav")).unwrap();
+    let samples = original.len() as u32 - 44;
+    for declared in [2_000_000_000, 0x8000_0000, samples + 36, samples + 44] {
+        let mut bytes = original.clone();
+        bytes[40..44].copy_from_slice(&declared.to_le_bytes());
+        std::fs::write(&path, bytes).unwrap();
+        let (sound, notes) = audio::load_with_notes(&path).unwrap();
+        assert!(sound == whole && notes.is_empty(), "{declared}: {notes:?}");
+    }
+    // A byte that was lost takes its sample with it.
+    std::fs::write(&path, &original[..original.len() - 1]).unwrap();
+    assert_eq!(audio::load(&path).unwrap().samples, whole.samples[..whole.samples.len() - 1]);
+}
+
+#[test]
+fn a_damaged_packet_becomes_silence_and_nothing_moves() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["voice.flac", "voice.m4a"] {
+        let whole = audio::load(&fixture(&format!("audio/{name}"))).unwrap();
+        let mut bytes = std::fs::read(fixture(&format!("audio/{name}"))).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle..middle + 20].fill(0xff);
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let damaged = audio::load(&path).unwrap();
+        assert!(damaged.samples.len().abs_diff(whole.samples.len()) <= 1, "{name}");
+        let end = whole.samples.len() * 9 / 10;
+        let alike = correlation(
+            &damaged.samples[end..],
+            &whole.samples[end..whole.samples.len().min(damaged.samples.len())],
+        );
+        assert!(alike > 0.99, "{name}: {alike}");
     }
 }
 
