@@ -46,6 +46,15 @@ impl Branch {
             serde_json::from_str(&archive.take_text(at, &format!("{prefix}{SETTINGS}"))?).map_err(|e| {
                 Error::input(at, "settings of this version", e.to_string(), "train the head again")
             })?;
+        let (kind, field) = (settings.audio, &settings.field);
+        if [field.audio_channels, field.audio_width] != [kind.channels(), kind.width()] {
+            return Err(Error::input(
+                at,
+                format!("a head for {} features of {} × {}", kind.name(), kind.channels(), kind.width()),
+                format!("one for {} × {}", field.audio_channels, field.audio_width),
+                "train the head again with this version of surfeltalk",
+            ));
+        }
         let name = |array: &str| format!("{prefix}cloud.{array}");
         let bands = (settings.sh_degree.min(3) + 1).pow(2);
         // Heads of earlier versions have none.

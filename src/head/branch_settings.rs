@@ -73,7 +73,7 @@ fn listening_to(audio: AudioKind, field: FieldConfig) -> FieldConfig {
         audio_rows_before: WindowShape::of(audio).rows_before,
         audio_heard: if audio == AudioKind::Mel { mel::bands_between(HEARD_HERTZ) } else { all },
         audio_components: if audio == AudioKind::Speech { SPEECH_COMPONENTS } else { 0 },
-        audio_direct: 0,
+        audio_direct: audio.direct(),
         ..field
     }
 }

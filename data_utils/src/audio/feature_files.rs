@@ -7,7 +7,7 @@ use std::path::Path;
 
 impl AudioFeatures {
     /// Reads features that another program saved: DeepSpeech `[N, 16, 29]`, HuBERT `[N, 2, 1024]`, AVE
-    /// `[N, 1, 512]` or `[N, 512]`, speech `[N, 1, 192]` or `[N, 192]`, mel `[N, 80, 16]` as [`AudioFeatures::write`] saves
+    /// `[N, 1, 512]` or `[N, 512]`, speech `[N, 1, 196]` or `[N, 196]`, mel `[N, 80, 16]` as [`AudioFeatures::write`] saves
     /// them.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The audio features of a whole voice.
 //!
-//! All are `[rows, channels, width]` in C order, where width is time inside one row: AVE (512 × 1), speech (192 × 1), mel
+//! All are `[rows, channels, width]` in C order, where width is time inside one row: AVE (512 × 1), speech (196 × 1), mel
 //! windows (80 × 16), DeepSpeech logits (29 × 16) and HuBERT (1024 × 2).
 
 use super::ave::AveEncoder;

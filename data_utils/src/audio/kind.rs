@@ -70,7 +70,7 @@ impl AudioKind {
 
     /// The last channels of a row, which are few, mean something by themselves and are not to be mixed with the others.
     pub fn direct(self) -> usize {
-        0
+        if self == AudioKind::Speech { speech::CURVES } else { 0 }
     }
 
     /// Steps of time in one row.

@@ -42,7 +42,7 @@ impl FeatureStream {
         FeatureStream(Source::Mel(MelWindowStream::ave(encoder)))
     }
 
-    /// Speech features ([`super::speech`]), `[192]`, the middle of what each is made from on its video frame.
+    /// Speech features ([`super::speech`]), `[196]`, the middle of what each is made from on its video frame.
     ///
     /// # Errors
     /// [`crate::Error::Internal`] when the weights in the program are damaged.

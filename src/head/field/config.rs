@@ -31,7 +31,7 @@ impl Default for TokenInputs {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FieldConfig {
-    /// Channels of an audio row: 512 (AVE), 192 (speech), 80 (mel), 29 (DeepSpeech), 1024 (HuBERT).
+    /// Channels of an audio row: 512 (AVE), 196 (speech), 80 (mel), 29 (DeepSpeech), 1024 (HuBERT).
     pub audio_channels: usize,
     /// Steps of an audio row: 1 (AVE, speech), 16 (mel, DeepSpeech), 2 (HuBERT). One step is read by a dense net,
     /// more by strided convolutions.

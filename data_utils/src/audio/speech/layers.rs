@@ -89,7 +89,8 @@ impl Convolution {
             let mut sums = [[0.0f32; LANES]; M];
             for (row, panel) in self.rows.iter().zip(panel.chunks_exact(depth * LANES)) {
                 let from: [&[f32]; M] = std::array::from_fn(|m| &row[(first + m) * inputs..][..depth]);
-                for (k, weights) in panel.as_chunks::<LANES>().0.iter().enumerate() {
+                for k in 0..depth {
+                    let weights = &panel[k * LANES..][..LANES];
                     for m in 0..M {
                         let value = from[m][k];
                         for lane in 0..LANES {

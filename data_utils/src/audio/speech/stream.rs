@@ -1,6 +1,7 @@
 //! From samples to one row of speech features for each video frame.
 
 use super::level::Level;
+use super::lips::LipCurves;
 use super::spectrum::{BANDS, FRAME, HOP, SpectrumStream};
 use super::trunk::{REACH, STRIDE, Trunk};
 use super::weights::Weights;
@@ -20,6 +21,7 @@ pub struct SpeechStream {
     spectrum: SpectrumStream,
     level: Level,
     trunk: Trunk,
+    lips: LipCurves,
     mel: Arc<[f32]>,
     samples: u64,
     /// The last row of the spectrum, brought to level.
@@ -39,6 +41,7 @@ impl SpeechStream {
             spectrum: SpectrumStream::new(Arc::clone(&weights.mel)),
             level: Level::default(),
             trunk: Trunk::new(&weights),
+            lips: LipCurves::load()?,
             mel: weights.mel,
             samples: 0,
             last: None,
@@ -46,7 +49,7 @@ impl SpeechStream {
         })
     }
 
-    /// Takes in samples at 16 kHz, full scale at ±1, and gives the rows that became ready, `[n, 192]`. Row `j` is ready once
+    /// Takes in samples at 16 kHz, full scale at ±1, and gives the rows that became ready, `[n, 196]`. Row `j` is ready once
     /// `640·j +` [`LOOK_AHEAD`] samples have come. A sample that is not finite counts as zero.
     ///
     /// # Errors
@@ -84,6 +87,7 @@ impl SpeechStream {
         }
         self.spectrum = SpectrumStream::new(Arc::clone(&self.mel));
         self.trunk.clear();
+        self.lips.clear();
         (self.level, self.samples, self.last, self.rows) = (Level::default(), 0, None, 0);
         Ok(features)
     }
@@ -92,7 +96,8 @@ impl SpeechStream {
         if let Some(row) = self.trunk.push(row)
             && self.rows < frames
         {
-            features.extend(row);
+            features.extend_from_slice(&row);
+            features.extend(self.lips.push(&row));
             self.rows += 1;
         }
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::audio::speech::FEATURES;
+use crate::audio::speech::{CURVES, FEATURES};
 use crate::audio::{SAMPLES_PER_FRAME, Sound, load};
 use crate::formats::npy;
 use std::path::PathBuf;
@@ -54,8 +54,10 @@ fn the_front_end_is_that_of_the_published_graph() {
 #[test]
 fn the_rows_are_those_of_the_published_graph() {
     let ours = rows(&voice().samples, usize::MAX);
+    let network = |row: &[f32]| row[..FEATURES - CURVES].to_vec();
+    let ours: Vec<f32> = ours.chunks_exact(FEATURES).flat_map(network).collect();
     let golden = npy::read(&fixture("speech_rows.npy")).unwrap();
-    assert_eq!(golden.shape, [ours.len() / FEATURES, FEATURES]);
+    assert_eq!(golden.shape, [ours.len() / (FEATURES - CURVES), FEATURES - CURVES]);
     let error = worst(&ours, &golden.data);
     println!("rows: largest error {error:e}");
     assert!(error <= 1e-4, "{error}");
@@ -119,4 +121,18 @@ fn a_stream_begins_anew_after_its_end() {
     let first = run(&samples);
     run(&[0.9; 10_000]);
     assert!(run(&samples) == first);
+}
+
+#[test]
+fn the_lips_open_while_a_voice_speaks_and_close_in_silence() {
+    // A second of silence after the voice.
+    let spoken = voice().samples;
+    let frames = spoken.len() / SAMPLES_PER_FRAME;
+    let rows = rows(&[spoken, vec![0.0; 16_000]].concat(), usize::MAX);
+    let curves = |frame: usize| &rows[(frame + 1) * FEATURES - CURVES..(frame + 1) * FEATURES];
+    let widest = (0..frames).map(|frame| curves(frame)[0]).fold(0.0, f32::max);
+    let last = curves(rows.len() / FEATURES - 1)[0];
+    println!("opening: up to {widest} in speech, {last} in silence");
+    assert!(widest > 0.2 && last.abs() < 0.1);
+    assert!((0..frames).flat_map(curves).all(|v| (-0.5..1.5).contains(v)));
 }

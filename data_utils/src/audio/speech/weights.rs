@@ -22,7 +22,7 @@ impl Weights {
     /// # Errors
     /// [`Error::Internal`] for a file that does not hold them.
     pub(super) fn load() -> Result<Self> {
-        let tensors = candle_core::safetensors::load_buffer(FILE, &Device::Cpu)?;
+        let tensors = read(FILE)?;
         let convolution = |(i, shape): (usize, &Shape)| {
             let [outputs, inputs, time, frequency] = *shape;
             let kernel = take(&tensors, &format!("{i}.weight"), &[outputs, inputs, time, frequency])?;
@@ -35,7 +35,19 @@ impl Weights {
     }
 }
 
-fn take(tensors: &HashMap<String, Tensor>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+/// The tensors of a file.
+///
+/// # Errors
+/// [`Error::Internal`] for a damaged one.
+pub(super) fn read(file: &[u8]) -> Result<HashMap<String, Tensor>> {
+    Ok(candle_core::safetensors::load_buffer(file, &Device::Cpu)?)
+}
+
+/// The values of one of them.
+///
+/// # Errors
+/// [`Error::Internal`] when it is missing or has another shape.
+pub(super) fn take(tensors: &HashMap<String, Tensor>, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
     match tensors.get(name) {
         Some(tensor) if tensor.dims() == shape => {
             Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?)
