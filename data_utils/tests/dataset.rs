@@ -24,7 +24,7 @@ fn what_is_written_reads_back_equal() {
     let dataset = open(dir.path()).expect("a dataset");
     assert_eq!((dataset.train_indices(), dataset.val_indices()), (0..20, 20..22));
     assert_eq!((dataset.size, dataset.expression_source), ([WIDTH, HEIGHT], ExpressionSource::Blendshapes));
-    assert_eq!((dataset.audio.kind, dataset.audio.rows), (AudioKind::Mel, FRAMES as usize));
+    assert_eq!((dataset.audio.kind, dataset.audio.rows), (AudioKind::Speech, FRAMES as usize));
     assert_eq!(dataset.initial_points().expect("a cloud"), cloud());
     assert_eq!(dataset.notes().len(), 1, "{:?}", dataset.notes());
     for (index, meta) in dataset.frames.iter().enumerate() {
@@ -116,7 +116,7 @@ fn every_optional_file_may_be_missing_and_each_is_noted_once() {
     let dataset = open(dir.path()).expect("a dataset");
     let notes = dataset.notes().join("\n");
     for said in
-        ["bc.jpg", "bs.npy", "fused.ply", "transforms_val.json", "parsing/7.png", ".lms", "_face.png", "mel"]
+        ["bc.jpg", "bs.npy", "fused.ply", "transforms_val.json", "parsing/7.png", ".lms", "_face.png", "speech features"]
     {
         assert_eq!(dataset.notes().iter().filter(|n| n.contains(said)).count(), 1, "{said} in {notes}");
     }

@@ -11,7 +11,7 @@ fn a_setting_out_of_range_is_blamed_on_its_flag_and_nothing_is_made() {
     let cases: [(&[&str], &str); 7] = [
         (&["--set", "lambda_lips=nan"], "--set lambda_lips: expected 0 to 1000"),
         (&["--set", "opacity_lr=-0.1"], "--set opacity_lr: "),
-        (&["--max_points", "0"], "--max_points: "),
+        (&["--batch_size", "0"], "--batch_size: "),
         (&["--max_side", "10"], "--max_side: "),
         (&["--set", "sh_degree=0", "--set", "field.sh_degree=1"], "--set field.sh_degree: "),
         (&["--set", "field.embedding=16"], "--set field.embedding: expected 32"),
