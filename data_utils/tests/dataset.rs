@@ -115,9 +115,16 @@ fn every_optional_file_may_be_missing_and_each_is_noted_once() {
     }
     let dataset = open(dir.path()).expect("a dataset");
     let notes = dataset.notes().join("\n");
-    for said in
-        ["bc.jpg", "bs.npy", "fused.ply", "transforms_val.json", "parsing/7.png", ".lms", "_face.png", "speech features"]
-    {
+    for said in [
+        "bc.jpg",
+        "bs.npy",
+        "fused.ply",
+        "transforms_val.json",
+        "parsing/7.png",
+        ".lms",
+        "_face.png",
+        "speech features",
+    ] {
         assert_eq!(dataset.notes().iter().filter(|n| n.contains(said)).count(), 1, "{said} in {notes}");
     }
     assert_eq!((dataset.train_indices().len(), dataset.val_indices().len()), (17, 2));
