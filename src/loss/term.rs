@@ -54,11 +54,14 @@ pub enum Kind {
     Embedding(EmbeddingTerm),
 }
 
+/// Where a patch `side` pixels wide begins, row and column, in a frame of `[columns, rows]`, from two numbers in 0..1; nothing
+/// where the frame has no such patch.
+pub type PlacePatch = fn(&Target, usize, [usize; 2], [f64; 2]) -> Option<[usize; 2]>;
+
 /// A term over a square patch of a frame: its LPIPS distance. Frames of which only the lips count have none.
 pub struct PatchTerm {
-    /// The first row and column of a patch `side` pixels wide in a frame of `[columns, rows]`, from two numbers in 0..1; nothing
-    /// where the frame has no such patch.
-    pub place: fn(&Target, side: usize, [usize; 2], [f64; 2]) -> Option<[usize; 2]>,
+    /// Places the patch.
+    pub place: PlacePatch,
 }
 
 /// A term over the embeddings of neighbouring surfels. It does not depend on the frames.

@@ -77,7 +77,7 @@ const HEADERS: u64 = 128;
 /// Lengths declared by writers that do not know them: 0, what is left of 2³¹ or 2³² bytes (sox, ffmpeg), 2³¹ itself, and
 /// round numbers from a thousand million on.
 fn is_open(size: u32) -> bool {
-    let is_round = size >= 1_000_000_000 && size % 1_000_000 == 0;
+    let is_round = size >= 1_000_000_000 && size.is_multiple_of(1_000_000);
     size == 0 || is_round || (0x7fff_f000..=0x8000_1000).contains(&size) || size >= 0xffff_f000
 }
 

@@ -25,7 +25,7 @@ pub const fn look_ahead(kind: AudioKind) -> Option<usize> {
 pub struct FeatureStream(Source);
 
 enum Source {
-    Mel(MelWindowStream),
+    Mel(Box<MelWindowStream>),
     Speech(Box<SpeechStream>),
 }
 
@@ -33,13 +33,13 @@ impl FeatureStream {
     /// Mel windows of 16 columns centred on each video frame, `[80, 16]`, divided by 4 to lie in −1..1; silence beyond
     /// the ends.
     pub fn mel() -> Self {
-        FeatureStream(Source::Mel(MelWindowStream::mel()))
+        FeatureStream(Source::Mel(Box::new(MelWindowStream::mel())))
     }
 
     /// AVE features as SyncTalk makes them: one window for each video frame, moved back inside where it would pass the end,
     /// centred on the frame.
     pub fn ave(encoder: AveEncoder) -> Self {
-        FeatureStream(Source::Mel(MelWindowStream::ave(encoder)))
+        FeatureStream(Source::Mel(Box::new(MelWindowStream::ave(encoder))))
     }
 
     /// Speech features ([`super::speech`]), `[196]`, the middle of what each is made from on its video frame.

@@ -313,7 +313,7 @@ mod tests {
         let header = "frame, face_id, timestamp, confidence, success";
         let row =
             |frame: usize, value: f32| format!("{frame}, 0, {}, 0.98, 1, {value}", (frame - 1) as f32 * 0.04);
-        let value = |frame: usize| if frame % 7 == 0 { 1.5 } else { frame as f32 / 100.0 };
+        let value = |frame: usize| if frame.is_multiple_of(7) { 1.5 } else { frame as f32 / 100.0 };
         let all: Vec<String> = (1..=50).map(|f| row(f, value(f))).collect();
         let expected: Vec<f32> = (1..=50).map(value).collect();
         let close =
