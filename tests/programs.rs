@@ -226,7 +226,7 @@ fn mistakes_on_the_command_line_end_with_two_and_name_the_flag() {
         command
     };
     refused(&mut train(&[]), &["none", "dataset folder"]);
-    refused(&mut train(&["--max_points", "0"]), &["max_points", "at least 1"]);
+    refused(&mut train(&["--max_points", "0"]), &["max_points", "expected 1 to 10000000 surfels"]);
     refused(&mut train(&["--batch_size", "0"]), &["batch_size"]);
     refused(&mut train(&["--set", "no_such_key=1"]), &["no_such_key", "arguments/head.toml"]);
     refused(&mut train(&["--set", "seed"]), &["--set", "KEY=VALUE"]);
