@@ -264,7 +264,6 @@ mod tests {
         };
         let noisy: Vec<f64> = filmed.iter().map(|v| v + 0.5 * 2f64.sqrt() * normal() / 120.0).collect();
         let r = own(&noisy, &filmed).opening.correlation.expect("a number");
-        println!("half a pixel of noise: r {r:.3}");
         assert!((0.98..0.999).contains(&r), "{r}");
     }
 

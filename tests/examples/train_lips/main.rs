@@ -8,7 +8,7 @@
 //!
 //! No recording of a person is used. 30 minutes of speech, each twice: as it is, and in a room with noise.
 
-mod disturb;
+mod augment;
 mod espeak;
 mod network;
 mod phones;
@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut resampler = Resampler::new(espeak.rate())?;
         let samples = [resampler.push(&sound)?, resampler.finish()?].concat();
         let to = if sounds % HELD_OUT == HELD_OUT - 1 { &mut held_out } else { &mut training };
-        for samples in [disturb::disturb(&samples, &mut random), samples] {
+        for samples in [augment::augment(&samples, &mut random), samples] {
             add(to, Sound { samples, rate: SAMPLE_RATE }, &segments)?;
         }
         seconds += length;

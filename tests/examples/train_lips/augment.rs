@@ -6,7 +6,7 @@ use super::random::Random;
 const RATE: f64 = 16_000.0;
 
 /// A sound at another level, half of the time in a room, mostly with noise from white to brown, 10 to 40 dB below it.
-pub fn disturb(samples: &[f32], random: &mut Random) -> Vec<f32> {
+pub fn augment(samples: &[f32], random: &mut Random) -> Vec<f32> {
     let gain = 10f64.powf(-random.unit());
     let mut sound: Vec<f64> = samples.iter().map(|s| gain * f64::from(*s)).collect();
     if random.unit() < 0.5 {
