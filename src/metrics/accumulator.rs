@@ -5,6 +5,7 @@ use super::lip_report;
 use super::lip_track::{COLUMNS, LipTrack};
 use super::lpips::Lpips;
 use super::lpips::device::DeviceLpips;
+use super::mouth_crop::MouthCrop;
 use super::planes::{masked_planes, part_mask};
 use super::psnr::psnr_masked;
 use super::report::{Column, Figure, Mean, Report};
@@ -80,6 +81,7 @@ pub struct MetricAccumulator<'a> {
     ssim: Mean,
     lpips: Mean,
     lmd: Mean,
+    mouth: MouthCrop,
     /// Mouth opening in each drawn frame, where a face was found.
     drawn: Vec<Option<f64>>,
     /// The same in the filmed frames.
@@ -104,6 +106,7 @@ impl<'a> MetricAccumulator<'a> {
             ssim: Mean::default(),
             lpips: Mean::default(),
             lmd: Mean::default(),
+            mouth: MouthCrop::default(),
             drawn: Vec::new(),
             filmed: Vec::new(),
             drawn_lips: LipTrack::default(),
@@ -142,6 +145,9 @@ impl<'a> MetricAccumulator<'a> {
             None => lpips.map(|lpips| lpips.distance(&a, &b, rows_columns)).transpose()?,
         };
         distance.into_iter().for_each(|v| self.lpips.add(v));
+        if let Some(face) = &filmed_face {
+            self.mouth.add(size, picture, &filmed.rgb, &face.points, lpips)?;
+        }
         self.see(drawn_face.as_ref());
         self.filmed.push(filmed_face.as_ref().map(|face| mouth_opening(&face.points)));
         self.filmed_lips.push(filmed_face.as_ref().map(|face| face.lips));
@@ -216,22 +222,25 @@ impl<'a> MetricAccumulator<'a> {
             Column::new("lmd", "LMD px", 3),
             Column::new("mouth_correlation", "mouth r", 3),
             Column::new("without_face", "no face", 0),
+            Column::new("mouth_crop_psnr", "mouth crop PSNR dB", 2),
+            Column::new("mouth_crop_lpips", "LPIPS", 4),
+            Column::new("mouth_crop_sharpness", "sharpness / real", 2),
         ]);
         let pairs = self.drawn.iter().zip(&self.filmed).filter_map(|(a, b)| a.zip(*b));
         let (drawn, filmed): (Vec<f64>, Vec<f64>) = pairs.unzip();
         let no_face = if self.models.faces.is_some() { "no face found" } else { NO_LANDMARKER };
-        report.push(
-            name,
-            self.drawn.len(),
-            vec![
-                self.psnr.figure("the mask is empty"),
-                self.ssim.figure("no frames"),
-                self.lpips.figure(NO_LPIPS),
-                self.lmd.figure(no_face),
-                self.correlated(&drawn, &filmed)?,
-                self.without_face(),
-            ],
-        )?;
+        let mut figures = vec![
+            self.psnr.figure("the mask is empty"),
+            self.ssim.figure("no frames"),
+            self.lpips.figure(NO_LPIPS),
+            self.lmd.figure(no_face),
+            self.correlated(&drawn, &filmed)?,
+            self.without_face(),
+        ];
+        let no_lpips =
+            if self.models.lpips.is_some() { "the lips are too small in the picture" } else { NO_LPIPS };
+        figures.extend(self.mouth.figures(no_face, no_lpips));
+        report.push(name, self.drawn.len(), figures)?;
         Ok(report)
     }
 
