@@ -15,6 +15,8 @@ pub struct ConditionNoise {
     camera: Vec<f32>,
     /// The same of the stretched blendshapes.
     expression: Vec<f32>,
+    /// Mean and standard deviation of each channel of an audio row; none of mel windows.
+    audio: Vec<[f32; 2]>,
     /// The mel windows; none where the sound is another feature.
     mel: Option<Mel>,
 }
@@ -37,13 +39,23 @@ impl ConditionNoise {
             expression: (0..EXPRESSION)
                 .map(|k| deviation(frames.iter().map(|f| stretched(f.expression[k]))))
                 .collect(),
+            audio: match dataset.audio.kind {
+                AudioKind::Mel => Vec::new(),
+                _ => channel_moments(&dataset.audio),
+            },
             mel: (dataset.audio.kind == AudioKind::Mel).then(|| Mel::of(&dataset.audio)),
         }
     }
 
-    /// Adds normal noise to camera and expression, raises or lowers the voice and mutes some of its channels; what is
-    /// off draws no numbers.
-    pub fn disturb(&self, conditions: &mut Conditions, config: &TrainConfig, sampler: &mut Sampler) {
+    /// Adds normal noise to camera, expression and audio rows, to these of `audio_noise` deviations; raises or lowers the voice and mutes some of its channels where it
+    /// is a mel spectrogram. What is off draws no numbers.
+    pub fn disturb(
+        &self,
+        conditions: &mut Conditions,
+        config: &TrainConfig,
+        audio_noise: f64,
+        sampler: &mut Sampler,
+    ) {
         if config.camera_noise > 0.0 {
             for (value, deviation) in conditions.camera.iter_mut().zip(&self.camera) {
                 *value += deviation * (config.camera_noise * normal(sampler)) as f32;
@@ -53,6 +65,13 @@ impl ConditionNoise {
             for (value, deviation) in conditions.expression.iter_mut().zip(&self.expression) {
                 let noise = deviation * (config.expression_noise * normal(sampler)) as f32;
                 *value = squashed(stretched(*value) + noise);
+            }
+        }
+        let channels = conditions.audio.iter_mut().zip(self.audio.iter().cycle());
+        for (value, [mean, deviation]) in channels {
+            *value = mean + config.audio_scale as f32 * (*value - mean);
+            if audio_noise > 0.0 {
+                *value += deviation * (audio_noise * normal(sampler)) as f32;
             }
         }
         let Some(mel) = &self.mel else { return };
@@ -115,6 +134,14 @@ fn shift_channels(row: &mut [f32], width: usize, shift: f32) {
     }
 }
 
+/// Mean and deviation of each number of rows `[channels, width]`.
+fn channel_moments(audio: &AudioFeatures) -> Vec<[f32; 2]> {
+    let row = audio.channels * audio.width;
+    let values = |k| audio.values.iter().skip(k).step_by(row.max(1)).copied();
+    let mean = |k| values(k).map(f64::from).sum::<f64>() / audio.rows.max(1) as f64;
+    (0..row).map(|k| [mean(k) as f32, deviation(values(k))]).collect()
+}
+
 fn deviation(values: impl Iterator<Item = f32> + Clone) -> f32 {
     let count = values.clone().count().max(1) as f64;
     let mean = values.clone().map(f64::from).sum::<f64>() / count;
@@ -133,21 +160,39 @@ mod tests {
 
     #[test]
     fn noise_has_the_deviation_asked_for_and_mean_zero() {
-        let noise = ConditionNoise { camera: vec![2.0; 12], expression: vec![0.0; EXPRESSION], mel: None };
-        let config = TrainConfig { camera_noise: 0.5, expression_noise: 1.0, ..TrainConfig::default() };
+        let noise = ConditionNoise {
+            camera: vec![2.0; 12],
+            expression: vec![0.0; EXPRESSION],
+            audio: vec![[2.0, 0.5], [3.0, 2.0]],
+            mel: None,
+        };
+        let config = TrainConfig {
+            camera_noise: 0.5,
+            expression_noise: 1.0,
+            audio_scale: 0.5,
+            ..TrainConfig::default()
+        };
         let mut sampler = Sampler::new(1, 0.0, 3);
-        let mut seen = Vec::new();
+        let (mut seen, mut heard) = (Vec::new(), Vec::new());
         for _ in 0..500 {
             let mut c = Conditions {
-                audio: vec![],
+                audio: vec![0.0, 7.0, 0.0, 7.0],
                 expression: vec![0.3; EXPRESSION],
                 camera: [1.0; 12],
                 frame: 0.0,
             };
-            noise.disturb(&mut c, &config, &mut sampler);
+            noise.disturb(&mut c, &config, 2.0, &mut sampler);
             assert!(c.expression.iter().all(|e| (e - 0.3).abs() < 1e-6));
             seen.extend(c.camera);
+            heard.extend(c.audio);
         }
+        let of = |channel| deviation(heard.iter().skip(channel).step_by(2).copied());
+        assert!(
+            (of(0) - 1.0).abs() < 0.1 && (of(1) - 4.0).abs() < 0.4,
+            "rows of two channels: {} {}",
+            of(0),
+            of(1)
+        );
         let mean = seen.iter().sum::<f32>() / seen.len() as f32;
         assert!((mean - 1.0).abs() < 0.05, "{mean}");
         let found = deviation(seen.iter().copied());
@@ -170,7 +215,8 @@ mod tests {
     fn half_of_the_steps_hear_a_voice_with_some_channels_muted() {
         let mel = Mel { mean: (0..20).map(|c| c as f32).collect(), width: 2 };
         let mut sampler = Sampler::new(1, 0.0, 3);
-        let noise = ConditionNoise { camera: vec![], expression: vec![], mel: Some(mel.clone()) };
+        let noise =
+            ConditionNoise { camera: vec![], expression: vec![], audio: vec![], mel: Some(mel.clone()) };
         let config =
             TrainConfig { voice_shift: 0.0, voice_mask: 8.0, camera_noise: 0.0, ..TrainConfig::default() };
         let mut heard = [0usize; 9];
@@ -181,7 +227,7 @@ mod tests {
                 camera: [0.0; 12],
                 frame: 0.0,
             };
-            noise.disturb(&mut c, &config, &mut sampler);
+            noise.disturb(&mut c, &config, 2.0, &mut sampler);
             let rows: Vec<&[f32]> = c.audio.chunks_exact(40).collect();
             assert!(rows.iter().all(|row| *row == rows[0]), "all rows of a step lack the same channels");
             let muted: Vec<usize> = (0..20).filter(|c| rows[0][2 * c] >= 0.0).collect();
@@ -196,10 +242,16 @@ mod tests {
     #[test]
     fn without_noise_nothing_is_drawn_and_nothing_changes() {
         let mel = Some(Mel { mean: vec![0.0; 3], width: 2 });
-        let noise = ConditionNoise { camera: vec![1.0; 12], expression: vec![1.0; EXPRESSION], mel };
+        let noise = ConditionNoise {
+            camera: vec![1.0; 12],
+            expression: vec![1.0; EXPRESSION],
+            audio: vec![[0.5, 1.0]; 2],
+            mel,
+        };
         let config = TrainConfig {
             camera_noise: 0.0,
             expression_noise: 0.0,
+            audio_scale: 1.0,
             voice_shift: 0.0,
             voice_mask: 0.0,
             ..TrainConfig::default()
@@ -209,7 +261,7 @@ mod tests {
         let c =
             Conditions { audio: vec![], expression: vec![0.3; EXPRESSION], camera: [1.0; 12], frame: 0.0 };
         let mut same = c.clone();
-        noise.disturb(&mut same, &config, &mut sampler);
+        noise.disturb(&mut same, &config, 0.0, &mut sampler);
         assert_eq!(same, c);
         assert_eq!(sampler.state(), before);
     }

@@ -3,7 +3,9 @@
 use super::augment::ConditionNoise;
 use super::config::TrainConfig;
 use super::position::{Position, Stage};
+use super::rest::Rest;
 use super::sampler::Sampler;
+use super::schedule::audio_noise;
 use super::targets::{self, EdgeBand};
 use super::weights::weights;
 use crate::gpu::Gpu;
@@ -23,6 +25,8 @@ pub(super) struct Source<'a> {
     /// Training frames, as frames of the dataset.
     pub(super) frames: &'a [usize],
     pub(super) noise: &'a ConditionNoise,
+    /// Frames with closed lips and what is heard with them, where they are known.
+    pub(super) rest: Option<&'a Rest>,
 }
 
 /// The frames of one step.
@@ -48,10 +52,17 @@ impl Batch {
     /// # Errors
     /// [`crate::Error::Input`] when the dataset has other audio features than the branch listens to.
     pub(super) fn sample(sampler: &mut Sampler, source: &Source<'_>, position: Position) -> Result<Self> {
-        let Source { dataset, settings, config, frames, noise } = source;
+        let Source { dataset, settings, config, frames, noise, rest } = source;
         let Position { stage, step, .. } = position;
         let batch = if stage == Stage::Coarse { 1 } else { config.batch_size };
-        let picks: Vec<usize> = (0..batch).map(|_| sampler.draw()).collect();
+        let rest = rest.filter(|_| stage == Stage::Fine && config.rest_share > 0.0);
+        let mut picks: Vec<usize> = (0..batch).map(|_| sampler.draw()).collect();
+        let is_rest: Vec<bool> =
+            picks.iter().map(|_| rest.is_some() && sampler.unit() < config.rest_share).collect();
+        if let Some(rest) = rest {
+            let resting = picks.iter_mut().zip(&is_rest).filter(|(_, is_rest)| **is_rest);
+            resting.for_each(|(pick, _)| *pick = rest.draw(sampler));
+        }
         let background = targets::background(config, sampler);
         let frozen: Vec<bool> = picks.iter().map(|_| sampler.unit() < config.frame_code_dropout).collect();
         let dice = picks.iter().map(|_| [sampler.unit(), sampler.unit()]).collect();
@@ -66,7 +77,12 @@ impl Batch {
             }
         };
         let is_mixed = mix_conditions(sampler, source, &indices, &mut conditions)?;
-        conditions.iter_mut().for_each(|c| noise.disturb(c, config, sampler));
+        if let Some(rest) = rest {
+            let resting = conditions.iter_mut().zip(&is_rest).filter(|(_, is_rest)| **is_rest);
+            resting.for_each(|(conditions, _)| rest.hush(conditions, sampler));
+        }
+        let audio_noise = audio_noise(config, position);
+        conditions.iter_mut().for_each(|c| noise.disturb(c, config, audio_noise, sampler));
         Ok(Batch {
             background,
             dice,

@@ -72,6 +72,8 @@ pub struct TrainConfig {
     pub deformation_lr: [f64; 2],
     /// Factor on the cloud's own rates in the fine stage; 0 freezes the cloud as the reference does.
     pub fine_cloud_lr: f64,
+    /// Share of the fine stage after which all learning rates fall to a hundredth; 1 leaves them as they are.
+    pub settle_from: f64,
 
     /// Weights of the terms of the loss, `lambda_…`; L1 gets what 1 − SSIM leaves.
     #[serde(flatten)]
@@ -97,12 +99,20 @@ pub struct TrainConfig {
     pub camera_noise: f64,
     /// The same on the blendshapes.
     pub expression_noise: f64,
+    /// The same on audio rows that are no mel windows, until the rates settle and at the end: fits the lips to what many frames
+    /// share, as ridge regression does.
+    pub audio_noise: [f64; 2],
+    /// Factor on how far such rows are from their mean while training. Below 1 a voice moves the lips by more afterwards, which
+    /// makes up for the noise: a fit to noisy numbers is too flat.
+    pub audio_scale: f64,
     /// With mel features, channels of the spectrogram by which the voice is raised or lowered at most.
     pub voice_shift: f64,
     /// Channels of it that are muted at most, in every other frame.
     pub voice_mask: f64,
     /// Share of the frames that are drawn with another frame's blendshapes and pose, and of which only the lips count, 0..1.
     pub lip_only_share: f64,
+    /// Share of the frames that are ones with closed lips, heard with silence or noise, so that lips close where no one speaks.
+    pub rest_share: f64,
 
     /// Share of the frames drawn by how badly their mouth and eyes were drawn, 0..1.
     pub hard_frames: f64,
@@ -156,7 +166,7 @@ impl Default for TrainConfig {
         TrainConfig {
             part: Part::Head,
             coarse_iterations: 3000,
-            fine_iterations: 10000,
+            fine_iterations: 7000,
             batch_size: 4,
             max_points: 50_000,
             initial_share: 0.6,
@@ -175,6 +185,7 @@ impl Default for TrainConfig {
             grid_lr: [1e-2, 1e-3],
             deformation_lr: [2e-3, 2e-4],
             fine_cloud_lr: 0.5,
+            settle_from: 0.6,
             weights: Weights::default(),
             surface_from: 1000,
             attention_from: 2000,
@@ -183,10 +194,13 @@ impl Default for TrainConfig {
             lpips_patch: 64,
             lpips_weights: None,
             mask_margin: 3,
-            camera_noise: 0.3,
-            expression_noise: 0.2,
+            camera_noise: 0.2,
+            expression_noise: 0.15,
+            audio_noise: [0.75, 0.0],
+            audio_scale: 0.75,
             voice_shift: 6.0,
             voice_mask: 30.0,
+            rest_share: 0.03,
             lip_only_share: 0.25,
             hard_frames: 0.5,
             even_frames: 0.2,

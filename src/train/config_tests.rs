@@ -1,10 +1,11 @@
 use super::*;
 
-const PRESETS: [(&str, &str); 4] = [
+const PRESETS: [(&str, &str); 5] = [
     ("head", include_str!("../../arguments/head.toml")),
     ("face", include_str!("../../arguments/face.toml")),
     ("all", include_str!("../../arguments/all.toml")),
     ("quick", include_str!("../../arguments/quick.toml")),
+    ("short", include_str!("../../arguments/short.toml")),
 ];
 
 fn preset(text: &str) -> TrainConfig {
@@ -46,7 +47,7 @@ fn the_preset_head_is_the_default() {
 #[test]
 fn presets_train_what_they_are_called_after() {
     let parts = PRESETS.map(|(_, text)| preset(text).part);
-    assert_eq!(parts, [Part::Head, Part::Face, Part::All, Part::Head]);
+    assert_eq!(parts, [Part::Head, Part::Face, Part::All, Part::Head, Part::Head]);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod model_folder;
 mod mouth_labels;
 mod mouth_points;
 mod position;
+mod rest;
 mod sampler;
 mod schedule;
 mod session;

@@ -7,6 +7,7 @@ use super::config::TrainConfig;
 use super::face_measures::face_measures;
 use super::mouth_points::mouth_cloud;
 use super::position::{Position, Stage};
+use super::rest::Rest;
 use super::sampler::{Sampler, SamplerState};
 use super::schedule::{active_degree, rates};
 use super::step::StepReport;
@@ -56,6 +57,7 @@ pub struct Trainer<'a> {
     /// Whether some surfels are the inside of the mouth.
     has_mouth: bool,
     noise: ConditionNoise,
+    rest: Option<Rest>,
     bad_in_a_row: u32,
 }
 
@@ -176,6 +178,7 @@ impl<'a> Trainer<'a> {
             patches,
             has_mouth: branch.cloud.mouth.surfels > 0,
             noise: ConditionNoise::of(dataset),
+            rest: Rest::of(dataset, config.seed)?,
             edge: EdgeBand::of(dataset, config.mask_margin)?,
             frames,
             config,
@@ -264,8 +267,8 @@ impl<'a> Trainer<'a> {
     }
 
     fn sample(&mut self, position: Position) -> Result<Batch> {
-        let Trainer { dataset, settings, config, frames, noise, sampling, .. } = self;
-        let source = Source { dataset, settings, config, frames, noise };
+        let Trainer { dataset, settings, config, frames, noise, rest, sampling, .. } = self;
+        let source = Source { dataset, settings, config, frames, noise, rest: rest.as_ref() };
         Batch::sample(&mut sampling.sampler, &source, position)
     }
 
