@@ -2,7 +2,7 @@
 
 use super::branch::{Branch, PLY_DEGREE};
 use super::clip::Clip;
-use super::cloud::{Cloud, ply};
+use super::cloud::{Cloud, ViewerFrame, ply};
 use super::file::{self, Head};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -15,14 +15,18 @@ pub fn head_file(dir: &Path) -> PathBuf {
     dir.join("head.safetensors")
 }
 
-/// Writes the head file and `point_cloud.ply` (the first branch) into `dir`, each as a whole or not at all.
+/// Writes the head file and `point_cloud.ply` (the first branch, in the [`ViewerFrame`]) into `dir`, each as a whole or not at all.
 ///
 /// # Errors
 /// [`Error::Input`] when the folder cannot be written to or the disk is full.
 pub fn save(dir: &Path, branches: &[&Branch], clip: Option<&Clip>) -> Result<()> {
     data_utils::media::files::write_bytes(&head_file(dir), &file::to_bytes(branches, clip)?)?;
     match branches.first() {
-        Some(branch) => ply::write(&dir.join("point_cloud.ply"), &padded(&branch.cloud)),
+        Some(branch) => {
+            let frame = ViewerFrame::of_extent(branch.settings.extent);
+            let cloud = frame.cloud(&padded(&branch.cloud));
+            ply::write(&dir.join("point_cloud.ply"), &cloud, &[frame.comment()])
+        }
         None => Err(Error::Internal("a head without a branch".into())),
     }
 }

@@ -9,6 +9,7 @@ use super::position::Stage;
 use super::step::StepReport;
 use super::trainer::Trainer;
 use crate::gpu::Gpu;
+use crate::head::cloud::ViewerFrame;
 use crate::head::cloud::init::Points;
 use crate::head::cloud::model_dir::{CfgArgs, ModelDir};
 use crate::head::{Clip, folder};
@@ -286,18 +287,22 @@ fn write_folder(
     args.set("model_path", options.model_path.to_string_lossy().as_ref());
     args.set("part", config.part.to_string().as_str());
     folder.write_cfg_args(&args)?;
+    let frame = ViewerFrame::of_extent(trainer.settings.extent);
     let cameras = |split: Split| {
-        dataset.frames.iter().filter(move |f| f.split == split).map(|f| (f.img_id.to_string(), f.camera))
+        let frames = dataset.frames.iter().filter(move |f| f.split == split);
+        frames.map(|f| (f.img_id.to_string(), frame.camera(&f.camera)))
     };
     let (test, train): (Vec<_>, Vec<_>) = (cameras(Split::Val).collect(), cameras(Split::Train).collect());
     folder.write_cameras(&test, &train)?;
     let points = dataset.initial_points()?;
-    folder.write_input(&Points {
+    let points = Points {
         positions: &points.positions,
         normals: points.normals.as_deref(),
         colors: points.colors.as_deref(),
         faces: &points.faces,
-    })?;
+    };
+    let (positions, normals) = frame.points(&points);
+    folder.write_input(&Points { positions: &positions, normals: normals.as_deref(), ..points })?;
     write_config(options, config)
 }
 

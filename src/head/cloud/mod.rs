@@ -8,5 +8,7 @@ pub mod model_dir;
 pub mod ply;
 pub mod quaternion;
 pub mod surfels;
+pub mod viewer_frame;
 
 pub use surfels::{Cloud, Mouth};
+pub use viewer_frame::ViewerFrame;

@@ -2,8 +2,6 @@
 //! `cfg_args`, `cameras.json`, `input.ply`, `point_cloud/iteration_N/point_cloud.ply`.
 
 use crate::head::cloud::init::Points;
-use crate::head::cloud::ply;
-use crate::head::cloud::surfels::Cloud;
 use crate::{Camera, Error, Result};
 use data_utils::media::files;
 use serde::Serialize;
@@ -15,6 +13,9 @@ pub use cfg_args::{CfgArgs, CfgValue};
 
 /// Longest `cfg_args` that is read, bytes.
 const CFG_LIMIT: u64 = 1 << 20;
+
+/// What a saved iteration holds: the head, and the cloud for viewers; a folder with either counts.
+const SAVED: [&str; 2] = ["head.safetensors", "point_cloud.ply"];
 
 /// A model folder. Nothing is created before something is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,13 +69,8 @@ impl ModelDir {
         self.root.join("point_cloud").join(format!("iteration_{iteration}"))
     }
 
-    /// `point_cloud/iteration_N/point_cloud.ply`.
-    pub fn ply_path(&self, iteration: u64) -> PathBuf {
-        self.iteration_dir(iteration).join("point_cloud.ply")
-    }
-
-    /// Iterations that have a cloud, ascending. A folder counts when its name is `iteration_` and digits and
-    /// nothing else, as SIBR has it.
+    /// Iterations that were saved, ascending. A folder counts when its name is `iteration_` and digits and nothing else, as SIBR
+    /// has it, and it holds a head or a cloud.
     ///
     /// # Errors
     /// [`Error::Input`] when the folder exists and cannot be listed.
@@ -93,7 +89,7 @@ impl ModelDir {
             if !digits.is_empty()
                 && digits.bytes().all(|b| b.is_ascii_digit())
                 && let Ok(iteration) = digits.parse()
-                && dir.join(&name).join("point_cloud.ply").is_file()
+                && SAVED.iter().any(|file| dir.join(&name).join(file).is_file())
             {
                 found.push(iteration);
             }
@@ -103,7 +99,7 @@ impl ModelDir {
         Ok(found)
     }
 
-    /// `wanted` when it has a cloud, the newest iteration when nothing is wanted.
+    /// `wanted` when it was saved, the newest iteration when nothing is wanted.
     ///
     /// # Errors
     /// [`Error::Input`] naming the iterations there are.
@@ -126,16 +122,6 @@ impl ModelDir {
             let remedy = "check --model_path and --iteration, or train first";
             Error::input(self.root.join("point_cloud").display(), expected, found, remedy)
         })
-    }
-
-    /// Writes the cloud of an iteration and returns its path.
-    ///
-    /// # Errors
-    /// As [`ply::write`].
-    pub fn write_cloud(&self, iteration: u64, cloud: &Cloud) -> Result<PathBuf> {
-        let path = self.ply_path(iteration);
-        ply::write(&path, cloud)?;
-        Ok(path)
     }
 
     /// Writes `cfg_args`, one line.

@@ -23,11 +23,11 @@ const HEADER_LIMIT: u64 = 64 * 1024;
 /// The comment of files that hold discs.
 const DISCS: &str = "SplatRenderMode: 2dgs";
 
-/// Writes `cloud` to `path` as a whole or not at all.
+/// Writes `cloud` to `path` as a whole or not at all, with `comments`, lines of printable ASCII, in its header.
 ///
 /// # Errors
 /// [`Error::Input`] when the place cannot be written to, [`Error::Internal`] when the cloud's arrays disagree.
-pub fn write(path: &Path, cloud: &Cloud) -> Result<()> {
+pub fn write(path: &Path, cloud: &Cloud, comments: &[String]) -> Result<()> {
     let (n, bands) = (cloud.len(), cloud.bands());
     if cloud.positions.len() != n * 3
         || cloud.rotations.len() != n * 4
@@ -37,7 +37,7 @@ pub fn write(path: &Path, cloud: &Cloud) -> Result<()> {
         return Err(Error::Internal(format!("arrays of a cloud of {n} surfels disagree")));
     }
     files::write_atomic(path, |out| {
-        out.write_all(header(n, bands).as_bytes())?;
+        out.write_all(header(n, bands, comments).as_bytes())?;
         let mut row: Vec<f32> = Vec::with_capacity(14 + 3 * bands);
         for i in 0..n {
             let harmonics = &cloud.harmonics[i * bands * 3..(i + 1) * bands * 3];
@@ -60,9 +60,10 @@ pub fn write(path: &Path, cloud: &Cloud) -> Result<()> {
     })
 }
 
-fn header(n: usize, bands: usize) -> String {
+fn header(n: usize, bands: usize, comments: &[String]) -> String {
     // SIBR skips two lines and takes the count from the third, so the comment comes after it.
     let mut text = format!("ply\nformat binary_little_endian 1.0\nelement vertex {n}\ncomment {DISCS}\n");
+    comments.iter().for_each(|comment| text += &format!("comment {comment}\n"));
     let rest = (0..3 * (bands - 1)).map(|k| format!("f_rest_{k}"));
     let names = ["x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2"].map(String::from).into_iter();
     let tail =

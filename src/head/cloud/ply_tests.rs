@@ -67,7 +67,7 @@ fn what_is_written_is_read_back() {
     let dir = folder();
     for sh_degree in 0..=3 {
         let (cloud, path) = (sample(sh_degree, 7), dir.path().join("a.ply"));
-        write(&path, &cloud).expect("written");
+        write(&path, &cloud, &[]).expect("written");
         assert_eq!(read(&path).expect("read"), cloud);
     }
 }
@@ -76,11 +76,13 @@ fn what_is_written_is_read_back() {
 fn sibr_reads_the_same_cloud_by_position() {
     let (dir, cloud) = (folder(), sample(3, 5));
     let path = dir.path().join("a.ply");
-    write(&path, &cloud).expect("written");
+    write(&path, &cloud, &["viewer_from_head: 10".into()]).expect("written");
     let bytes = std::fs::read(&path).expect("bytes");
     let text = String::from_utf8_lossy(&bytes);
     assert_eq!(text.lines().filter(|l| l.starts_with("property float ")).count(), 62);
+    assert_eq!(text.lines().nth(2), Some("element vertex 5"));
     assert_eq!(text.lines().nth(3), Some("comment SplatRenderMode: 2dgs"));
+    assert_eq!(text.lines().nth(4), Some("comment viewer_from_head: 10"));
     let seen = sibr(&bytes, 3);
     assert_eq!(seen.len(), 5);
     for (i, s) in seen.iter().enumerate() {
@@ -140,7 +142,7 @@ fn discs_thinner_than_flat_keep_their_axes() {
     let (dir, mut cloud) = (folder(), sample(0, 2));
     cloud.log_scales[0] = -20.0;
     let path = dir.path().join("a.ply");
-    write(&path, &cloud).expect("written");
+    write(&path, &cloud, &[]).expect("written");
     assert_eq!(read(&path).expect("read"), cloud);
 }
 
@@ -149,7 +151,7 @@ fn broken_files_are_refused() {
     let dir = folder();
     let good = {
         let path = dir.path().join("good.ply");
-        write(&path, &sample(0, 2)).expect("written");
+        write(&path, &sample(0, 2), &[]).expect("written");
         std::fs::read(&path).expect("bytes")
     };
     let refused = |bytes: &[u8], says: &str| {
