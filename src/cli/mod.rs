@@ -3,6 +3,7 @@
 pub mod convert;
 pub mod demo;
 pub mod device;
+mod export;
 pub mod interrupt;
 mod model_source;
 mod output_folder;

@@ -1,13 +1,13 @@
 //! The `surfeltalk` program: the other programs as subcommands.
 
 use super::process::{self, ProcessFlags};
-use super::{convert, demo, render, score, train};
+use super::{convert, demo, export, render, score, train};
 use crate::Result;
 use clap::{Parser, Subcommand};
 
 /// Talking heads of 2-D Gaussian surfels: train one from a video, drive it with any voice.
 ///
-/// Each subcommand but `convert` and `score` is a program of its own too, with the same flags: `surfeltalk train` is `train`.
+/// Each subcommand but `convert`, `export` and `score` is a program of its own too, with the same flags: `surfeltalk train` is `train`.
 #[derive(Debug, Parser)]
 #[command(name = "surfeltalk", version)]
 pub struct Surfeltalk {
@@ -21,6 +21,7 @@ enum Program {
     Train(train::TrainFlags),
     Render(render::RenderFlags),
     Convert(convert::ConvertFlags),
+    Export(export::ExportFlags),
     Demo(demo::DemoFlags),
     Score(score::ScoreFlags),
 }
@@ -36,6 +37,7 @@ impl Surfeltalk {
             Program::Train(flags) => train::run(flags),
             Program::Render(flags) => render::run(flags),
             Program::Convert(flags) => convert::run(flags),
+            Program::Export(flags) => export::run(flags),
             Program::Demo(flags) => demo::run(flags),
             Program::Score(flags) => score::run(flags),
         }
@@ -59,6 +61,7 @@ mod tests {
             train::TrainFlags::command(),
             render::RenderFlags::command(),
             convert::ConvertFlags::command(),
+            export::ExportFlags::command(),
             demo::DemoFlags::command(),
             score::ScoreFlags::command(),
         ];

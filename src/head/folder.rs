@@ -42,8 +42,8 @@ impl Head {
     }
 }
 
-/// The cloud with harmonics up to [`PLY_DEGREE`], the missing bands zero.
-fn padded(cloud: &Cloud) -> Cloud {
+/// The cloud with harmonics up to [`PLY_DEGREE`], the missing bands zero, as viewers' files have them.
+pub fn padded(cloud: &Cloud) -> Cloud {
     let (have, want) = (3 * cloud.bands(), 3 * (PLY_DEGREE + 1).pow(2));
     let harmonics = cloud
         .harmonics

@@ -152,6 +152,12 @@ impl Performance {
         self.renderer.next_frame()
     }
 
+    /// What the next frame is drawn from, in place of drawing it, for programs that want the head's surfels instead of pictures;
+    /// `None` as [`Performance::next_frame`].
+    pub fn next_inputs(&mut self) -> Option<FrameInputs> {
+        self.driver.next_frame()
+    }
+
     /// Frames in all, once that is known.
     pub fn total_frames(&self) -> Option<usize> {
         self.driver.total()

@@ -6,7 +6,9 @@ pub mod density;
 pub mod init;
 pub mod model_dir;
 pub mod ply;
+pub mod posed;
 pub mod quaternion;
+pub mod splat;
 pub mod surfels;
 pub mod viewer_frame;
 
