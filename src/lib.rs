@@ -27,7 +27,7 @@
 //! What uses what, never back (a test holds it):
 //!
 //! ```text
-//! programs → cli → { train, live, sample } → head → { loss, metrics } → { raster, composite } → gpu      all → data_utils
+//! programs → cli → serve → { train, live, sample } → head → { loss, metrics } → { raster, composite } → gpu      all → data_utils
 //! ```
 //!
 //! | room | what it holds |
@@ -41,6 +41,7 @@
 //! | [`train`] | training from a dataset: batches, schedules, density control, checkpoints |
 //! | [`live`] | a voice to frames: [`live::performance`] |
 //! | [`sample`] | a made-up talker, for demonstrations and tests |
+//! | `serve` | heads that speak live: sessions, HTTP, text to speech; feature `serve`, on by default |
 //! | `cli` | flags, progress and exit codes of the programs; feature `cli`, on by default |
 //!
 //! Everything between a video or a sound and a dataset is in the crate `data_utils`. `src/README.md` shows how the parts
@@ -87,6 +88,8 @@ pub mod raster;
 // A page draws heads; it makes none.
 #[cfg(not(target_arch = "wasm32"))]
 pub mod sample;
+#[cfg(feature = "serve")]
+pub mod serve;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod train;
 

@@ -26,7 +26,7 @@ fn surfeltalk_runs_each_program_as_a_subcommand() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let all = shown(program("surfeltalk").arg("--help"));
-    for name in ["process", "train", "render", "demo"] {
+    for name in ["process", "train", "render", "serve", "demo"] {
         let alone = shown(program(name).arg("--help"));
         let first = alone.lines().next().expect("what it does");
         assert!(all.contains(name) && all.contains(first.trim_end_matches('.')), "{name}: {all}");

@@ -12,6 +12,8 @@ pub mod process;
 mod record;
 pub mod render;
 mod score;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod surfeltalk;
 pub mod train;
 pub mod watcher;

@@ -24,6 +24,8 @@ enum Program {
     Export(export::ExportFlags),
     Demo(demo::DemoFlags),
     Score(score::ScoreFlags),
+    #[cfg(feature = "serve")]
+    Serve(super::serve::ServeFlags),
 }
 
 impl Surfeltalk {
@@ -40,6 +42,8 @@ impl Surfeltalk {
             Program::Export(flags) => export::run(flags),
             Program::Demo(flags) => demo::run(flags),
             Program::Score(flags) => score::run(flags),
+            #[cfg(feature = "serve")]
+            Program::Serve(flags) => super::serve::run(flags),
         }
     }
 }
@@ -64,6 +68,8 @@ mod tests {
             export::ExportFlags::command(),
             demo::DemoFlags::command(),
             score::ScoreFlags::command(),
+            #[cfg(feature = "serve")]
+            super::super::serve::ServeFlags::command(),
         ];
         let all = Surfeltalk::command();
         assert_eq!(all.get_subcommands().count(), programs.len());

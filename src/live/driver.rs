@@ -69,6 +69,12 @@ impl Driver {
         self.audio.push(rows)
     }
 
+    /// Forgets the rows that no frame was made for yet and gives the number of the frame that the next row belongs to.
+    pub fn restart_voice(&mut self) -> usize {
+        self.audio.truncate(self.next);
+        self.next
+    }
+
     /// Says that no more rows will come; the last frames no longer wait for those after them.
     pub fn close(&mut self) {
         self.audio.close();

@@ -161,6 +161,11 @@ impl FrameRenderer {
         Ok(())
     }
 
+    /// Counts a frame that is not drawn.
+    pub fn skip(&mut self) {
+        self.submitted += 1;
+    }
+
     /// The next frame in their order; `None` when none was submitted. Waits until it is drawn.
     ///
     /// # Errors

@@ -123,6 +123,26 @@ impl Performance {
         self.driver.push_rows(&rows)
     }
 
+    /// Forgets the sound that no frame was made for yet, and gives the number of the frame that the next sample is heard in:
+    /// a live head that is interrupted, or that has only waited in silence, need not play what was pushed ahead.
+    ///
+    /// # Errors
+    /// As [`Performance::push_audio`].
+    pub fn restart_voice(&mut self) -> Result<usize> {
+        self.voice.restart()?;
+        Ok(self.driver.restart_voice())
+    }
+
+    /// Passes over the next frame without drawing it, so that a live head keeps up with its sound, and says whether it did:
+    /// not while frames are being drawn, nor when more sound is needed.
+    pub fn skip_frame(&mut self) -> bool {
+        let skipped = self.renderer.is_idle() && self.driver.next_frame().is_some();
+        if skipped {
+            self.renderer.skip();
+        }
+        skipped
+    }
+
     /// Says that the voice has ended; the last frames no longer wait for more sound.
     ///
     /// # Errors
@@ -156,6 +176,11 @@ impl Performance {
     /// `None` as [`Performance::next_frame`].
     pub fn next_inputs(&mut self) -> Option<FrameInputs> {
         self.driver.next_frame()
+    }
+
+    /// Whether frames are being drawn or wait to be taken.
+    pub fn is_drawing(&self) -> bool {
+        !self.renderer.is_idle()
     }
 
     /// Frames in all, once that is known.

@@ -61,6 +61,16 @@ impl VoiceInput {
         Ok(rows)
     }
 
+    /// Forgets the sound of which rows are still to come; the next sample begins a row.
+    pub(super) fn restart(&mut self) -> Result<()> {
+        self.check_open()?;
+        self.source = None;
+        if let Some(stream) = &mut self.stream {
+            stream.finish()?;
+        }
+        Ok(())
+    }
+
     /// Ends the voice and gives the remaining rows.
     pub(super) fn finish(&mut self) -> Result<Vec<f32>> {
         self.check_open()?;

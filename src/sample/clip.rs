@@ -21,6 +21,14 @@ pub struct SampleClip {
     pub params: Vec<Params>,
 }
 
+/// The talker's voice alone: the sentences one after the other, 16 kHz. The same seed gives the same sound.
+///
+/// # Errors
+/// As [`SampleClip::speak`].
+pub fn speak(sentences: &[Sentence], seed: u64) -> Result<Sound> {
+    Ok(Sound { samples: voice::speak(&Speech::new(sentences, seed)?, seed), rate: voice::RATE })
+}
+
 impl SampleClip {
     /// Says the sentences one after the other. Sound and mouth follow the phonemes; head, lids, brows and gaze
     /// processes of their own. The same seed gives the same clip.

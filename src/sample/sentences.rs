@@ -154,9 +154,7 @@ impl Sentence {
                     phonemes.push(Spoken { phoneme: "SIL", stressed: false });
                 }
                 pause = false;
-                let entry =
-                    LEXICON.binary_search_by_key(&word.as_str(), |e| e.0).map_err(|_| unknown(&word))?;
-                phonemes.extend(parse(LEXICON[entry].1)?);
+                phonemes.extend(parse(lexicon(&word).ok_or_else(|| unknown(&word))?)?);
             }
             pause |= token.ends_with([',', ';', ':', '.', '!', '?']) || word.is_empty();
         }
@@ -170,6 +168,11 @@ impl Sentence {
     pub fn from_phonemes(text: &str) -> Result<Self> {
         finish(text, parse(text)?)
     }
+}
+
+/// The phonemes of a word in lower case that the talker knows.
+pub fn lexicon(word: &str) -> Option<&'static str> {
+    LEXICON.binary_search_by_key(&word, |entry| entry.0).ok().map(|found| LEXICON[found].1)
 }
 
 /// The training clip's sentences.

@@ -95,6 +95,11 @@ impl AudioRows {
         Ok(())
     }
 
+    /// Forgets the rows from number `row` on; others may come in their place.
+    pub fn truncate(&mut self, row: usize) {
+        self.rows.truncate(row.saturating_sub(self.dropped));
+    }
+
     /// Says that no more rows will come; the last frames need not wait for those after them any longer.
     pub fn close(&mut self) {
         self.is_closed = true;
@@ -139,6 +144,17 @@ impl AudioRows {
 mod tests {
     use super::*;
     use crate::audio::features::AudioFeatures;
+
+    #[test]
+    fn rows_that_were_forgotten_are_replaced_by_those_that_come_next() {
+        let mut rows = AudioRows::new(1, WindowShape::CENTRED);
+        rows.push(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
+        rows.drop_before(1);
+        rows.truncate(2);
+        assert_eq!(rows.len(), 2);
+        rows.push(&[7.0, 8.0, 9.0]).unwrap();
+        assert_eq!(rows.window(1).unwrap(), [0.0, 0.0, 0.0, 1.0, 2.0, 7.0, 8.0, 9.0]);
+    }
 
     #[test]
     fn a_window_waits_for_its_rows_and_is_filled_with_zeros_beyond_the_ends() {

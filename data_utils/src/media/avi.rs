@@ -1,13 +1,14 @@
 //! Motion-JPEG and PCM in an AVI, written without any other program.
 //!
 //! Layout (Microsoft's AVI RIFF reference): `RIFF AVI { LIST hdrl { avih, a LIST strl for each stream }, LIST
-//! movi { a JPEG and its 1/fps of sound, in turn }, idx1 }`. All numbers are little-endian u32, which bounds a
+//! movi { a JPEG and its 1/fps of sound, in turn }, idx1, LIST INFO }`. All numbers are little-endian u32, which bounds a
 //! file to 4 GiB: about an hour of a face at 512×512.
 //!
 //! Why not a smaller codec: those written in Rust alone are AV1, which takes minutes where JPEG takes seconds
 //! and which older players lack, and no AAC encoder is. Motion-JPEG in AVI plays in every desktop player.
 
 use super::files::{AtomicFile, Durability};
+use super::note::SYNTHETIC;
 use super::track::Track;
 use crate::error::{Error, Result};
 use image::codecs::jpeg::JpegEncoder;
@@ -80,6 +81,7 @@ impl AviWriter {
             [AVIIF_KEYFRAME, *offset, *length].iter().for_each(|v| index.extend(v.to_le_bytes()));
         }
         self.put(&index)?;
+        self.put(&note())?;
         let header = self.header(movi_end);
         let rewritten = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.write_all(&header));
         rewritten.map_err(|e| Error::io(&self.path, "a place to write a video to", &e))?;
@@ -87,8 +89,8 @@ impl AviWriter {
     }
 
     fn chunk(&mut self, code: [u8; 4], data: &[u8]) -> Result<()> {
-        let index_bytes = 16 * (self.index.len() as u64 + 1);
-        if self.length + data.len() as u64 + index_bytes > LARGEST_FILE {
+        let behind = 16 * (self.index.len() as u64 + 1) + note().len() as u64;
+        if self.length + data.len() as u64 + behind > LARGEST_FILE {
             return Err(Error::input(
                 self.path.display(),
                 "a video below 4 GiB, which is what an AVI holds",
@@ -170,10 +172,10 @@ impl AviWriter {
             ));
         }
 
-        let index_bytes = 8 + 16 * self.index.len() as u64;
+        let behind = 8 + 16 * self.index.len() as u64 + note().len() as u64;
         let mut header = Vec::new();
         header.extend_from_slice(b"RIFF");
-        header.extend(u32_bytes((movi_end + index_bytes).saturating_sub(8)));
+        header.extend(u32_bytes((movi_end + behind).saturating_sub(8)));
         header.extend_from_slice(b"AVI ");
         header.extend(boxed(b"LIST", &hdrl));
         header.extend_from_slice(b"LIST");
@@ -182,6 +184,12 @@ impl AviWriter {
         header.extend_from_slice(b"movi");
         header
     }
+}
+
+/// The `LIST INFO` at the end of the file: what the video says of itself.
+fn note() -> Vec<u8> {
+    let text = [SYNTHETIC.as_bytes(), b"\0\0"].concat();
+    boxed(b"LIST", &[b"INFO".as_slice(), &boxed(b"ICMT", &text)].concat())
 }
 
 /// A `LIST strl`: what kind of stream, its rate `rate / scale` a second, its length in that unit, its format.

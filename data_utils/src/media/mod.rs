@@ -3,6 +3,8 @@
 #[cfg(feature = "native")]
 mod avi;
 #[cfg(feature = "native")]
+pub mod child;
+#[cfg(feature = "native")]
 pub mod ffmpeg;
 #[cfg(feature = "native")]
 pub mod files;
@@ -14,6 +16,8 @@ mod mp4;
 pub(crate) mod mp4_boxes;
 #[cfg(feature = "native")]
 mod mp4_check;
+#[cfg(feature = "native")]
+mod note;
 #[cfg(feature = "native")]
 mod picture_kind;
 #[cfg(feature = "native")]

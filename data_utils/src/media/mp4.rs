@@ -8,6 +8,7 @@ use super::ffmpeg::{ENCODER_VARIABLE, Ffmpeg, file_url};
 use super::files::{AtomicFile, Durability};
 use super::frames::window_filters;
 use super::mp4_check::contents;
+use super::note::SYNTHETIC;
 use super::pixels::PixelFormat;
 use super::probe::{not_started, refuse};
 use super::process::{Pipe, Process};
@@ -66,6 +67,7 @@ impl Mp4Writer {
         }
         code_video(&mut command, ffmpeg, Coding::Viewing);
         code_sound(&mut command, Coding::Viewing);
+        command.arg("-metadata").arg(format!("comment={SYNTHETIC}"));
         command.args(["-movflags", "+faststart", "-f", "mp4", "-y"]).arg(file_url(file.temporary_path()));
         let process = start(&mut command, path)?;
         Ok(Mp4Writer { process, file, ffmpeg: ffmpeg.clone(), path: path.into(), sound, frames: 0 })

@@ -62,6 +62,8 @@ pub(super) enum Pipe {
     Input,
     /// We read what it writes.
     Output,
+    /// We write what it reads, and then read what it writes.
+    Both,
     /// It reads and writes files alone.
     None,
 }
@@ -156,7 +158,8 @@ impl Process {
         total: Option<Duration>,
         stall: Duration,
     ) -> std::io::Result<Self> {
-        let piped = |wanted: Pipe| if pipe == wanted { Stdio::piped() } else { Stdio::null() };
+        let piped =
+            |wanted: Pipe| if [wanted, Pipe::Both].contains(&pipe) { Stdio::piped() } else { Stdio::null() };
         command.stdin(piped(Pipe::Input)).stdout(piped(Pipe::Output)).stderr(Stdio::piped());
         // Ctrl-C goes to every process of the terminal's group; a child must end when we say so.
         #[cfg(unix)]
@@ -196,6 +199,11 @@ impl Process {
     pub(super) fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let Some(input) = &mut self.input else { return Err(std::io::ErrorKind::BrokenPipe.into()) };
         bytes.chunks(PART).try_for_each(|part| self.watch.wait(|| input.write_all(part)))
+    }
+
+    /// Says that nothing more will be written.
+    pub(super) fn end_input(&mut self) {
+        self.input = None;
     }
 
     /// Reads at most `length` bytes and fewer only at the end of the output.

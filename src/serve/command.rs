@@ -1,0 +1,25 @@
+//! What a session asks of the thread that draws it.
+
+use super::queue::Speech;
+use std::sync::Arc;
+
+/// A wish of the session with number `key`.
+pub(super) struct SessionCommand {
+    pub(super) key: u64,
+    pub(super) wish: Wish,
+}
+
+/// What it asks for.
+pub(super) enum Wish {
+    /// Speech that was made for an interruption's number.
+    Say { generation: u64, speech: Speech },
+    /// Samples of a live voice.
+    Hear(Vec<f32>),
+    /// Silence; from now on speech of this number counts.
+    Interrupt { generation: u64 },
+    /// The end.
+    Close,
+}
+
+/// The way to the thread.
+pub(super) type SendCommand = Arc<dyn Fn(SessionCommand) + Send + Sync>;

@@ -1,0 +1,145 @@
+//! The service on the network: one page, HTTP, WebSockets.
+//!
+//! * [`Service`] what every request sees; [`serve`] answers requests until it is told to stop
+//! * `guard` who may ask; `reply` how errors are said
+//! * `socket` the live transport; `frames` the bytes of sound and pictures
+//! * `synctalk` the endpoints of SyncTalk_2D; `livetalking` those of LiveTalking; `speech` those in OpenAI's form; `jobs` videos
+//!   that take longer; `status` health, figures and the description of all
+
+mod debug_files;
+mod frames;
+mod guard;
+mod job_table;
+mod jobs;
+mod livetalking;
+mod recording;
+mod reply;
+mod service;
+mod session_table;
+mod sessions;
+mod socket;
+mod speech;
+mod status;
+mod synctalk;
+mod upload;
+mod video;
+mod video_file;
+
+use crate::{Error, Result};
+use axum::extract::DefaultBodyLimit;
+use axum::response::{Html, IntoResponse};
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+
+pub use service::{Access, Service, check_access};
+
+/// The largest upload, bytes.
+const LARGEST_UPLOAD: usize = 50 << 20;
+/// The largest request without an upload, bytes.
+const LARGEST_REQUEST: usize = 256 << 10;
+/// How long open connections are waited for at the end.
+const GRACE: Duration = Duration::from_secs(10);
+/// How often it is asked whether to stop.
+const TICK: Duration = Duration::from_millis(100);
+
+fn router(service: Arc<Service>) -> Router {
+    let uploads = Router::new()
+        .route("/generate-from-audio", post(synctalk::generate_from_audio))
+        .route("/humanaudio", post(livetalking::human_audio))
+        .route("/v1/jobs", post(jobs::create).get(jobs::list))
+        .layer(DefaultBodyLimit::max(LARGEST_UPLOAD));
+    let rest = Router::new()
+        .route("/", get(page))
+        .route("/ws", get(socket::connect))
+        .route("/generate", get(synctalk::generate).post(synctalk::generate_json))
+        .route("/generate-from-audio", get(synctalk::avatar))
+        .route("/avatar", get(synctalk::avatar))
+        .route("/get-tts-audio", get(synctalk::tts_audio))
+        .route("/debug/status", get(synctalk::debug_status))
+        .route("/debug/config", post(synctalk::debug_config))
+        .route("/human", post(livetalking::human))
+        .route("/interrupt_talk", post(livetalking::interrupt_talk))
+        .route("/is_speaking", post(livetalking::is_speaking))
+        .route("/record", post(livetalking::record))
+        .route("/record/{id}", get(livetalking::recorded))
+        .route("/sse", get(livetalking::sse))
+        .route("/v1/audio/speech", post(speech::audio))
+        .route("/v1/video/speech", post(speech::video))
+        .route("/v1/models", get(speech::models))
+        .route("/v1/jobs/{id}", get(jobs::state).delete(jobs::cancel))
+        .route("/v1/jobs/{id}/video", get(jobs::video))
+        .route("/health", get(status::health))
+        .route("/ready", get(status::ready))
+        .route("/metrics", get(status::metrics))
+        .route("/openapi.json", get(status::openapi))
+        .layer(DefaultBodyLimit::max(LARGEST_REQUEST));
+    uploads
+        .merge(rest)
+        .fallback(reply::not_found)
+        .layer(middleware::from_fn_with_state(Arc::clone(&service), guard::check))
+        .layer(RequestBodyLimitLayer::new(LARGEST_UPLOAD + (1 << 20)))
+        .layer(CatchPanicLayer::custom(reply::panicked))
+        .with_state(service)
+}
+
+async fn page() -> impl IntoResponse {
+    const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; \
+                          img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; worker-src blob:; \
+                          base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    let headers = [
+        ("content-security-policy", POLICY),
+        ("cache-control", "no-cache"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+    ];
+    (headers, Html(include_str!("page.html")))
+}
+
+/// Answers requests until `stop` says so; then open sessions are ended and waited for.
+///
+/// # Errors
+/// [`Error::Internal`] when the system gives no threads, or no connections any more.
+pub fn serve(
+    service: Arc<Service>,
+    listener: std::net::TcpListener,
+    stop: impl Fn() -> bool + Send + 'static,
+) -> Result<()> {
+    let fail = |e: std::io::Error| Error::Internal(format!("the server: {e}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(fail)?;
+    let drawing = service.drawing.clone();
+    let result = runtime.block_on(async {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        let stopping = async move {
+            while !stop() {
+                tokio::time::sleep(TICK).await;
+            }
+        };
+        let (told, stopped) = tokio::sync::oneshot::channel();
+        let server = axum::serve(listener, router(service)).with_graceful_shutdown(async move {
+            stopping.await;
+            tracing::info!("stopping");
+            drawing.stop();
+            // The server may have ended by itself.
+            let _ = told.send(());
+        });
+        let grace = async {
+            match stopped.await {
+                Ok(()) => tokio::time::sleep(GRACE).await,
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            result = std::future::IntoFuture::into_future(server) => result,
+            () = grace => Ok(()),
+        }
+    });
+    // Threads that wait for an engine are left behind.
+    runtime.shutdown_background();
+    result.map_err(fail)
+}

@@ -1,0 +1,85 @@
+//! What every request sees, and who may ask.
+
+use super::debug_files::DebugSettings;
+use super::job_table::Jobs;
+use super::recording::Recordings;
+use super::session_table::SessionTable;
+use crate::serve::drawing::Drawing;
+use crate::serve::heads::Heads;
+use crate::serve::speech::SpeechChain;
+use crate::{Error, Result};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Who may ask.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// The token that requests must name; everyone on this computer without one.
+    pub token: Option<String>,
+}
+
+/// What every request sees.
+pub struct Service {
+    /// Who can be spoken with.
+    pub heads: Heads,
+    /// Who draws.
+    pub drawing: Drawing,
+    /// Who makes speech.
+    pub speech: SpeechChain,
+    /// Who may ask.
+    pub access: Access,
+    pub(super) started: Instant,
+    pub(super) sessions: SessionTable,
+    pub(super) jobs: Jobs,
+    pub(super) recordings: Recordings,
+    pub(super) debug: DebugSettings,
+}
+
+impl Service {
+    /// A service that nobody has asked yet.
+    ///
+    /// In `debug_dir` pictures and sounds are kept where a client switches that on; without one, none are.
+    pub fn new(
+        heads: Heads,
+        drawing: Drawing,
+        speech: SpeechChain,
+        access: Access,
+        debug_dir: Option<PathBuf>,
+    ) -> Self {
+        Service {
+            heads,
+            drawing,
+            speech,
+            access,
+            started: Instant::now(),
+            sessions: SessionTable::default(),
+            jobs: Jobs::default(),
+            recordings: Recordings::default(),
+            debug: DebugSettings::new(debug_dir),
+        }
+    }
+}
+
+pub(super) type App = axum::extract::State<Arc<Service>>;
+
+/// Refuses to listen where others than this computer can connect, unless they must name a token.
+///
+/// # Errors
+/// [`Error::Input`] for such an address without a token, or a token that is too short.
+pub fn check_access(address: SocketAddr, access: &Access) -> Result<()> {
+    match &access.token {
+        None if !address.ip().is_loopback() => Err(Error::input(
+            "--listen",
+            "an address of this computer alone (127.0.0.1 or [::1]), or a --token",
+            format!("{address} without a token"),
+            "add --token SECRET, which every request must then name",
+        )),
+        Some(token) if token.len() < 8 => {
+            let found = format!("{} characters", token.len());
+            Err(Error::input("--token", "at least 8 characters", found, "choose a longer one"))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,56 @@
+//! How requests open sessions and have them say texts.
+
+use super::reply::{Answer, Fault, blocking};
+use super::service::Service;
+use crate::serve::drawing::{Pace, SessionOptions};
+use crate::serve::heads::background;
+use crate::serve::read_aloud::{check_text, read_aloud};
+use crate::serve::session::Session;
+use std::sync::Arc;
+
+/// Texts of one session that may wait for their turn.
+const WAITING_TEXTS: usize = 32;
+
+/// Opens a session for a head and a background by name.
+pub(super) async fn open(
+    service: &Service,
+    head: Option<&str>,
+    backdrop: Option<&str>,
+    pace: Pace,
+) -> Answer<Arc<Session>> {
+    let head = service.heads.find(head)?;
+    let options = SessionOptions { pace, background: background(backdrop)? };
+    let session = service.drawing.open(head, options).await?;
+    service.sessions.add(&session);
+    Ok(session)
+}
+
+/// Has a text said in its turn, after the texts before it; returns when its speech has been made. `interrupt` stops those first.
+pub(super) async fn say(
+    service: &Arc<Service>,
+    session: &Arc<Session>,
+    text: &str,
+    engine: Option<String>,
+    interrupt: bool,
+) -> Answer<()> {
+    let sentences = check_text(text)?;
+    if let Some(name) = &engine
+        && !service.speech.names().contains(name)
+    {
+        let names = service.speech.names().join(", ");
+        return Err(Fault::bad(format!("there is no voice {name:?}; there are {names}")));
+    }
+    if interrupt {
+        session.interrupt();
+    }
+    // The session and everyone who waits for a turn hold a handle.
+    if Arc::strong_count(session) > WAITING_TEXTS {
+        let text = "too many texts wait in this session";
+        return Err(Fault::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, text));
+    }
+    let generation = session.generation();
+    let (service, session) = (Arc::clone(service), Arc::clone(session));
+    let _turn = session.turn.lock().await;
+    let speaker = Arc::clone(&session);
+    blocking(move || read_aloud(&speaker, generation, &service.speech, &sentences, engine.as_deref())).await
+}
