@@ -419,7 +419,13 @@ impl Thread {
         let speaker = self.speaker(head, options.background)?;
         let key = self.shared.keys.fetch_add(1, Ordering::Relaxed);
         let handle = self.handle.clone();
-        let send: SendCommand = Arc::new(move |command| handle.send(Command::Session(command)));
+        let send: SendCommand = Arc::new(move |command| {
+            if matches!(command.wish, Wish::Close) {
+                // Its place is free at once, also while the thread draws.
+                lock(&handle.shared.reserved).sessions.remove(&command.key);
+            }
+            handle.send(Command::Session(command));
+        });
         let session = Arc::new(Session::new(id, key, Arc::clone(head), send));
         let lead = match options.pace {
             Pace::Live { lead } => lead,

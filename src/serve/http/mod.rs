@@ -31,6 +31,7 @@ use axum::response::{Html, IntoResponse};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -112,6 +113,7 @@ pub fn serve(
     let fail = |e: std::io::Error| Error::Internal(format!("the server: {e}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(fail)?;
     let drawing = service.drawing.clone();
+    let conversations = Arc::clone(&service.conversations);
     let result = runtime.block_on(async {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
@@ -134,8 +136,16 @@ pub fn serve(
                 Err(_) => std::future::pending().await,
             }
         };
+        let ended = async {
+            let result = std::future::IntoFuture::into_future(server).await;
+            // A WebSocket is no longer the server's.
+            while conversations.load(Ordering::Acquire) > 0 {
+                tokio::time::sleep(TICK / 4).await;
+            }
+            result
+        };
         tokio::select! {
-            result = std::future::IntoFuture::into_future(server) => result,
+            result = ended => result,
             () = grace => Ok(()),
         }
     });

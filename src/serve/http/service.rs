@@ -11,6 +11,7 @@ use crate::{Error, Result};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 /// Who may ask.
@@ -31,6 +32,8 @@ pub struct Service {
     /// Who may ask.
     pub access: Access,
     pub(super) started: Instant,
+    /// WebSockets that are open; the server does not count them.
+    pub(super) conversations: Arc<AtomicUsize>,
     pub(super) sessions: SessionTable,
     pub(super) jobs: Jobs,
     pub(super) recordings: Recordings,
@@ -54,6 +57,7 @@ impl Service {
             speech,
             access,
             started: Instant::now(),
+            conversations: Arc::default(),
             sessions: SessionTable::default(),
             jobs: Jobs::default(),
             recordings: Recordings::default(),

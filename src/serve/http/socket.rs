@@ -23,6 +23,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -68,6 +69,7 @@ pub(super) async fn connect(
     let upgrade = upgrade.max_message_size(LARGEST).max_frame_size(LARGEST);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let id = session.id.clone();
+        let _open = Open::count(&service.conversations);
         let why = talk(&service, socket, &session).await;
         session.end();
         tracing::info!(
@@ -77,6 +79,22 @@ pub(super) async fn connect(
             "a conversation ended"
         );
     }))
+}
+
+/// Counts a conversation as long as it lives.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn count(conversations: &Arc<AtomicUsize>) -> Self {
+        conversations.fetch_add(1, Ordering::AcqRel);
+        Open(Arc::clone(conversations))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// Both ways until one of them ends, and why.

@@ -107,19 +107,19 @@ impl SpeechChain {
         }
         let mut faults: Vec<String> = Vec::new();
         // Those that failed a moment ago are asked only when nobody else is left.
-        for asks_failed in [false, true] {
-            for slot in self.engines.iter().filter(wanted).filter(|slot| slot.rests() == asks_failed) {
-                match slot.engine.speak(sentence) {
-                    Ok(sound) if !sound.samples.is_empty() => {
-                        slot.set_failed(None);
-                        return Ok(Spoken { sound, engine: slot.engine.name() });
-                    }
-                    Ok(_) => faults.push(format!("{}: no sound", slot.engine.name())),
-                    Err(error) => {
-                        tracing::warn!(engine = slot.engine.name(), %error, "no speech");
-                        faults.push(format!("{}: {error}", slot.engine.name()));
-                        slot.set_failed(Some(Instant::now()));
-                    }
+        let (resting, ready): (Vec<&Slot>, Vec<&Slot>) =
+            self.engines.iter().filter(wanted).partition(|slot| slot.rests());
+        for slot in ready.into_iter().chain(resting) {
+            match slot.engine.speak(sentence) {
+                Ok(sound) if !sound.samples.is_empty() => {
+                    slot.set_failed(None);
+                    return Ok(Spoken { sound, engine: slot.engine.name() });
+                }
+                Ok(_) => faults.push(format!("{}: no sound", slot.engine.name())),
+                Err(error) => {
+                    tracing::warn!(engine = slot.engine.name(), %error, "no speech");
+                    faults.push(format!("{}: {error}", slot.engine.name()));
+                    slot.set_failed(Some(Instant::now()));
                 }
             }
         }
