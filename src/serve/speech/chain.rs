@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const REST: Duration = Duration::from_secs(30);
 /// How long the answer to [`SpeechChain::state`] stays true.
 const STATE: Duration = Duration::from_secs(10);
-/// Longest name of an engine on the command line.
+/// What the command line may name.
 const EXPECTED: &str = "auto, builtin, flite[:voice], espeak[:voice] or openai:URL[,voice]";
 
 /// Engines, the best first.
