@@ -18,6 +18,10 @@ pub const ENCODER_VARIABLE: &str = "SURFELTALK_ENCODER";
 /// The longest answer to a question that is read, bytes.
 const LONGEST_ANSWER: u64 = 1 << 20;
 
+/// A second output that takes the picture and all sound and writes nothing. Of some containers (MPEG-TS) ffmpeg counts time from
+/// the first stream that is used; with this the first of all streams, whichever is read.
+pub(super) const ALL_STREAMS: [&str; 9] = ["-map", "0:V:0?", "-map", "0:a?", "-c", "copy", "-f", "null", "-"];
+
 /// An ffmpeg that can be run, with the encoders it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ffmpeg {

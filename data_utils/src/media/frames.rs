@@ -1,6 +1,6 @@
 //! The frames of a video as raw RGB through a pipe from ffmpeg.
 
-use super::ffmpeg::{Ffmpeg, file_url};
+use super::ffmpeg::{ALL_STREAMS, Ffmpeg, file_url};
 use super::pictures::MAX_SIDE;
 use super::probe::{VideoInfo, not_started, refuse};
 use super::process::{Pipe, Process};
@@ -59,7 +59,7 @@ impl Ffmpeg {
         if !filters.is_empty() {
             command.arg("-vf").arg(filters.join(","));
         }
-        command.args(["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]);
+        command.args(["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]).args(ALL_STREAMS);
         let process =
             Process::start(&mut command, Pipe::Output, None).map_err(|e| not_started(&self.program, &e))?;
         Ok(Frames { process: Some(process), path: path.into(), width: size[0], height: size[1], read: 0 })

@@ -105,3 +105,43 @@ fn without_libx264_videos_are_written_all_the_same() {
     assert_eq!(reds.len(), 25);
     assert!(reds.iter().enumerate().all(|(n, red)| red.abs_diff((n * 4) as u8) <= 8), "{reds:?}");
 }
+
+/// Ten frames of black that turn white when a tone sets in, one stream later than the other in a container whose clock does
+/// not begin at 0.
+#[test]
+fn picture_and_sound_keep_their_distance_whichever_of_them_begins_later() {
+    let Some(tools) = tools() else { return };
+    if tools.writes_mp4().is_err() {
+        println!("skipped: this ffmpeg writes no H.264 or AAC");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for (name, filter) in [
+        ("sound", "[0:v]null[v];[1:a]atrim=start=0.4[a]"),
+        ("picture", "[0:v]trim=start=0.4[v];[1:a]anull[a]"),
+    ] {
+        let path = dir.path().join(format!("{name}.ts"));
+        let status = Command::new(&tools.program)
+            .args(["-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i"])
+            .arg("color=black:s=64x48:r=25:d=3,drawbox=c=white:t=fill:enable='gte(t,1.999)'")
+            .args(["-f", "lavfi", "-i", "aevalsrc='0.5*sin(2000*t)*gte(t,2)':s=48000:d=3"])
+            .args(["-filter_complex", filter, "-map", "[v]", "-map", "[a]", "-c:v", "libx264", "-c:a", "aac"])
+            .arg(&path)
+            .status()
+            .expect("ffmpeg runs");
+        assert!(status.success());
+        let frames = tools.window(&path, 25.0, [0, 0, 64, 48], 16).expect("frames");
+        let white = frames.map(|f| f.expect("a frame")).position(|f| f[(8, 8)].0[1] > 128);
+        let mut track = crate::media::sound::Track::open(&path, 0, 48_000, 1).expect("sound");
+        let mut samples = Vec::new();
+        while let Some(mut block) = track.next_block().expect("samples") {
+            samples.append(&mut block[0]);
+        }
+        track.finish().expect("decoded");
+        let tone = samples.iter().position(|s| s.abs() > 0.25).expect("a tone") as f64 / 48_000.0;
+        let white = white.expect("a white frame") as f64 / 25.0;
+        assert!((tone - white).abs() < 0.05, "{name} later: white at {white} s, tone at {tone} s");
+        // Counted from the stream that begins first.
+        assert!((white - 2.0).abs() < 0.09, "{name} later: white at {white} s");
+    }
+}

@@ -27,7 +27,7 @@ impl Track {
         command.arg("-i").arg(file_url(path)).args(["-vn", "-map", &format!("0:a:{index}")]);
         // 1 fills holes and cuts overlaps; nothing is stretched.
         command.args(["-af", &format!("aresample={rate}:async=1:min_hard_comp={SHORTEST_HOLE}:first_pts=0")]);
-        command.args(["-ac", &channels.to_string(), "-f", "f32le", "pipe:1"]);
+        command.args(["-ac", &channels.to_string(), "-f", "f32le", "pipe:1"]).args(ffmpeg::ALL_STREAMS);
         let process = Process::start(&mut command, Pipe::Output, None).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => "ffmpeg, which reads more formats, is not installed".to_string(),
             _ => format!("ffmpeg: {e}"),
