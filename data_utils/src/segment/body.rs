@@ -13,6 +13,19 @@ use crate::face::Landmarks;
 const EDGE: f32 = 4.0;
 /// Long hair: pixels beside the jaw, both sides together, are more than this share of the face.
 const LONG_HAIR: f32 = 0.16;
+/// Cost of a colour under the model of hair below which it may be hair.
+const LIKE_HAIR: f32 = 0.0;
+/// Hair hangs from this far beside the middle of the face to this much beyond its width beside the jaw, face widths.
+const HANGS: [f32; 2] = [0.2, 0.5];
+/// Hair is told from clothes by its colour where the clothes' model gives it at least this cost on average.
+const DISTINCT: f32 = 1.5;
+/// Preference for hair below the chin and its change for each face height further down: where its colour is its own, and where
+/// clothes have it too.
+const HANGING: [[f32; 2]; 2] = [[-0.5, 1.0], [-1.0, 6.0]];
+/// Lowest place of hair, face heights from the middle of the face.
+const LOWEST: f32 = -1.8;
+/// Weight of the clip's usual neck.
+const USUAL: f32 = 2.5;
 /// Height of the chin in face heights from the middle of the face, and the preference for hair beside and above it.
 const CHIN: f32 = -0.5;
 const CURLS: f32 = 1.5;
@@ -34,6 +47,10 @@ pub struct BodyColors {
     hair: Costs,
     clothes: Costs,
     long_hair: bool,
+    /// Whether clothes have other colours than hair.
+    distinct_hair: bool,
+    /// Share of the frames in which a pixel of the picture at half the size is neck, `[height, width]`, and that width.
+    usual_neck: Option<(Vec<f32>, usize)>,
 }
 
 /// Gathers [`BodyColors`] frame by frame.
@@ -42,8 +59,13 @@ pub struct BodyGatherer {
     skin: Histogram,
     shaded: Histogram,
     hair: Histogram,
+    /// Colours below the chin, and how far beside the middle of the face they are.
     below: Vec<([f32; 3], f32)>,
+    /// Some of the hair's colours.
+    strands: Vec<[f32; 3]>,
     beside_jaw: f64,
+    /// Sum over the frames of how far from the middle the person reaches beside the jaw.
+    reach: f64,
     frames: usize,
 }
 
@@ -67,7 +89,7 @@ impl BodyGatherer {
         let inner = shapes::shrink(&oval, width, (0.05 * frame.width) as usize);
         let outer = grow(&oval, width, (0.04 * frame.width) as usize);
         let features = features(face, width, height);
-        let mut beside = 0usize;
+        let (mut beside, mut reach) = (0usize, 0.0f32);
         for at in 0..oval.len() {
             let [right, up] = frame.local([(at % width) as f32 + 0.5, (at / width) as f32 + 0.5]);
             let color = picture.pixels[at];
@@ -81,34 +103,48 @@ impl BodyGatherer {
             }
             if !outer[at] && up > -0.3 {
                 self.hair.add(color, 1.0);
+                if at % KEEP == 0 {
+                    self.strands.push(color);
+                }
             }
             if (-0.3..-0.1).contains(&up) && !outer[at] {
                 beside += 1;
+                reach = reach.max(right.abs());
             }
             if up < -0.62 && at % KEEP == 0 {
                 self.below.push((color, right.abs()));
             }
         }
         self.beside_jaw += beside as f64 / f64::from(0.2 * frame.height * frame.width);
+        self.reach += f64::from(reach);
         self.frames += 1;
     }
 
     /// The colours of all frames added.
     pub fn finish(self) -> BodyColors {
         let (skin, shaded) = (self.skin.costs(), self.shaded.costs());
+        let hair = self.hair.costs();
+        let frames = self.frames.max(1) as f64;
+        let long_hair = self.beside_jaw / frames > f64::from(LONG_HAIR);
+        let hangs = HANGS[0]..(self.reach / frames) as f32 + HANGS[1];
         let mut clothes = Histogram::default();
         for (color, aside) in &self.below {
-            // Clothes: every colour below the chin that is not skin, and every colour at the shoulders.
-            let weight = if skin.of(*color).min(shaded.of(*color)) > 0.5 {
+            // Clothes: every colour below the chin that is not skin, and every colour at the shoulders; but not what hangs
+            // below long hair and has its colour.
+            let is_strand = long_hair && hangs.contains(aside) && hair.of(*color) < LIKE_HAIR;
+            let weight = if is_strand {
+                0.0
+            } else if skin.of(*color).min(shaded.of(*color)) > 0.5 {
                 1.0
             } else {
                 f64::from(u8::from(*aside > 0.7))
             };
             clothes.add(*color, weight);
         }
-        let beside = self.beside_jaw / self.frames.max(1) as f64;
-        let (hair, clothes) = (self.hair.costs(), clothes.costs());
-        BodyColors { skin, shaded, hair, clothes, long_hair: beside > f64::from(LONG_HAIR) }
+        let clothes = clothes.costs();
+        let cost = self.strands.iter().map(|color| clothes.of(*color)).sum::<f32>();
+        let distinct_hair = cost / self.strands.len().max(1) as f32 >= DISTINCT;
+        BodyColors { skin, shaded, hair, clothes, long_hair, distinct_hair, usual_neck: None }
     }
 }
 
@@ -126,6 +162,20 @@ fn features(face: &Landmarks, width: usize, height: usize) -> Vec<bool> {
 }
 
 impl BodyColors {
+    /// Learns where the neck usually is, from masks of it in pictures at half the size, so that its edge does not jump from frame
+    /// to frame where skin and clothes are alike.
+    pub fn learn_usual_neck(&mut self, necks: &[Vec<bool>], width: usize) {
+        let count = necks.first().map_or(0, Vec::len);
+        let share = |at: usize| necks.iter().filter(|n| n[at]).count() as f32 / necks.len().max(1) as f32;
+        self.usual_neck = (count > 0 && width > 0).then(|| ((0..count).map(share).collect(), width));
+    }
+
+    /// Preference for the neck at a pixel of a picture of this width.
+    fn usual_neck(&self, at: usize, width: usize) -> f32 {
+        let Some((share, half)) = &self.usual_neck else { return 0.0 };
+        share.get(at / width / 2 * half + at % width / 2).map_or(0.0, |share| USUAL * (2.0 * share - 1.0))
+    }
+
     /// Labels a person's pixels, bits of [`Label`], `[height, width]`: HEAD, NECK or TORSO, and within the head
     /// FACE and MOUTH.
     pub fn divide(&self, picture: &Lab, person: &[bool], face: &Landmarks, frame: &FaceFrame) -> Vec<u8> {
@@ -174,12 +224,13 @@ impl BodyColors {
             } else if above > 0.0 {
                 // Everything above the corners of the jaw is head, unless a high collar shows clearly.
                 if above > 0.12 { CERTAIN } else { 6.0 }
-            } else if !self.long_hair || right.abs() < 0.2 || up < -1.0 {
+            } else if !self.long_hair || right.abs() < HANGS[0] || up < LOWEST {
                 -CERTAIN
             } else {
                 let body = self.skin.of(color).min(self.clothes.of(color));
+                let [start, slope] = HANGING[usize::from(!self.distinct_hair)];
                 // Above the chin, curls are more likely than clothes.
-                let place = if up > CHIN && right.abs() > 0.3 { CURLS } else { -1.0 + 6.0 * above };
+                let place = if up > CHIN && right.abs() > 0.3 { CURLS } else { start + slope * above };
                 body - self.hair.of(color) + place
             };
             cut.prefer_inside(at, energy);
@@ -215,7 +266,7 @@ impl BodyColors {
                 let deep = (-0.9 - up).max(0.0) * 4.0;
                 let jaw = if near_jaw[at] && right.abs() < 0.35 { 2.0 } else { 0.0 };
                 let skin = self.skin.of(color).min(self.shaded.of(color) + SHADED);
-                self.clothes.of(color) - skin + jaw - aside - deep
+                self.clothes.of(color) - skin + jaw - aside - deep + self.usual_neck(at, width)
             };
             cut.prefer_inside(at, energy);
         }

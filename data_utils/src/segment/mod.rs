@@ -9,17 +9,20 @@ pub mod bisenet;
 pub mod body;
 pub mod color;
 pub mod cut;
+pub mod evidence;
+pub mod hairline;
 pub mod person;
 pub mod plate;
 pub mod regions;
 pub mod shapes;
 pub mod still;
 
-use crate::dataset::grow;
+use crate::dataset::{Label, grow};
 use crate::error::{Error, Result};
 use crate::face::Landmarks;
 use body::{BodyColors, BodyGatherer};
 use color::{Histogram, Lab};
+use evidence::BackgroundEvidence;
 use image::RgbImage;
 use person::{PersonColors, Priors, Trimap};
 use plate::Plate;
@@ -121,7 +124,11 @@ impl Segmenter {
         let [sure, chest] = [sure.costs(), chest.costs()];
         let around = ((AROUND * small_width.max(small_height) as f32 / 512.0).round() as usize).max(1);
         let places: Vec<FaceFrame> = samples.iter().map(|s| s.frame).collect();
-        let edges = StillEdges::learn(&smalls, &places);
+        let edges =
+            StillEdges::learn(&smalls, &samples.iter().map(|s| still::place(&s.face)).collect::<Vec<_>>());
+        let known = samples.iter().map(|s| (&s.lab, &s.trimap));
+        let evidence = BackgroundEvidence::gather(known, &sure);
+        let labs: Vec<&Lab> = samples.iter().map(|s| &s.lab).collect();
         let (mut round, mut mirror) = (0, None);
         let (coarse, colors) = loop {
             let plate = Plate::learn(&smalls, &outside, small_width, small_height);
@@ -148,6 +155,7 @@ impl Segmenter {
                     (0..m.len()).map(|at| !free[at] || (!m[at] && seen(at))).collect()
                 })
                 .collect();
+            evidence.confirm(&labs, &inside, &mut outside);
             mirror = Some(mirrored(&inside, &places, small_width as usize));
             round += 1;
         };
@@ -155,13 +163,23 @@ impl Segmenter {
         for (sample, person) in samples.iter().zip(&inside) {
             gatherer.add(&sample.lab, person, &sample.face, &sample.frame);
         }
+        let mut body = gatherer.finish();
+        let necks: Vec<Vec<bool>> = samples
+            .par_iter()
+            .zip(&inside)
+            .map(|(s, person)| {
+                let labels = body.divide(&s.lab, person, &s.face, &s.frame);
+                labels.iter().map(|l| l & Label::NECK != 0).collect()
+            })
+            .collect();
+        body.learn_usual_neck(&necks, small_width as usize);
         let outside: Vec<Vec<bool>> = outside
             .par_iter()
             .map(|m| shapes::doubled(m, small_width as usize, width as usize, height as usize))
             .collect();
         let plate = Plate::learn(&pictures, &outside, width, height);
         let mirrored = mirror.unwrap_or_default();
-        Ok(Segmenter { plate, coarse, colors, edges, mirrored, body: gatherer.finish() })
+        Ok(Segmenter { plate, coarse, colors, edges, mirrored, body })
     }
 
     /// The labels of one frame, bits of [`crate::dataset::Label`], `[height, width]`; none where the landmarks are
@@ -234,17 +252,19 @@ fn mirrored(masks: &[Vec<bool>], faces: &[FaceFrame], width: usize) -> Vec<f32> 
 }
 
 /// Pixels that belong to the person before anything is learned: those that the trimap is certain of, the hair just above
-/// the forehead, and the chest.
+/// the forehead and above the hairline, and the chest.
 fn seeds(sample: &FrameFeatures) -> Vec<bool> {
     let width = sample.lab.width;
-    (0..sample.trimap.person.len())
+    let mut seeds: Vec<bool> = (0..sample.trimap.person.len())
         .map(|at| {
             let [right, up] = sample.frame.local([(at % width) as f32 + 0.5, (at / width) as f32 + 0.5]);
             sample.trimap.person[at]
                 || ((0.5..0.62).contains(&up) && right.abs() < 0.3)
                 || (up < -0.73 && right.abs() < 0.9)
         })
-        .collect()
+        .collect();
+    hairline::above_hairline(&sample.lab, &sample.frame).into_iter().for_each(|at| seeds[at] = true);
+    seeds
 }
 
 /// The picture at half the size, each pixel the mean of four.

@@ -2,6 +2,7 @@
 
 use super::color::{Costs, Histogram, Lab, distance2};
 use super::cut::{CERTAIN, Cut};
+use super::evidence::is_bar;
 use super::plate::Plate;
 use super::regions::{self, FaceFrame};
 use super::shapes;
@@ -65,7 +66,7 @@ impl PersonColors {
             for (at, color) in picture.pixels.iter().enumerate() {
                 if inside[at] {
                     person.add(*color, 1.0);
-                } else if outside[at] {
+                } else if outside[at] && !is_bar(*color) {
                     background.add(*color, 1.0);
                     if let Some(side) = trimap.beside[at] {
                         beside[usize::from(side)].add(*color, 1.0);

@@ -1,7 +1,8 @@
 //! Edges that stay where they are although the head moves. Such an edge belongs to the background, whatever its colour.
 
 use super::color::{Lab, distance2};
-use super::regions::FaceFrame;
+use super::regions;
+use crate::face::Landmarks;
 use image::RgbImage;
 use rayon::prelude::*;
 
@@ -14,6 +15,9 @@ const CHANGED: u8 = 12;
 /// Largest distance of a colour from the usual one at which it is still background, L*a*b*.
 const ALIKE: f32 = 8.0;
 
+/// Corners of the eyes and the bridge of the nose.
+const STABLE: [usize; 7] = [33, 133, 362, 263, 168, 6, 197];
+
 /// Edges of the background.
 #[derive(Debug, Clone)]
 pub struct StillEdges {
@@ -24,8 +28,8 @@ pub struct StillEdges {
 }
 
 impl StillEdges {
-    /// Finds the edges in frames of one size, given the face of each.
-    pub fn learn(frames: &[RgbImage], faces: &[FaceFrame]) -> StillEdges {
+    /// Finds the edges in frames of one size, given the place of the head in each, pixels; see [`place`].
+    pub fn learn(frames: &[RgbImage], places: &[[f32; 2]]) -> StillEdges {
         let (width, height) = frames.first().map_or((0, 0), |f| (f.width() as usize, f.height() as usize));
         let count = width * height;
         let (colors, still): (Vec<[u8; 3]>, Vec<bool>) = (0..count)
@@ -43,7 +47,7 @@ impl StillEdges {
                 (usual, still)
             })
             .unzip();
-        let moves = moves(faces);
+        let moves = moves(places);
         // The value of the pixel in each frame if the median picture moved with the head.
         let changes = |at: usize| {
             let (x, y) = ((at % width) as isize, (at / width) as isize);
@@ -68,14 +72,20 @@ impl StillEdges {
     }
 }
 
+/// The place of a head by landmarks that neither speech nor expression moves: corners of the eyes and the bridge of the nose.
+pub fn place(face: &Landmarks) -> [f32; 2] {
+    let known: Vec<[f32; 2]> = STABLE.iter().filter_map(|i| regions::point(face, *i)).collect();
+    [0, 1].map(|k| known.iter().map(|p| p[k]).sum::<f32>() / known.len().max(1) as f32)
+}
+
 /// How far the head is from its median place in each frame, pixels.
-fn moves(faces: &[FaceFrame]) -> Vec<[isize; 2]> {
+fn moves(places: &[[f32; 2]]) -> Vec<[isize; 2]> {
     let middle = [0, 1].map(|k| {
-        let mut values: Vec<f32> = faces.iter().map(|f| f.center[k]).collect();
+        let mut values: Vec<f32> = places.iter().map(|p| p[k]).collect();
         values.sort_by(f32::total_cmp);
         values.get(values.len() / 2).copied().unwrap_or(0.0)
     });
-    faces.iter().map(|f| [0, 1].map(|k| (f.center[k] - middle[k]).round() as isize)).collect()
+    places.iter().map(|p| [0, 1].map(|k| (p[k] - middle[k]).round() as isize)).collect()
 }
 
 fn quantile(values: &mut [u8], share: f32) -> u8 {
@@ -88,8 +98,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_mouth_that_opens_does_not_move_the_head() {
+        let mut face = Landmarks { points: vec![[10.0, 30.0, 0.0]; 478], score: 1.0 };
+        let before = place(&face);
+        face.points[152][1] = 60.0;
+        assert_eq!(place(&face), before);
+        face.points.iter_mut().for_each(|p| p[0] += 4.0);
+        assert_eq!(place(&face), [before[0] + 4.0, before[1]]);
+    }
+
+    #[test]
     fn a_pillar_stands_still_and_a_head_does_not() {
-        let face = |x: f32| FaceFrame { center: [x, 20.0], up: [0.0, -1.0], width: 10.0, height: 10.0 };
+        let face = |x: f32| [x, 20.0];
         let frame = |head: u32| {
             RgbImage::from_fn(60, 40, |x, _| {
                 image::Rgb(
@@ -105,7 +125,7 @@ mod tests {
         };
         let places: Vec<u32> = (0..32).map(|t| 20 + t % 8).collect();
         let frames: Vec<RgbImage> = places.iter().map(|x| frame(*x)).collect();
-        let faces: Vec<FaceFrame> = places.iter().map(|x| face(*x as f32)).collect();
+        let faces: Vec<[f32; 2]> = places.iter().map(|x| face(*x as f32)).collect();
         let found = StillEdges::learn(&frames, &faces);
         let lab = Lab::of(&frames[0]);
         let seen: Vec<usize> = (0..60).filter(|x| found.seen(20 * 60 + x, lab.pixels[20 * 60 + x])).collect();
