@@ -3,7 +3,7 @@
 
 use crate::live::attention::CHANNELS;
 use crate::{Error, Result};
-use data_utils::workspace::{Ledger, Lock, Origin};
+use data_utils::workspace::{Ledger, Lock, Origin, remove_temporaries_of};
 use std::path::{Path, PathBuf};
 
 /// Endings of videos, with ffmpeg and without.
@@ -47,12 +47,11 @@ impl OutputFolder {
         for number in 1..=MOST {
             let path = numbered(folder, number);
             let lock = Lock::acquire(&path, "render")?;
-            let Some(held) = other_content(&path, &request)? else {
+            let held = other_content(&path, &request)?;
+            let Some(held) = held.filter(|_| !(overwrite && number == 1)) else {
+                remove_temporaries_of(&path)?;
                 return Ok(OutputFolder { path, request, _lock: lock });
             };
-            if overwrite && number == 1 {
-                return Ok(OutputFolder { path, request, _lock: lock });
-            }
             if exact {
                 return Err(Error::input(
                     path.display(),
@@ -186,6 +185,19 @@ mod tests {
             claim(&dir.path().join("a"), "r").expect_err("refused").to_string().contains("render (process")
         );
         drop(first);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed_and_other_files_stay() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for name in [".aB3xYz.tmp", ".notes.tmp", "sub/.aB3xYz.tmp"] {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, "half a video").expect("written");
+        }
+        drop(claim(dir.path(), "r").expect("free"));
+        assert!(!dir.path().join(".aB3xYz.tmp").exists());
+        assert!(dir.path().join(".notes.tmp").exists() && dir.path().join("sub/.aB3xYz.tmp").exists());
     }
 
     #[test]

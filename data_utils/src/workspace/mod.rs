@@ -12,4 +12,4 @@ mod temporaries;
 pub use digest::{digest_bytes, digest_file, digest_text};
 pub use ledger::{LEDGER_FILE, Ledger, Origin};
 pub use lock::{LOCK_FILE, Lock};
-pub use temporaries::remove_temporaries;
+pub use temporaries::{remove_temporaries, remove_temporaries_of};
