@@ -9,6 +9,7 @@ mod talker;
 
 mod checkpoints;
 mod ffmpeg;
+mod heads;
 mod output;
 mod settings;
 
