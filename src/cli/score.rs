@@ -1,6 +1,7 @@
-//! The `score` subcommands: how well lips follow a voice, from files alone.
+//! The `score` subcommands: how well lips follow a voice and poses the head, from files alone.
 
 use super::output;
+use super::score_poses::{self, PoseFlags};
 use crate::metrics::lip_prediction::{LipPredictor, PredictionScore, Speaker, score_own};
 use crate::metrics::lip_report;
 use crate::metrics::lip_track::{COLUMNS, LipTrack, OPEN, WIDTH};
@@ -15,7 +16,7 @@ use data_utils::formats::npy;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Scores how lips follow a voice.
+/// Scores how lips follow a voice, and how poses follow the head.
 #[derive(Debug, Parser)]
 #[command(name = "score", version, rename_all = "snake_case")]
 pub struct ScoreFlags {
@@ -27,6 +28,7 @@ pub struct ScoreFlags {
 enum What {
     Features(FeatureFlags),
     Lips(LipFlags),
+    Poses(PoseFlags),
 }
 
 /// How well lips of other people can be told from audio features, learned from one dataset.
@@ -77,6 +79,7 @@ pub fn run(flags: &ScoreFlags) -> Result<()> {
     match &flags.what {
         What::Features(flags) => features(flags),
         What::Lips(flags) => lips(flags),
+        What::Poses(flags) => score_poses::run(flags),
     }
 }
 

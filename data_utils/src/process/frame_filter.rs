@@ -59,6 +59,9 @@ pub struct FrameFilter {
     /// Those that are not used.
     #[serde(rename = "left_out")]
     pub excluded: Vec<ExcludedFrame>,
+    /// Frames before which there is a cut to the next shot that is used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cuts: Vec<usize>,
 }
 
 impl FrameFilter {
@@ -67,7 +70,7 @@ impl FrameFilter {
         let excluded = faults.iter().enumerate();
         let excluded =
             excluded.filter_map(|(frame, fault)| fault.map(|reason| ExcludedFrame { frame, reason }));
-        FrameFilter { count: faults.len(), excluded: excluded.collect() }
+        FrameFilter { count: faults.len(), excluded: excluded.collect(), cuts: Vec::new() }
     }
 
     /// Reads `frames.json`.

@@ -1,9 +1,11 @@
 //! Stage 6: the face in every frame, and which frames no head can learn from. Stage 7: expression in time.
 
+use super::blinks::blinks;
 use super::context::Context;
-use super::frame_faults::{FrameObservation, faults, longest, shots};
+use super::frame_faults::{FrameObservation, faults};
 use super::frame_filter::{self, FrameFilter};
 use super::frames::{self, AT_ONCE};
+use super::shots::{list, list_used, shots, together};
 use super::smooth::{interpolated, smoothed};
 use super::sound;
 use crate::dataset::expression_units;
@@ -19,8 +21,6 @@ const UNITS: &str = "au.csv";
 /// Names of the arrays: landmarks, and blendshapes before smoothing.
 const POINTS: &str = "landmarks478.npy";
 const SCORES: &str = "bs_raw.npy";
-/// How many shots are listed.
-const MOST_NAMED: usize = 20;
 /// The least share of frames that must be good.
 const LEAST_GOOD: f64 = 0.5;
 
@@ -47,14 +47,6 @@ pub fn read(dir: &Path) -> Result<Vec<Option<Landmarks>>> {
 
 fn landmarks(values: &[f32]) -> Landmarks {
     Landmarks { points: values.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect(), score: 1.0 }
-}
-
-/// Shots in words: `3 shots, frames 0-120, 121-400, 401-500`.
-fn list(shots: &[Range<usize>]) -> String {
-    let named =
-        shots.iter().take(MOST_NAMED).map(|shot| format!("{}-{}", shot.start, shot.end.saturating_sub(1)));
-    let more = if shots.len() > MOST_NAMED { ", …" } else { "" };
-    format!("{} shots, frames {}{more}", shots.len(), named.collect::<Vec<_>>().join(", "))
 }
 
 /// Writes `landmarks478.npy`, `bs_raw.npy`, `frames.json` and `ori_imgs/{i}.lms`.
@@ -86,20 +78,22 @@ pub fn run(context: &Context) -> Result<String> {
         progress.update(observations.len() as u64);
     }
     let shots = shots(&observations);
-    let wanted = match context.options.shot {
-        None => longest(&shots),
-        Some(number) if (1..=shots.len()).contains(&number) => number - 1,
+    let used_shots = match context.options.shot {
+        None => together(&observations, &shots),
+        Some(number) if (1..=shots.len()).contains(&number) => vec![number - 1],
         Some(number) => {
             let found = format!("{number}, where there are {}", list(&shots));
             return Err(Error::input("--shot", "the number of a shot", found, "choose one of these"));
         }
     };
-    let filter = FrameFilter::of(&faults(&observations, &shots, wanted));
+    let ranges: Vec<Range<usize>> = used_shots.iter().map(|k| shots[*k].clone()).collect();
+    let mut filter = FrameFilter::of(&faults(&observations, &ranges));
+    filter.cuts = ranges.windows(2).filter(|w| w[0].end == w[1].start).map(|w| w[1].start).collect();
     let used = filter.used();
     let good = count - filter.excluded.len();
-    // A shot that was asked for may be a small part of the video.
-    let is_part = context.options.shot.is_some();
-    if (!is_part && (good as f64) < LEAST_GOOD * count as f64) || good < frames::LEAST_FRAMES {
+    // What is used may be a small part of the video, but must be good itself.
+    let filmed: usize = ranges.iter().map(Range::len).sum();
+    if (good as f64) < LEAST_GOOD * filmed as f64 || good < frames::LEAST_FRAMES {
         return Err(Error::input(
             context.options.video.display(),
             format!("mostly good frames, {} at least", frames::LEAST_FRAMES),
@@ -112,7 +106,7 @@ pub fn run(context: &Context) -> Result<String> {
     let points = interpolated(&points).ok_or_else(none)?;
     let openings: Vec<f32> = points.iter().map(|row| landmarks(row).mouth_opening()).collect();
     let scores = interpolated(&scores).ok_or_else(none)?;
-    for (index, row) in smoothed(&points, &used).iter().enumerate().filter(|(i, _)| used[*i]) {
+    for (index, row) in smoothed(&points, &used, &filter.cuts).iter().enumerate().filter(|(i, _)| used[*i]) {
         let lines = landmarks(row).ibug68().map(|p| format!("{:.6} {:.6}\n", p[0], p[1]));
         context.put(&format!("ori_imgs/{index}.lms"), lines.concat().as_bytes())?;
     }
@@ -125,7 +119,7 @@ pub fn run(context: &Context) -> Result<String> {
         _ => format!(" ({})", filter.summary()),
     };
     if shots.len() > 1 {
-        excluded.push_str(&format!("; {}, of which number {} is used (--shot)", list(&shots), wanted + 1));
+        excluded.push_str(&format!("; {}", list_used(&shots, &used_shots)));
     }
     let note = sound::offset_note(context, &openings)?.map(|note| format!("; {note}")).unwrap_or_default();
     Ok(format!("{good} of {count} frames are good{excluded}{note}"))
@@ -153,11 +147,12 @@ pub fn expression(context: &Context) -> Result<String> {
     }
     let rows: Vec<Vec<f32>> =
         raw.data.chunks_exact(columns).map(|r| r[1..].iter().copied().chain([0.0]).collect()).collect();
-    let rows = smoothed(&rows, &vec![true; rows.len()]);
+    let rows = smoothed(&rows, &vec![true; rows.len()], &filter.cuts);
     let array = rows.concat();
     context.make("bs.npy", |path| npy::write(path, &[rows.len(), columns], &array))?;
     context.put(UNITS, expression_units(&rows).as_bytes())?;
     let note = if context.is_kept(UNITS) { "; au.csv is the user's own" } else { "" };
-    let blinks = rows.windows(2).filter(|w| (w[0][8] + w[0][9]) < 0.8 && (w[1][8] + w[1][9]) >= 0.8).count();
+    let closed: Vec<f32> = rows.iter().map(|row| (row[8] + row[9]) / 2.0).collect();
+    let blinks = blinks(&closed);
     Ok(format!("{} rows, {blinks} blinks{note}", rows.len()))
 }

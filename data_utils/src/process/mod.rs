@@ -4,6 +4,7 @@
 //! are asked for and not done yet; [`manifest`] records what was made from what, and whose each file is. Frames are read
 //! one by one, so memory does not grow with the length of the video.
 
+mod blinks;
 pub mod context;
 pub mod crop;
 pub mod digests;
@@ -22,10 +23,13 @@ pub mod options;
 mod overlay;
 pub mod plan;
 pub mod pose;
+mod pose_choice;
+pub mod pose_figures;
 pub mod probe;
 mod report;
 pub mod runner;
 mod sheets;
+pub mod shots;
 pub mod smooth;
 mod sound;
 pub mod stage;

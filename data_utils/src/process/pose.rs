@@ -2,24 +2,26 @@
 //! poses are stabilized by following the picture, and the initial cloud of the head is made.
 
 use super::context::Context;
+use super::frame_filter::FrameFilter;
 use super::frames::read_frame;
 use super::landmarks;
 use super::masks::read_labels;
 use super::options::Options;
 use super::options::SIDE;
 use super::overlay::Overlay;
-use super::track_params::{self, TrackParams};
+use super::pose_choice::{Choice, ChosenPoses, FittedClip};
+use super::pose_figures::{PoseFigures, places};
+use super::track_params::{self, Motion, TrackParams};
 use crate::dataset::Label;
 use crate::error::{Error, Result};
-use crate::face::{FaceModels, Landmarks};
+use crate::face::FaceModels;
 use crate::formats::ply;
 use crate::track::flow::Raft;
-use crate::track::model::POINTS;
-use crate::track::stabilise::{Amplitude, amplitude, jitter, reference_frame, still_skin};
+use crate::track::stabilise::{reference_frame, still_skin};
 use crate::track::surface::{View, fuse};
 use crate::track::{
     FaceModel, FitOptions, FlowTracker, FrameLandmarks, Head, Mesh, Pictures, StabiliseOptions, fit,
-    open_model, stabilise,
+    open_model,
 };
 use image::imageops;
 
@@ -30,7 +32,7 @@ const NOSE: usize = 1;
 /// Range of turning or nodding that determines the focal length, degrees.
 const SHOWS_FOCAL: f64 = 50.0;
 /// Steps of the progress.
-const STEPS: usize = 4;
+const STEPS: usize = 5;
 
 /// The face model to fit: that of the folder given, otherwise MediaPipe's canonical face.
 ///
@@ -53,7 +55,9 @@ pub fn run(context: &Context) -> Result<String> {
     let model = face_model(context.options, context.models()?)?;
     let marks: Vec<FrameLandmarks> = faces.iter().map(|f| f.as_ref().map(places)).collect();
     let progress = context.progress("pose", STEPS);
-    let mut found = fit(&model, &marks, &FitOptions::new(size))?;
+    let filter = FrameFilter::read(dir)?;
+    let options = FitOptions { cuts: filter.cuts.clone(), ..FitOptions::new(size) };
+    let mut found = fit(&model, &marks, &options)?;
     progress.note(1, "face model fitted");
 
     let mesh = Mesh { vertices: found.mean_face(&model), triangles: model.triangles.clone() };
@@ -69,89 +73,61 @@ pub fn run(context: &Context) -> Result<String> {
         labels.iter().enumerate().map(|(at, l)| l & Label::HEAD != 0 && above(at)).collect();
     let read = |index: usize| read_frame(dir, index).map(|p| imageops::grayscale(&p));
     let pictures = Pictures::new(faces.len(), size, BUDGET, &read);
-    let head = Head { mesh: &mesh, reference, still: &still, hair: Some(&hair) };
     let before = found.poses.clone();
-    let mut choice = Choice::Landmarks;
-    let residuals = if context.options.use_3dmm {
-        [Some(jitter(&pictures, &head, &found.lens, &found.seen, &before)?), None]
-    } else {
-        let options = StabiliseOptions::default();
-        let network = context.options.flow.as_deref().map(Raft::open).transpose()?;
-        let color = |index: usize| read_frame(dir, index);
-        let flow = network.as_ref().map(|network| FlowTracker { network, read: &color });
-        let mut first = None;
-        let mut chosen = None;
-        for (what, hair) in [(Choice::SkinAndHair, head.hair), (Choice::Skin, None)] {
-            let head = Head { hair, ..head };
-            let mut poses = before.clone();
-            let done =
-                stabilise(&pictures, &head, &found.lens, &found.seen, &mut poses, &options, flow.as_ref())?;
-            let agrees = amplitude(&before, &poses, &found.seen).iter().flatten().all(Amplitude::agrees);
-            first.get_or_insert(done.before);
-            if agrees {
-                (choice, found.poses, chosen) = (what, poses, Some(done.after));
-                break;
-            }
-        }
-        [first, chosen]
+    let options = StabiliseOptions { cuts: filter.cuts, ..StabiliseOptions::default() };
+    let wanted = !context.options.use_3dmm;
+    let network = context.options.flow.as_deref().filter(|_| wanted).map(Raft::open).transpose()?;
+    let color = |index: usize| read_frame(dir, index);
+    let flow = network.as_ref().map(|network| FlowTracker { network, read: &color });
+    let clip = FittedClip {
+        pictures: &pictures,
+        head: Head { mesh: &mesh, reference, still: &still, hair: Some(&hair) },
+        lens: &found.lens,
+        seen: &found.seen,
+        landmarks: &marks,
+        poses: &before,
+        flow: flow.as_ref(),
     };
+    let ChosenPoses { choice, poses, residuals } = if wanted { clip.choose(&options)? } else { clip.keep()? };
+    progress.note(2, choice.words(!wanted));
+    let held_out = if choice == Choice::Landmarks { None } else { clip.held_out(choice, &options)? };
+    found.poses = poses;
     drop(pictures);
-    progress.note(2, choice.words(context.options.use_3dmm));
+    progress.note(3, "jitter measured on other skin");
 
     let cloud = fuse(&mesh, &found.poses, &found.lens, &found.seen, size, &|index| {
         let head = read_labels(dir, index)?.iter().map(|l| l & Label::HEAD != 0).collect();
         Ok(View { picture: read_frame(dir, index)?, head })
     })?;
     context.make("fused.ply", |path| ply::write_points(path, &cloud))?;
-    progress.note(3, "cloud made");
+    progress.note(4, "cloud made");
     Overlay { model: &model, fit: &found, before: &before, reference }.write(context)?;
     let [first, second] = &residuals;
-    let params = TrackParams::of(&model, &found, size, [first.as_ref(), second.as_ref()]);
+    let mut params = TrackParams::of(&model, &found, size, [first.as_ref(), second.as_ref()]);
+    params.held_out_residual = held_out.map(|both| both.each_ref().map(Motion::of));
     context.put(track_params::FILE, &params.to_json()?)?;
-    let result = words(&params, cloud.positions.len());
+    let result =
+        format!("{}; {}", words(&params, cloud.positions.len()), PoseFigures::of(&params, &faces)?.words());
     Ok(match choice {
         Choice::SkinAndHair => result,
-        Choice::Landmarks if context.options.use_3dmm => result,
-        Choice::Skin | Choice::Landmarks => format!("{}; {result}", choice.words(false)),
+        Choice::Landmarks if !wanted => result,
+        _ => format!("{}; {result}", choice.words(false)),
     })
-}
-
-/// What the poses follow. Stabilized poses must turn as far as those of the landmarks: hair swings and skin slides, and poses
-/// that follow them turn too little.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Choice {
-    SkinAndHair,
-    Skin,
-    Landmarks,
-}
-
-impl Choice {
-    fn words(self, asked: bool) -> &'static str {
-        match self {
-            Choice::SkinAndHair => "poses stabilized",
-            Choice::Skin => {
-                "poses stabilized by the skin alone, since the hair turns otherwise than the face"
-            }
-            Choice::Landmarks if asked => "jitter measured",
-            Choice::Landmarks => {
-                "poses are those of the landmarks, since what is seen of skin and hair turns otherwise than they do"
-            }
-        }
-    }
-}
-
-/// Columns and rows of the landmarks that the mesh has.
-fn places(face: &Landmarks) -> Vec<[f64; 2]> {
-    face.points.iter().take(POINTS).map(|p| [f64::from(p[0]), f64::from(p[1])]).collect()
 }
 
 /// The result in one line.
 fn words(params: &TrackParams, points: usize) -> String {
     let [median, ..] = params.landmark_error;
-    let stabilized = match &params.stabilized_residual {
+    let mut stabilized = match &params.stabilized_residual {
         Some(after) => format!(", stabilized to {}", after.words()),
         None => String::new(),
     };
+    if let Some([before, after]) = &params.held_out_residual {
+        let ([was_x, was_y], [x, y]) = (before.frame_to_frame, after.frame_to_frame);
+        stabilized.push_str(&format!(
+            " (on skin that was not followed {x:.3} / {y:.3} from frame to frame, before {was_x:.3} / {was_y:.3})"
+        ));
+    }
     format!(
         "{}: stable landmarks {median:.2} px off (median), residual motion of the face {}{stabilized}; {}; {points} points",
         params.model,

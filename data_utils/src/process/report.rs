@@ -3,6 +3,7 @@
 use super::frame_filter::FrameFilter;
 use super::landmarks;
 use super::manifest::Manifest;
+use super::pose_figures::PoseFigures;
 use super::sheets;
 use super::track_params::{Motion, TrackParams};
 use crate::camera::Camera;
@@ -74,6 +75,8 @@ pub fn write(dir: &Path) -> Result<()> {
     let params = TrackParams::read(dir)?;
     let cameras = params.cameras();
     add(jitter(&params));
+    let faces = landmarks::read(dir)?;
+    add(format!("<p>{}.</p>\n", escaped(&PoseFigures::of(&params, &faces)?.words())));
     add(curve("Rotation of the head, degrees", &rotations(&cameras)));
     add(curve("Place of the head, millimetres from its mean", &places(&cameras)));
     let expression = npy::read(&dir.join("bs.npy"))?;
@@ -89,10 +92,7 @@ pub fn write(dir: &Path) -> Result<()> {
         "Mouth opening by landmarks, share of the eyes' distance",
         &[Line {
             name: "opening",
-            values: landmarks::read(dir)?
-                .iter()
-                .map(|f| f.as_ref().map_or(0.0, |f| f64::from(f.mouth_opening())))
-                .collect(),
+            values: faces.iter().map(|f| f.as_ref().map_or(0.0, |f| f64::from(f.mouth_opening()))).collect(),
         }],
     ));
     files::write_bytes(&dir.join("report.html"), html.as_bytes())
@@ -109,15 +109,23 @@ fn jitter(params: &TrackParams) -> String {
          x / y.</p>\n<table><tr><td>fitted face<td>{}</tr>\n",
         params.fit_residual.words()
     );
+    let mut rows = String::new();
+    if let Some([before, after]) = &params.held_out_residual {
+        rows = format!(
+            "<tr><td>fitted face, on other skin<td>{}</tr><tr><td>stabilized, on skin that was not followed<td>{}</tr>",
+            before.words(),
+            after.words()
+        );
+    }
     let Some(after) = &params.stabilized_residual else {
-        text.push_str("</table>\n");
+        text.push_str(&format!("{rows}</table>\n"));
         text.push_str(&curve(
             "Jitter of the fitted face, pixels",
             &[line("x", &params.fit_residual, 0), line("y", &params.fit_residual, 1)],
         ));
         return text;
     };
-    text.push_str(&format!("<tr><td>stabilized<td>{}</tr></table>\n", after.words()));
+    text.push_str(&format!("<tr><td>stabilized<td>{}</tr>{rows}</table>\n", after.words()));
     for (axis, title) in [(0, "Jitter along x, pixels"), (1, "Jitter along y, pixels")] {
         let lines = [line("fitted face", &params.fit_residual, axis), line("stabilized", after, axis)];
         text.push_str(&curve(title, &lines));

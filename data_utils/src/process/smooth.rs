@@ -11,12 +11,15 @@ const FIT: [[f32; 5]; 5] = [
     [-1.0, 4.0, -6.0, 4.0, 69.0],
 ];
 
-/// Smooths each run of consecutive good rows; runs shorter than five frames and all other rows stay as they are.
-pub fn smoothed(rows: &[Vec<f32>], good: &[bool]) -> Vec<Vec<f32>> {
+/// Smooths each run of consecutive good rows; a run ends before each of the `cuts`. Runs shorter than five frames and all
+/// other rows stay as they are.
+pub fn smoothed(rows: &[Vec<f32>], good: &[bool], cuts: &[usize]) -> Vec<Vec<f32>> {
     let mut out = rows.to_vec();
     let mut start = 0;
     for end in 0..=rows.len() {
-        if end < rows.len() && good.get(end).copied().unwrap_or(false) {
+        let is_good = end < rows.len() && good.get(end).copied().unwrap_or(false);
+        let is_cut = end > start && cuts.contains(&end);
+        if is_good && !is_cut {
             continue;
         }
         if end - start >= 5 {
@@ -29,7 +32,7 @@ pub fn smoothed(rows: &[Vec<f32>], good: &[bool]) -> Vec<Vec<f32>> {
                 }
             }
         }
-        start = end + 1;
+        start = if is_good { end } else { end + 1 };
     }
     out
 }
@@ -59,7 +62,7 @@ mod tests {
     #[test]
     fn a_cubic_stays_what_it_is_to_its_ends() {
         let rows: Vec<Vec<f32>> = (0..9).map(|t| vec![(t as f32 - 4.0).powi(3) * 0.1, 2.0]).collect();
-        for (a, b) in smoothed(&rows, &[true; 9]).iter().zip(&rows) {
+        for (a, b) in smoothed(&rows, &[true; 9], &[]).iter().zip(&rows) {
             assert!((a[0] - b[0]).abs() < 1e-4 && (a[1] - 2.0).abs() < 1e-5);
         }
     }
@@ -69,9 +72,16 @@ mod tests {
         let rows: Vec<Vec<f32>> = (0..12).map(|t| vec![f32::from(u8::from(t == 4))]).collect();
         let mut good = [true; 12];
         good[6] = false;
-        let out = smoothed(&rows, &good);
+        let out = smoothed(&rows, &good, &[]);
         assert!((out[4][0] - 54.0 / 70.0).abs() < 1e-5 || (out[4][0] - 34.0 / 70.0).abs() < 1e-5);
         assert_eq!(out[7..], rows[7..]);
+    }
+
+    #[test]
+    fn a_jump_at_a_cut_stays_a_jump() {
+        let rows: Vec<Vec<f32>> = (0..12).map(|t| vec![if t < 6 { 0.0 } else { 1.0 }]).collect();
+        let near = |out: &[Vec<f32>]| out.iter().zip(&rows).all(|(a, b)| (a[0] - b[0]).abs() < 1e-5);
+        assert!(near(&smoothed(&rows, &[true; 12], &[6])) && !near(&smoothed(&rows, &[true; 12], &[])));
     }
 
     #[test]

@@ -35,6 +35,10 @@ pub struct TrackParams {
     /// The motion that the stabilized poses leave; none where the poses are those of the fit.
     #[serde(alias = "steadied_leaves", default)]
     pub stabilized_residual: Option<Motion>,
+    /// The motion that the poses of the fit and poses as the stabilized ones leave on skin that these were not fitted to, in a part of
+    /// the clip.
+    #[serde(default)]
+    pub held_out_residual: Option<[Motion; 2]>,
     /// Identity coefficients, in standard deviations.
     pub identity: Vec<f64>,
     /// The person's face with the clip's mean expression, `[468, 3]`.
@@ -105,6 +109,7 @@ impl TrackParams {
             landmark_error: [fit.errors.stable_median, fit.errors.stable_mean, fit.errors.all_mean],
             fit_residual: Motion::of(before.unwrap_or(&still)),
             stabilized_residual: after.map(Motion::of),
+            held_out_residual: None,
             identity: fit.identity.clone(),
             mean_face: fit.mean_face(model),
             expression_names: model.expression_names.clone(),
@@ -182,6 +187,7 @@ mod tests {
             landmark_error: [0.3, 0.4, 0.5],
             fit_residual: residual,
             stabilized_residual: None,
+            held_out_residual: None,
             identity: vec![0.5],
             mean_face: vec![[0.0, 0.01, 0.02]],
             expression_names: vec!["a".into()],

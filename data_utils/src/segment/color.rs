@@ -9,6 +9,9 @@ const WIDTH: [f32; 3] = [4.0, 4.0, 4.0];
 /// Share of the probability that is spread over all cells, so that a colour that was never seen has some.
 const UNSEEN: f64 = 0.02;
 
+/// Largest L* of black bars.
+const BAR: f32 = 1.0;
+
 /// A picture in L*a*b*, `[height, width]`: L 0..100, a and b about ±100.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lab {
@@ -45,6 +48,11 @@ fn lab([r, g, b]: [f32; 3]) -> [f32; 3] {
 /// Squared distance of two colours.
 pub fn distance2(a: [f32; 3], b: [f32; 3]) -> f32 {
     (0..3).map(|k| (a[k] - b[k]) * (a[k] - b[k])).sum()
+}
+
+/// Whether a colour is that of the black bars that fill a frame of another shape. They say nothing about the room.
+pub fn is_bar([lightness, ..]: [f32; 3]) -> bool {
+    lightness < BAR
 }
 
 /// A smoothed histogram of colours: the model of one part of the person or of the background.

@@ -4,7 +4,7 @@
 //! person a pixel therefore counts as background only where it was uncovered, or where its colour is clearly that of the
 //! background farther away and not of the person.
 
-use super::color::{Costs, Histogram, Lab, distance2};
+use super::color::{Costs, Histogram, Lab, distance2, is_bar};
 use super::person::Trimap;
 use rayon::prelude::*;
 
@@ -17,9 +17,6 @@ const COVERED: f32 = 0.1;
 const FREE: usize = 4;
 /// Least distance of what is seen of an uncovered pixel with and without the person, L*a*b*.
 const CHANGED: f32 = 8.0;
-
-/// Largest L* of black bars.
-const BAR: f32 = 1.0;
 
 /// What is known of a clip's background before it is learned.
 pub struct BackgroundEvidence<'a> {
@@ -83,11 +80,6 @@ impl<'a> BackgroundEvidence<'a> {
         let is_person = self.person.of(without) + CLEARLY < self.background.of(without);
         distance2(with, without) > CHANGED * CHANGED && !is_person
     }
-}
-
-/// Whether a colour is that of the black bars that fill a frame of another shape. They say nothing about the room.
-pub fn is_bar([lightness, ..]: [f32; 3]) -> bool {
-    lightness < BAR
 }
 
 fn median(colors: &[[f32; 3]]) -> [f32; 3] {

@@ -1,8 +1,7 @@
 //! Person and background: a graph cut between the background plate and the colours of the person.
 
-use super::color::{Costs, Histogram, Lab, distance2};
+use super::color::{Costs, Histogram, Lab, distance2, is_bar};
 use super::cut::{CERTAIN, Cut};
-use super::evidence::is_bar;
 use super::plate::Plate;
 use super::regions::{self, FaceFrame};
 use super::shapes;

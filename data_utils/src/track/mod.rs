@@ -15,6 +15,7 @@ pub mod mobility;
 pub mod model;
 mod model_folder;
 pub mod pose;
+pub mod reprojection;
 pub mod stabilise;
 pub mod surface;
 mod temporal;

@@ -17,6 +17,7 @@ pub(crate) struct PathPrior {
     turn: f64,
     shift: V3,
     live: Vec<bool>,
+    cuts: Vec<usize>,
 }
 
 /// Frames that the prior connects: those with a face, and short gaps between them.
@@ -50,15 +51,16 @@ pub(crate) fn bridge(poses: &mut [Pose], seen: &[bool]) {
 
 impl PathPrior {
     /// Deviations of the second differences of the rotation (radians) and of the translation over the distance, along
-    /// x, y and z, through the frames that are `seen` and short gaps between them.
-    pub(crate) fn new(turn: f64, shift: V3, seen: &[bool]) -> Self {
-        PathPrior { turn, shift, live: live(seen) }
+    /// x, y and z, through the frames that are `seen` and short gaps between them. Before each of the `cuts` the head may jump.
+    pub(crate) fn new(turn: f64, shift: V3, seen: &[bool], cuts: &[usize]) -> Self {
+        PathPrior { turn, shift, live: live(seen), cuts: cuts.to_vec() }
     }
 
     /// Frames whose neighbours on both sides are connected to them by the prior.
     fn inner(&self, count: usize) -> impl Iterator<Item = usize> {
         (1..count.saturating_sub(1))
             .filter(|i| self.live.get(i - 1..=i + 1).is_some_and(|l| l.iter().all(|live| *live)))
+            .filter(|i| !self.cuts.iter().any(|cut| [*i, i + 1].contains(cut)))
     }
 
     /// Second differences around frame `i` (1 ≤ i < n − 1), each divided by its standard deviation.
@@ -156,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_gradient_is_the_difference_of_the_cost() {
-        let prior = PathPrior::new(0.004, [0.0026, 0.0026, 0.0069], &[true; 6]);
+        let prior = PathPrior::new(0.004, [0.0026, 0.0026, 0.0069], &[true; 6], &[]);
         let poses = path(6);
         let mut band = PoseBand::new(6);
         prior.add_to(&poses, &mut band);
@@ -185,9 +187,14 @@ mod tests {
             translation: [0.001 * i as f64, 0.0, 0.6],
         };
         let poses: Vec<Pose> = (0..9).map(at).collect();
-        let prior = PathPrior::new(0.004, [0.0026, 0.0026, 0.0069], &[true; 9]);
+        let prior = PathPrior::new(0.004, [0.0026, 0.0026, 0.0069], &[true; 9], &[]);
         assert!(prior.cost(&poses) < 1e-12 && prior.cost(&path(9)) > 1.0);
+        // A jump costs much, unless there is a cut.
+        let jumped: Vec<Pose> = (0..9).map(|i| at(if i < 5 { i } else { i + 40 })).collect();
+        let cut = PathPrior::new(0.004, [0.0026, 0.0026, 0.0069], &[true; 9], &[5]);
+        assert!(prior.cost(&jumped) > 1.0 && cut.cost(&jumped) < 1e-12);
     }
+
     #[test]
     fn short_gaps_are_followed_and_long_ones_bridged() {
         let mut seen = vec![true; 60];
@@ -195,7 +202,7 @@ mod tests {
         seen[20..40].fill(false);
         seen[55..].fill(false);
         assert_eq!(live(&seen).iter().filter(|l| **l).count(), 60 - 20 - 5);
-        let prior = PathPrior::new(0.004, [0.0026; 3], &seen);
+        let prior = PathPrior::new(0.004, [0.0026; 3], &seen, &[]);
         let before = path(60);
         let mut poses = before.clone();
         poses[30].translation = [9.0; 3];

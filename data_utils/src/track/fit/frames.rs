@@ -25,7 +25,7 @@ pub(super) fn refine(
     let shape = state.neutral(model);
     let weights = super::state::weights(model);
     let seen: Vec<bool> = landmarks.iter().map(Option::is_some).collect();
-    let prior = PathPrior::new(options.turn_deviation, options.shift_deviation, &seen);
+    let prior = PathPrior::new(options.turn_deviation, options.shift_deviation, &seen, &options.cuts);
     let systems = |state: &State| -> Vec<Option<System>> {
         (0..landmarks.len())
             .into_par_iter()

@@ -28,6 +28,8 @@ pub struct FitOptions {
     pub turn_deviation: f64,
     /// The same of the translation along x, y and z, over the distance.
     pub shift_deviation: V3,
+    /// Frames before which the video is cut, so that the head may jump.
+    pub cuts: Vec<usize>,
 }
 
 impl FitOptions {
@@ -40,6 +42,7 @@ impl FitOptions {
             key_frames: 96,
             turn_deviation: 0.004,
             shift_deviation: [0.0026, 0.0026, 0.0069],
+            cuts: Vec::new(),
         }
     }
 }

@@ -10,7 +10,7 @@ const SMOOTH: usize = 6;
 const LEAST_TURN: f64 = 0.006;
 /// Least correlation, and the range of the ratio of standard deviations, with which poses agree.
 const CORRELATION: f64 = 0.9;
-const RATIO: [f64; 2] = [0.85, 1.15];
+const RATIO: [f64; 2] = [0.9, 1.1];
 
 /// How rotations compare with those of the landmarks around one axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,6 +22,11 @@ pub struct Amplitude {
 }
 
 impl Amplitude {
+    /// How far they turn for each degree of the landmarks' poses: the slope of the regression.
+    pub fn slope(&self) -> f64 {
+        self.ratio * self.correlation
+    }
+
     /// Whether the two agree.
     pub fn agrees(&self) -> bool {
         self.correlation >= CORRELATION && (RATIO[0]..=RATIO[1]).contains(&self.ratio)

@@ -11,6 +11,7 @@
 
 mod amplitude;
 mod bundle;
+mod follow;
 mod jitter;
 mod patches;
 mod pictures;
@@ -21,6 +22,7 @@ mod tracks;
 mod warp;
 
 pub use amplitude::{Amplitude, amplitude};
+pub use follow::follow_slowly;
 pub use jitter::{Jitter, ResidualMotion};
 pub use pictures::Pictures;
 pub use tracks::FlowTracker;
@@ -50,7 +52,7 @@ pub struct Head<'a> {
 }
 
 /// Settings of the stabilization.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StabiliseOptions {
     /// Rounds of averaging, searching and adjusting.
     pub rounds: usize,
@@ -58,8 +60,10 @@ pub struct StabiliseOptions {
     pub turn_deviation: f64,
     /// The same of the translation along x, y and z, over the distance.
     pub shift_deviation: V3,
-    /// Adjust to every second patch only, so that the others measure the result.
+    /// Measure the result by patches of other skin than the poses are adjusted to.
     pub hold_out: bool,
+    /// Frames before which the video is cut, so that the head may jump.
+    pub cuts: Vec<usize>,
 }
 
 impl Default for StabiliseOptions {
@@ -69,6 +73,7 @@ impl Default for StabiliseOptions {
             turn_deviation: 0.004,
             shift_deviation: [0.0026, 0.0026, 0.0069],
             hold_out: false,
+            cuts: Vec::new(),
         }
     }
 }
@@ -100,14 +105,15 @@ pub fn stabilise(
     flow: Option<&FlowTracker>,
 ) -> Result<Stabilization> {
     let all = place_patches(pictures, head, lens, seen, poses)?;
-    let before = ResidualMotion::of(pictures, &held_out(&all, options.hold_out), lens, seen, poses)?;
-    let mut fitted: Vec<Patch> = if options.hold_out { every_second(&all, 0) } else { all.clone() };
+    let (mut fitted, judges) =
+        if options.hold_out { patches::split(&all) } else { (all.clone(), of_the_face(all)) };
+    let before = ResidualMotion::of(pictures, &judges, lens, seen, poses)?;
     let count = |face: bool| fitted.iter().filter(|p| p.face == face).count();
     let patches = [count(true), count(false)];
     if patches[0] < LEAST_PATCHES {
         return Ok(Stabilization { patches, after: before.clone(), before });
     }
-    let prior = PathPrior::new(options.turn_deviation, options.shift_deviation, seen);
+    let prior = PathPrior::new(options.turn_deviation, options.shift_deviation, seen, &options.cuts);
     let follow =
         |flow: &FlowTracker| flow.follow(&fitted, head.reference, poses, lens, seen, pictures.size());
     let tracks = flow.map(follow).transpose()?;
@@ -119,7 +125,7 @@ pub fn stabilise(
         bundle::adjust(&mut fitted, poses, lens, &shifts, &prior)?;
     }
     temporal::bridge(poses, seen);
-    let after = ResidualMotion::of(pictures, &held_out(&all, options.hold_out), lens, seen, poses)?;
+    let after = ResidualMotion::of(pictures, &judges, lens, seen, poses)?;
     Ok(Stabilization { patches, before, after })
 }
 
@@ -135,7 +141,23 @@ pub fn jitter(
     poses: &[Pose],
 ) -> Result<ResidualMotion> {
     let all = place_patches(pictures, head, lens, seen, poses)?;
-    ResidualMotion::of(pictures, &held_out(&all, false), lens, seen, poses)
+    ResidualMotion::of(pictures, &of_the_face(all), lens, seen, poses)
+}
+
+/// The motion of the face that `poses` leave, on the skin that is held out with [`StabiliseOptions::hold_out`]; patches are placed as
+/// for the poses `placed`.
+///
+/// # Errors
+/// As [`stabilise`].
+pub fn held_out_jitter(
+    pictures: &Pictures,
+    head: &Head,
+    lens: &Lens,
+    seen: &[bool],
+    [placed, poses]: [&[Pose]; 2],
+) -> Result<ResidualMotion> {
+    let (_, judges) = patches::split(&place_patches(pictures, head, lens, seen, placed)?);
+    ResidualMotion::of(pictures, &judges, lens, seen, poses)
 }
 
 /// The frame whose pose is nearest to all others.
@@ -175,13 +197,7 @@ fn place_patches(
     Ok(patches::place(head.mesh, head.still, pose, lens, pictures.size(), head.hair))
 }
 
-fn every_second(patches: &[Patch], first: usize) -> Vec<Patch> {
-    patches.iter().skip(first).step_by(2).cloned().collect()
-}
-
-/// The patches that measure: those on the face; with some held out, those that were not adjusted to.
-fn held_out(all: &[Patch], hold_out: bool) -> Vec<Patch> {
-    let mut judges = if hold_out { every_second(all, 1) } else { all.to_vec() };
-    judges.retain(|p| p.face);
-    judges
+fn of_the_face(mut all: Vec<Patch>) -> Vec<Patch> {
+    all.retain(|p| p.face);
+    all
 }

@@ -36,9 +36,16 @@ const EYES: [&[usize]; 2] = [
     ],
 ];
 
+/// Every so many patches along each axis one measures, where some are held out; patches nearer to it than so many steps share
+/// more than their rims with it, and are left out.
+const JUDGE_EVERY: usize = 4;
+const JUDGE_APART: usize = 2;
+
 /// One patch.
 #[derive(Debug, Clone)]
 pub(super) struct Patch {
+    /// Its middle in the reference view, steps across and down.
+    at: [usize; 2],
     /// Its pixels on the surface, in the world, `[SIDE, SIDE]`.
     points: Vec<V3>,
     /// Away from the reference camera, unit.
@@ -102,6 +109,15 @@ impl Patch {
     }
 }
 
+/// Patches to fit poses to, and patches of the face to measure them by that show other skin.
+pub(super) fn split(all: &[Patch]) -> (Vec<Patch>, Vec<Patch>) {
+    let is_judge = |p: &Patch| p.face && p.at.iter().all(|v| v % JUDGE_EVERY == JUDGE_EVERY / 2);
+    let judges: Vec<Patch> = all.iter().filter(|p| is_judge(p)).cloned().collect();
+    let apart = |a: &Patch, b: &Patch| (0..2).any(|k| a.at[k].abs_diff(b.at[k]) >= JUDGE_APART);
+    let fitted = all.iter().filter(|p| judges.iter().all(|judge| apart(p, judge))).cloned().collect();
+    (fitted, judges)
+}
+
 /// Places patches on a head seen from `pose`: where the mesh is `still` skin, and where `hair` is set (both
 /// `[height, width]`).
 pub(super) fn place(
@@ -123,14 +139,8 @@ pub(super) fn place(
             if covered == AREA {
                 let calm = pixels().filter(|at| still.get(*at) == Some(&true)).count();
                 if calm as f64 >= MOST * AREA as f64 {
-                    patches.extend(patch(
-                        pose,
-                        lens,
-                        width,
-                        pixels(),
-                        |at| Some(f64::from(map.depth[at])),
-                        true,
-                    ));
+                    let depth = |at: usize| Some(f64::from(map.depth[at]));
+                    patches.extend(patch(pose, lens, width, pixels(), depth, true));
                 }
             } else if covered == 0
                 && (x / STEP + y / STEP).is_multiple_of(HAIR_EVERY)
@@ -150,10 +160,11 @@ fn patch(
     pose: &Pose,
     lens: &Lens,
     width: usize,
-    pixels: impl Iterator<Item = usize>,
+    pixels: impl Iterator<Item = usize> + Clone,
     depth: impl Fn(usize) -> Option<f64>,
     face: bool,
 ) -> Option<Patch> {
+    let at = pixels.clone().nth(AREA / 2).map(|at| [at % width / STEP, at / width / STEP])?;
     let points: Vec<V3> = pixels
         .map(|at| depth(at).map(|z| back(pose, lens, [at % width, at / width], z)))
         .collect::<Option<_>>()?;
@@ -166,6 +177,7 @@ fn patch(
     let normal = if dot(normal, along) > 0.0 { scale(normal, -1.0) } else { normal };
     let depth_deviation = if face { FACE_DEPTH } else { HAIR_DEPTH };
     (-dot(normal, along) > FACING).then_some(Patch {
+        at,
         points,
         along,
         normal,
