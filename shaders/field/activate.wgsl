@@ -1,5 +1,5 @@
 // Stage `activate`: from raw parameters, a surfel's own plus what a row adds, to what is drawn; twin of activate() in
-// src/surfel/activate.rs. One thread per row, and one per number of the harmonics.
+// src/head/cloud/activate.rs. One thread per row, and one per number of the harmonics.
 //#import raw_rows
 
 @group(0) @binding(0) var<storage, read> params: RowParams;

@@ -1,5 +1,5 @@
 // Stage `activate_backward`: gradients of what is drawn back to the surfels' own parameters, added over the copies in
-// order, and to the rows; twin of activate_vjp() in src/surfel/activate.rs and of the pull to rest in src/head/mod.rs.
+// order, and to the rows; twin of activate_vjp() in src/head/cloud/activate.rs and of the pull to rest in src/head/branch.rs.
 // One thread per surfel, and one per number of its harmonics.
 //#import raw_rows
 

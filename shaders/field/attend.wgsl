@@ -1,5 +1,5 @@
 // Stage `attend`: scores to weights over the tokens, and their mean over heads and layers to the packed deformation; twin of
-// softmax() in src/field/rows.rs. One thread per row.
+// softmax() in src/head/field/rows.rs. One thread per row.
 //#import field
 
 @group(0) @binding(0) var<storage, read> params: FieldParams;

@@ -1,5 +1,5 @@
 // Stage `attend_backward`: gradients of the weights over the tokens back to the scores; twin of layer_backward() in
-// src/field/rows_backward.rs. One thread per row and head.
+// src/head/field/rows_backward.rs. One thread per row and head.
 //#import field
 
 @group(0) @binding(0) var<storage, read> params: FieldParams;

@@ -1,5 +1,5 @@
 // Stage `dense`: rows times a matrix of the shared weights or of their frame, plus what belongs there; twin of multiply() in
-// src/field/matrix.rs. One workgroup per 64 rows of a frame and 64 columns; each thread has four of each.
+// src/head/field/matrix.rs. One workgroup per 64 rows of a frame and 64 columns; each thread has four of each.
 //#import grid
 
 struct DenseParams {

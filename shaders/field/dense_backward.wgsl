@@ -1,5 +1,5 @@
 // Stage `dense_backward`: gradients of matrices, Σ over rows of left · right, piece by piece; twin of multiply() in
-// src/field/matrix.rs with its first matrix transposed. One workgroup per piece of a frame's rows, 64 columns of either side.
+// src/head/field/matrix.rs with its first matrix transposed. One workgroup per piece of a frame's rows, 64 columns of either side.
 //#import grid
 
 struct ProductParams {

@@ -1,5 +1,5 @@
 // Stage `heads`: the heads' last layers, and those that sound and blendshapes drive, to the packed deformation; twin of the
-// end of forward() in src/field/rows.rs. One thread per row and number.
+// end of forward() in src/head/field/rows.rs. One thread per row and number.
 //#import field
 
 @group(0) @binding(0) var<storage, read> params: FieldParams;

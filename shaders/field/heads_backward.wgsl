@@ -1,5 +1,5 @@
 // Stage `heads_backward`: the gradient of the packed deformation to that of the heads' last layers, of those that are driven
-// and of the attention; twin of heads_backward() and driven_backward() in src/field/rows_backward.rs. One thread per row and
+// and of the attention; twin of heads_backward() and driven_backward() in src/head/field/rows_backward.rs. One thread per row and
 // number.
 //#import field
 

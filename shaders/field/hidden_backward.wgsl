@@ -1,5 +1,5 @@
 // Stage `hidden_backward`: from what reaches the heads' last layers to the gradient of their hidden ones; twin of
-// heads_backward() and driven_backward() in src/field/rows_backward.rs. One thread per row and hidden number.
+// heads_backward() and driven_backward() in src/head/field/rows_backward.rs. One thread per row and hidden number.
 //#import field
 
 @group(0) @binding(0) var<storage, read> params: FieldParams;

@@ -1,4 +1,4 @@
-// Stage `normalise`: layer norm; twin of normalise() in src/field/rows.rs. Sixteen threads per row.
+// Stage `normalise`: layer norm; twin of normalise() in src/head/field/rows.rs. Sixteen threads per row.
 //#import norm
 
 @group(0) @binding(0) var<storage, read> params: NormParams;

@@ -1,5 +1,5 @@
 // Stage `normalise_backward`: the gradient of a layer norm, in its place; twin of normalise_backward() in
-// src/field/rows_backward.rs. With u the unit row and h = g·scale: rate · (h − mean(h) − u·mean(h·u)). Sixteen threads per row.
+// src/head/field/rows_backward.rs. With u the unit row and h = g·scale: rate · (h − mean(h) − u·mean(h·u)). Sixteen threads per row.
 //#import norm
 
 @group(0) @binding(0) var<storage, read> params: NormParams;

@@ -1,4 +1,4 @@
-// Stage `ask`: what the tri-planes and its embedding know of a surfel; twin of gather() in src/field/rows.rs. One thread per
+// Stage `ask`: what the tri-planes and its embedding know of a surfel; twin of gather() in src/head/field/rows.rs. One thread per
 // number.
 //#import field
 

@@ -1,5 +1,5 @@
 // Stage `ask_backward`: the gradient of the features back to the texels they come from; twin of product_backward() and
-// scatter() in src/field/triplane.rs. One thread per surfel and feature.
+// scatter() in src/head/field/triplane.rs. One thread per surfel and feature.
 //#import field
 //#import fixed
 

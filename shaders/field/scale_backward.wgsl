@@ -1,5 +1,5 @@
 // Stage `scale_backward`: gradients of scale and shift of a layer norm, piece by piece; twin of normalise_backward() in
-// src/field/rows_backward.rs. One workgroup per piece and 256 columns.
+// src/head/field/rows_backward.rs. One workgroup per piece and 256 columns.
 //#import grid
 
 struct ScaleParams {

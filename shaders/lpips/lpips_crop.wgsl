@@ -1,4 +1,4 @@
-// Stage `lpips_crop`: patches of composites and targets as LPIPS's network takes them; twin of `cut` in src/loss/perceptual.rs.
+// Stage `lpips_crop`: patches of composites and targets as LPIPS's network takes them; twin of `cut` in src/loss/patches.rs.
 // Outside the part's mask a composite is painted with its target. One thread per pixel of a patch.
 //#import params
 //#import targets

@@ -1,5 +1,5 @@
 //#import grid
-// Sizes of the field and of the frames it is asked about; see src/field/mod.rs. J = 4·heads, column h·4 + token.
+// Sizes of the field and of the frames it is asked about; see src/head/field/mod.rs. J = 4·heads, column h·4 + token.
 // Every member is four bytes wide, so host and device lay it out alike.
 struct FieldParams {
     // Surfels, which are the rows of a frame; frames at hand; the first of them among those of the packed deformation.

@@ -1,4 +1,4 @@
-// How a place lies on the tri-planes (K-Planes, Fridovich-Keil et al. 2023); see src/field/triplane.rs. Needs `params` and
+// How a place lies on the tri-planes (K-Planes, Fridovich-Keil et al. 2023); see src/head/field/triplane.rs. Needs `params` and
 // `places`.
 
 fn side_of(scale: u32) -> u32 {

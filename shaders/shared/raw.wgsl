@@ -1,5 +1,5 @@
 //#import grid
-// The surfels' own parameters and what a field adds to them, a row per surfel and frame; see src/surfel/activate.rs.
+// The surfels' own parameters and what a field adds to them, a row per surfel and frame; see src/head/cloud/activate.rs.
 // Every member is four bytes wide, so host and device lay it out alike.
 struct RowParams {
     // Surfels in one copy, copies (frames that have rows, or 1 without).

@@ -114,3 +114,17 @@ fn every_render_pass_is_valid() {
         validator.validate(&module).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&text)));
     }
 }
+
+#[test]
+fn every_file_that_a_shader_names_as_its_twin_exists() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut named = 0;
+    for (name, text) in STAGES.iter().chain(RENDERS).chain(SHARED) {
+        for word in text.split([' ', ',', ';', '`']).filter(|word| word.starts_with("src/") && word.contains(".rs")) {
+            let file = word.trim_end_matches(['.', ')', ':']);
+            assert!(root.join(file).is_file(), "{name}.wgsl names {file}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "only {named} files are named");
+}
