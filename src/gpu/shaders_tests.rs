@@ -120,7 +120,10 @@ fn every_file_that_a_shader_names_as_its_twin_exists() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut named = 0;
     for (name, text) in STAGES.iter().chain(RENDERS).chain(SHARED) {
-        for word in text.split([' ', ',', ';', '`']).filter(|word| word.starts_with("src/") && word.contains(".rs")) {
+        for word in text
+            .split(|c: char| c.is_whitespace() || ",;`".contains(c))
+            .filter(|word| word.starts_with("src/") && word.contains(".rs"))
+        {
             let file = word.trim_end_matches(['.', ')', ':']);
             assert!(root.join(file).is_file(), "{name}.wgsl names {file}");
             named += 1;

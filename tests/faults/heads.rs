@@ -5,6 +5,9 @@ use speaking_head::speaking_head;
 use surfeltalk::head::cloud::Cloud;
 use surfeltalk::head::{Head, folder};
 
+/// An array of a cloud.
+type ArrayOf = fn(&mut Cloud) -> &mut Vec<f32>;
+
 #[path = "../common/speaking_head.rs"]
 #[allow(dead_code, reason = "the parts that other tests use")]
 mod speaking_head;
@@ -22,7 +25,7 @@ fn numbers_that_are_none_or_absurd_are_refused_with_the_file_and_the_array() {
     let whole = speaking_head(20, 16);
     save_changed(dir.path(), &whole, |_| {});
     assert!(Head::load(dir.path()).is_ok());
-    let arrays: [(&str, fn(&mut Cloud) -> &mut Vec<f32>); 6] = [
+    let arrays: [(&str, ArrayOf); 6] = [
         ("positions", |c| &mut c.positions),
         ("rotations", |c| &mut c.rotations),
         ("log_scales", |c| &mut c.log_scales),

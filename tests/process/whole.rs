@@ -95,6 +95,12 @@ pub fn a_clip_becomes_a_dataset_the_same_one_after_a_kill_and_nothing_is_done_tw
     same(&made, &contents(&first));
     let outcome = process(&video, &landmarker, &["--use-3dmm"]);
     let stages: Vec<&str> = outcome.shown.lines().filter_map(|l| l.split_whitespace().next()).collect();
-    assert_eq!(stages, ["pose", "transforms", "dataset"], "{}", outcome.said);
+    // Where the poses are the same after all, nothing depends on the change.
+    let transforms = "transforms_train.json";
+    let expected: &[&str] = match contents(&first).get(transforms) == made.get(transforms) {
+        true => &["pose", "dataset"],
+        false => &["pose", "transforms", "dataset"],
+    };
+    assert_eq!(stages, expected, "{}", outcome.said);
     Ok(())
 }

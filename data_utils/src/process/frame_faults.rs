@@ -149,7 +149,7 @@ mod tests {
     }
 
     fn judged(seen: &[FrameObservation]) -> Vec<Option<FrameFault>> {
-        faults(seen, &[0..seen.len()])
+        faults(seen, std::slice::from_ref(&(0..seen.len())))
     }
 
     const LIPS: [u8; 3] = [190, 120, 110];

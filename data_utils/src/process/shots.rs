@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_head_that_jumps_within_its_room_stays_in_use() {
-        let mut seen = vec![shot(100.0, 0.5, 60), shot(100.0, 0.5, 40)].concat();
+        let mut seen = [shot(100.0, 0.5, 60), shot(100.0, 0.5, 40)].concat();
         for (k, frame) in seen.iter_mut().enumerate() {
             let x = if k < 60 { 230.0 } else { 300.0 };
             frame.center = Some([x, 256.0]);

@@ -16,7 +16,7 @@ const LONG_HAIR: f32 = 0.16;
 /// Cost of a colour under the model of hair below which it may be hair.
 const LIKE_HAIR: f32 = 0.0;
 /// Hair hangs from this far beside the middle of the face to this much beyond its width beside the jaw, face widths.
-const HANGS: [f32; 2] = [0.2, 0.5];
+const HANGS: [f32; 2] = [0.35, 0.5];
 /// Hair is told from clothes by its colour where the clothes' model gives it at least this cost on average.
 const DISTINCT: f32 = 1.5;
 /// Preference for hair below the chin and its change for each face height further down: where its colour is its own, and where

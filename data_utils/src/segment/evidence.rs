@@ -6,6 +6,7 @@
 
 use super::color::{Costs, Histogram, Lab, distance2, is_bar};
 use super::person::Trimap;
+use super::regions::FaceFrame;
 use rayon::prelude::*;
 
 /// How much more likely a colour must be under the background's model than under the person's: difference of their costs.
@@ -18,9 +19,12 @@ const FREE: usize = 4;
 /// Least distance of what is seen of an uncovered pixel with and without the person, L*a*b*.
 const CHANGED: f32 = 8.0;
 
+/// Height of the chin, face heights from the middle of the face: below it are clothes, which may be like the wall.
+const CHIN: f32 = -0.5;
+
 /// What is known of a clip's background before it is learned.
 pub struct BackgroundEvidence<'a> {
-    /// Pixels where the person may be in all frames, `[height, width]`.
+    /// Pixels where the head or its hair may be in all frames, `[height, width]`.
     zone: Vec<bool>,
     /// Colours far from the person.
     background: Costs,
@@ -31,15 +35,18 @@ pub struct BackgroundEvidence<'a> {
 impl<'a> BackgroundEvidence<'a> {
     /// Gathers it from frames and what their landmarks say; `person` are the colours of what is certainly the person.
     pub fn gather<'b>(
-        frames: impl Iterator<Item = (&'b Lab, &'b Trimap)>,
+        frames: impl Iterator<Item = (&'b Lab, &'b Trimap, &'b FaceFrame)>,
         person: &'a Costs,
     ) -> BackgroundEvidence<'a> {
         let (mut zone, mut colors) = (Vec::new(), Histogram::default());
-        for (picture, trimap) in frames {
+        for (picture, trimap, frame) in frames {
             zone.resize(picture.pixels.len(), true);
-            for (at, color) in picture.pixels.iter().enumerate().filter(|(at, _)| trimap.background[*at]) {
-                zone[at] = false;
-                colors.add(*color, f64::from(u8::from(!is_bar(*color))));
+            for (at, color) in picture.pixels.iter().enumerate() {
+                let place = [(at % picture.width) as f32 + 0.5, (at / picture.width) as f32 + 0.5];
+                zone[at] &= !trimap.background[at] && frame.local(place)[1] > CHIN;
+                if trimap.background[at] {
+                    colors.add(*color, f64::from(u8::from(!is_bar(*color))));
+                }
             }
         }
         BackgroundEvidence { zone, background: colors.costs(), person }
@@ -118,7 +125,9 @@ mod tests {
         let mut colors = Histogram::default();
         colors.add(Lab::of(&RgbImage::from_pixel(1, 1, image::Rgb(person))).pixels[0], 1.0);
         let person = colors.costs();
-        let evidence = BackgroundEvidence::gather(frames.iter().map(|(lab, trimap)| (lab, trimap)), &person);
+        let face = FaceFrame { center: [20.0, 0.5], up: [0.0, -1.0], width: 10.0, height: 10.0 };
+        let evidence =
+            BackgroundEvidence::gather(frames.iter().map(|(lab, trimap)| (lab, trimap, &face)), &person);
         let labs: Vec<&Lab> = frames.iter().map(|(lab, _)| lab).collect();
         let mut outside: Vec<Vec<bool>> =
             inside.iter().map(|mask| mask.iter().map(|m| !m).collect()).collect();

@@ -126,7 +126,7 @@ impl Segmenter {
         let places: Vec<FaceFrame> = samples.iter().map(|s| s.frame).collect();
         let edges =
             StillEdges::learn(&smalls, &samples.iter().map(|s| still::place(&s.face)).collect::<Vec<_>>());
-        let known = samples.iter().map(|s| (&s.lab, &s.trimap));
+        let known = samples.iter().map(|s| (&s.lab, &s.trimap, &s.frame));
         let evidence = BackgroundEvidence::gather(known, &sure);
         let labs: Vec<&Lab> = samples.iter().map(|s| &s.lab).collect();
         let (mut round, mut mirror) = (0, None);

@@ -40,9 +40,7 @@ pub fn reprojection(
     lens: &Lens,
 ) -> Option<Reprojection> {
     let stable = mobility::stable();
-    let (one, other): (Vec<(usize, usize)>, Vec<(usize, usize)>) =
-        stable.iter().copied().enumerate().partition(|(k, _)| k.is_multiple_of(2));
-    let halves = [one, other].map(|half| half.into_iter().map(|(_, landmark)| landmark).collect::<Vec<_>>());
+    let halves = [0, 1].map(|first| stable.iter().copied().skip(first).step_by(2).collect::<Vec<usize>>());
     let squares: Vec<[f64; 2]> = landmarks
         .par_iter()
         .zip(poses)

@@ -7,7 +7,7 @@ use std::path::Path;
 const DEPTH: usize = 3;
 
 /// Removes the temporary files of killed runs from a folder and the folders in it: those that are named as
-/// [`crate::media::AtomicFile`] names them. Only for a folder that is locked: another run's temporary files look the same.
+/// [`crate::media::files::AtomicFile`] names them. Only for a folder that is locked: another run's temporary files look the same.
 ///
 /// # Errors
 /// [`Error::Input`] when one cannot be removed.
