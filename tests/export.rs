@@ -90,4 +90,7 @@ fn what_cannot_be_exported_is_refused_before_anything_is_written() {
     assert_eq!(std::fs::read(dir.path().join("mine.ply")).expect("read"), b"mine");
     written(&model, &dir.path().join("mine.ply"), &["--overwrite"]);
     assert!(!dir.path().join("head.ply").exists());
+    std::fs::write(dir.path().join("says_00003.ply"), "mine").expect("written");
+    refused(&model, "says.ply", &["--custom_aud", voice, "--frames", "2-4"], "says_00003.ply");
+    assert!(!dir.path().join("says_00002.ply").exists());
 }

@@ -92,7 +92,8 @@ pub fn run(flags: &ExportFlags) -> Result<()> {
     let branch = head.first()?;
     let written = match &flags.custom_aud {
         None => {
-            write(&flags.output, format, branch, &branch.cloud, flags.overwrite)?;
+            check_vacant(&flags.output, flags.overwrite)?;
+            write(&flags.output, format, branch, &branch.cloud)?;
             vec![flags.output.clone()]
         }
         Some(voice) => say(flags, format, &head, voice)?,
@@ -127,6 +128,7 @@ fn say(flags: &ExportFlags, format: Format, head: &Arc<Head>, voice: &Path) -> R
     let mut pieces = sound.samples.chunks(PIECE);
     let (mut written, mut number, mut is_open) = (Vec::new(), 0, true);
     let end = total.min(last.saturating_add(1));
+    (first..end).try_for_each(|number| check_vacant(&numbered(&flags.output, number), flags.overwrite))?;
     let mut progress = Progress::start("export", first as u64, end as u64, flags.quiet);
     while number < end {
         let Some(inputs) = performance.next_inputs() else {
@@ -144,7 +146,7 @@ fn say(flags: &ExportFlags, format: Format, head: &Arc<Head>, voice: &Path) -> R
             let packed = branch.deform(&[inputs.conditions])?;
             let cloud = posed(&branch.cloud, &branch.deltas(&packed, 1))?;
             let path = numbered(&flags.output, number);
-            write(&path, format, branch, &cloud, flags.overwrite)?;
+            write(&path, format, branch, &cloud)?;
             written.push(path);
             progress.update(number as u64 + 1, String::new);
         }
@@ -164,11 +166,15 @@ fn numbered(path: &Path, number: usize) -> PathBuf {
     path.with_file_name(format!("{stem}_{number:05}.{ending}"))
 }
 
-fn write(path: &Path, format: Format, branch: &Branch, cloud: &Cloud, overwrite: bool) -> Result<()> {
-    if !overwrite && path.exists() {
-        let remedy = "choose another name, or add --overwrite";
-        return Err(Error::input(path.display(), "a file that is not there yet", "one that exists", remedy));
+fn check_vacant(path: &Path, overwrite: bool) -> Result<()> {
+    if overwrite || !path.exists() {
+        return Ok(());
     }
+    let remedy = "choose another name, or add --overwrite";
+    Err(Error::input(path.display(), "a file that is not there yet", "one that exists", remedy))
+}
+
+fn write(path: &Path, format: Format, branch: &Branch, cloud: &Cloud) -> Result<()> {
     let frame = ViewerFrame::of_extent(branch.settings.extent);
     let cloud = frame.cloud(&folder::padded(cloud));
     match format {

@@ -60,6 +60,8 @@ enum Command {
 }
 
 struct OpenRequest {
+    /// Under which a place is kept for it.
+    key: u64,
     head: Arc<ServedHead>,
     options: SessionOptions,
     id: String,
@@ -214,16 +216,16 @@ impl Drawing {
         head: &Arc<ServedHead>,
         options: SessionOptions,
     ) -> std::result::Result<Arc<Session>, Refusal> {
-        self.admit(head, options)?;
         let id = super::session::random_name().map_err(Refusal::Failed)?;
+        let key = self.admit(head, options)?;
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Open(OpenRequest { head: Arc::clone(head), options, id, reply }));
+        self.send(Command::Open(OpenRequest { key, head: Arc::clone(head), options, id, reply }));
         let gone = || Error::Internal("the thread that draws has ended".into());
         answer.await.map_err(|_| Refusal::Failed(gone()))?.map_err(Refusal::Failed)
     }
 
-    /// Whether another session of `head` may come in now.
-    fn admit(&self, head: &ServedHead, options: SessionOptions) -> std::result::Result<(), Refusal> {
+    /// Keeps a place for another session of `head`, when there is one, and gives its key.
+    fn admit(&self, head: &ServedHead, options: SessionOptions) -> std::result::Result<u64, Refusal> {
         if let Some(fault) = self.fault() {
             return Err(Refusal::Busy(format!("the device cannot draw: {fault}")));
         }
@@ -233,18 +235,21 @@ impl Drawing {
         if !self.is_ready() {
             return Err(Refusal::Busy("the heads are being loaded".into()));
         }
-        let reserved = lock(&self.shared.reserved);
+        let mut reserved = lock(&self.shared.reserved);
         let rate = f64::from(FRAME_RATE);
         let taken: f64 = reserved.sessions.values().map(|name| reserved.costs.load(name, rate)).sum();
         let is_live = options.pace != Pace::Unpaced;
         let is_full = reserved.sessions.len() >= self.shared.most
             || (is_live && !reserved.costs.fits(&head.name, rate, taken));
-        drop(reserved);
         if is_full {
+            drop(reserved);
             lock(&self.shared.figures).refused += 1;
             return Err(Refusal::Busy("all sessions are taken".into()));
         }
-        Ok(())
+        // Under the same lock: of two who ask at once for the last place, one gets it.
+        let key = self.shared.keys.fetch_add(1, Ordering::Relaxed);
+        reserved.sessions.insert(key, head.name.clone());
+        Ok(key)
     }
 
     /// Ends all sessions, and lets no other in.
@@ -400,8 +405,11 @@ impl Thread {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Open(OpenRequest { head, options, id, reply }) => {
-                let opened = self.open(&head, options, id);
+            Command::Open(OpenRequest { key, head, options, id, reply }) => {
+                let opened = self.open(key, &head, options, id);
+                if opened.is_err() {
+                    lock(&self.shared.reserved).sessions.remove(&key);
+                }
                 // Where who asked is gone, the session goes with the handle.
                 drop(reply.send(opened));
             }
@@ -415,9 +423,14 @@ impl Thread {
         }
     }
 
-    fn open(&mut self, head: &Arc<ServedHead>, options: SessionOptions, id: String) -> Result<Arc<Session>> {
+    fn open(
+        &mut self,
+        key: u64,
+        head: &Arc<ServedHead>,
+        options: SessionOptions,
+        id: String,
+    ) -> Result<Arc<Session>> {
         let speaker = self.speaker(head, options.background)?;
-        let key = self.shared.keys.fetch_add(1, Ordering::Relaxed);
         let handle = self.handle.clone();
         let send: SendCommand = Arc::new(move |command| {
             if matches!(command.wish, Wish::Close) {
@@ -440,7 +453,6 @@ impl Thread {
             generation: 0,
         };
         self.sessions.insert(key, open);
-        lock(&self.shared.reserved).sessions.insert(key, head.name.clone());
         lock(&self.shared.figures).opened += 1;
         Ok(session)
     }
@@ -509,3 +521,7 @@ impl Thread {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "drawing_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 
 use super::checkpoint;
 use super::config::TrainConfig;
+use crate::head::cloud::model_dir::ITERATION_FILES;
 use crate::{Error, Result};
 use data_utils::Problem;
 use data_utils::dataset::Dataset;
@@ -16,8 +17,6 @@ pub const CONFIG_FILE: &str = "config.toml";
 const START_FILES: [&str; 4] = ["cfg_args", "cameras.json", "input.ply", CONFIG_FILE];
 /// What it adds to while it goes on.
 const LOGS: [&str; 2] = ["metrics.jsonl", "events.out.tfevents.surfeltalk"];
-/// What one saved iteration consists of.
-const ITERATION_FILES: [&str; 2] = ["point_cloud.ply", "head.safetensors"];
 /// Settings that a run may change when it goes on: how long it takes, and how often it saves and reports.
 const MAY_CHANGE: [&str; 7] = [
     "fine_iterations",

@@ -15,7 +15,7 @@ pub use cfg_args::{CfgArgs, CfgValue};
 const CFG_LIMIT: u64 = 1 << 20;
 
 /// What a saved iteration holds: the head, and the cloud for viewers; a folder with either counts.
-const SAVED: [&str; 2] = ["head.safetensors", "point_cloud.ply"];
+pub const ITERATION_FILES: [&str; 2] = ["head.safetensors", "point_cloud.ply"];
 
 /// A model folder. Nothing is created before something is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl ModelDir {
             if !digits.is_empty()
                 && digits.bytes().all(|b| b.is_ascii_digit())
                 && let Ok(iteration) = digits.parse()
-                && SAVED.iter().any(|file| dir.join(&name).join(file).is_file())
+                && ITERATION_FILES.iter().any(|file| dir.join(&name).join(file).is_file())
             {
                 found.push(iteration);
             }

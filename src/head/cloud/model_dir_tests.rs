@@ -137,7 +137,9 @@ fn the_newest_iteration_is_the_largest_number() {
     assert_eq!(model.iterations().expect("listed"), Vec::<u64>::new());
     let error = model.iteration(None).expect_err("none");
     assert!(error.exit_code() == 2 && error.to_string().contains("train first"));
-    for (iteration, file) in [(500, SAVED[0]), (2000, SAVED[1]), (1000, SAVED[0])] {
+    for (iteration, file) in
+        [(500, ITERATION_FILES[0]), (2000, ITERATION_FILES[1]), (1000, ITERATION_FILES[0])]
+    {
         std::fs::create_dir_all(model.iteration_dir(iteration)).expect("a folder");
         std::fs::write(model.iteration_dir(iteration).join(file), "").expect("written");
     }
