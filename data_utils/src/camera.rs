@@ -79,6 +79,13 @@ impl Camera {
         }
     }
 
+    /// The same lens at the origin of the world, which looks along −z with y up: for what stands still before the camera while
+    /// the head moves.
+    pub fn at_origin(&self) -> Self {
+        let camera_from_world = [[1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0]];
+        Camera { camera_from_world, ..*self }
+    }
+
     /// Column, row and depth of a point of the world.
     pub fn project(&self, p: [f64; 3]) -> [f64; 3] {
         let m = &self.camera_from_world;

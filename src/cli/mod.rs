@@ -12,6 +12,7 @@ pub mod process;
 mod record;
 pub mod render;
 mod score;
+mod score_motion;
 mod score_poses;
 #[cfg(feature = "serve")]
 pub mod serve;

@@ -5,12 +5,13 @@ use crate::{Error, Result};
 use std::path::Path;
 
 /// Name and text of each preset.
-const PRESETS: [(&str, &str); 5] = [
+const PRESETS: [(&str, &str); 6] = [
     ("head", include_str!("../../arguments/head.toml")),
     ("face", include_str!("../../arguments/face.toml")),
     ("all", include_str!("../../arguments/all.toml")),
     ("quick", include_str!("../../arguments/quick.toml")),
     ("short", include_str!("../../arguments/short.toml")),
+    ("torso", include_str!("../../arguments/torso.toml")),
 ];
 
 /// The preset `wanted` names: a file, or the name of one that is part of the program.
@@ -50,6 +51,6 @@ mod tests {
         std::fs::write(&path, "seed = 7").expect("written");
         assert_eq!(read(&path).expect("a preset")["seed"].as_integer(), Some(7));
         let text = read(Path::new("fast")).expect_err("refused").to_string();
-        assert!(text.contains("one of head, face, all, quick, short"), "{text}");
+        assert!(text.contains("one of head, face, all, quick, short, torso"), "{text}");
     }
 }

@@ -9,12 +9,14 @@ use super::progress::Progress;
 use super::record::{Recording, RenderSummary};
 use crate::composite::Seam;
 use crate::gpu::Gpu;
+use crate::head::backend::Backend;
 use crate::head::cloud::model_dir::ModelDir;
 use crate::head::folder::head_file;
 use crate::head::{Branch, Clip, ClipFrame, Head, VoiceStatistics};
 use crate::live::background::BackgroundType;
 use crate::live::frame_renderer::{FrameOptions, FrameRenderer};
-use crate::live::performance::{Performance, PerformanceOptions};
+use crate::live::generated_motion::GeneratedMotion;
+use crate::live::performance::{Performance, PerformanceOptions, no_torso};
 use crate::live::plate_source::{ClipPlates, DatasetPlates, PlateSource};
 use crate::live::pose_source::ClipPoses;
 use crate::live::split::split_frames;
@@ -32,6 +34,15 @@ use data_utils::workspace::{digest_file, digest_text};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Where the head's motion comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum MotionChoice {
+    /// As in the clip, forwards and backwards.
+    Clip,
+    /// Generated from the sound.
+    Generated,
+}
 
 /// Makes a trained head talk: any voice, or the frames of its dataset again.
 #[derive(Debug, Parser)]
@@ -64,9 +75,17 @@ pub struct RenderFlags {
     /// Also writes the attention channels as videos
     #[arg(long)]
     visualize_attention: bool,
-    /// What is behind the head: torso, bg_w_torso, scene, gt, black, white or random
-    #[arg(long, default_value_t = BackgroundType::default())]
-    background_type: BackgroundType,
+    /// What is behind the head: drawn_torso (that of the head's own branch, over the background), bg_w_torso (the filmed one),
+    /// torso, scene, gt, black, white or random [default: drawn_torso where the model has a torso branch, else bg_w_torso]
+    #[arg(long)]
+    background_type: Option<BackgroundType>,
+    /// How the head moves while it says a voice: clip (as in the clip, forwards and backwards) or generated (by the sound: pose,
+    /// brows, gaze and blinks as this person has them)
+    #[arg(long, default_value = "clip", requires = "custom_aud")]
+    motion: MotionChoice,
+    /// Seed of generated motion
+    #[arg(long, default_value_t = 0)]
+    motion_seed: u64,
     /// Neighbours on each side that every pose is averaged with
     #[arg(long, default_value_t = 1)]
     smooth_win: usize,
@@ -139,11 +158,12 @@ pub fn run(flags: &RenderFlags) -> Result<()> {
     let wanted = flags.iteration.and_then(|i| u64::try_from(i).ok());
     let iteration = folder.iteration(wanted)?;
     let head = Arc::new(Head::load(&folder.iteration_dir(iteration))?);
-    let dataset = flags.dataset(&folder, &head)?;
+    let background = flags.background(&head)?;
+    let dataset = flags.dataset(&folder, &head, background)?;
     let settings = &head.first()?.settings;
     let options = FrameOptions {
         batch: flags.batch.into(),
-        background: flags.background_type,
+        background,
         seam: Seam::new(flags.erode_size)?,
         use_gt_mask: flags.use_gt_mask,
         attention: flags.visualize_attention,
@@ -166,10 +186,25 @@ pub fn run(flags: &RenderFlags) -> Result<()> {
 }
 
 impl RenderFlags {
+    /// What is behind the head.
+    fn background(&self, head: &Head) -> Result<BackgroundType> {
+        match (self.background_type, head.torso()) {
+            (Some(BackgroundType::DrawnTorso), None) => Err(no_torso()),
+            (Some(background), _) => Ok(background),
+            (None, Some(_)) => Ok(BackgroundType::DrawnTorso),
+            (None, None) => Ok(BackgroundType::default()),
+        }
+    }
+
     /// The dataset, where one is named or cannot be done without.
-    fn dataset(&self, folder: &ModelDir, head: &Head) -> Result<Option<Arc<Dataset>>> {
+    fn dataset(
+        &self,
+        folder: &ModelDir,
+        head: &Head,
+        background: BackgroundType,
+    ) -> Result<Option<Arc<Dataset>>> {
         let settings = &head.first()?.settings;
-        let needs_frames = self.use_gt_mask || self.background_type.needs_original();
+        let needs_frames = self.use_gt_mask || background.needs_original();
         let why = match (&self.custom_aud, &head.clip) {
             (Some(_), Some(_)) if !needs_frames => None,
             (Some(_), Some(_)) => Some("its filmed frames are shown"),
@@ -197,7 +232,7 @@ impl RenderFlags {
                     "this model needs its dataset {path}; `surfeltalk convert -m {model}` makes it do without"
                 ));
             }
-            if self.background_type.needs_torso() && !dataset.has_torsos() {
+            if background.needs_torso() && !background.draws_torso() && !dataset.has_torsos() {
                 output::note("no torso_imgs; the torso is cut out of each frame by its parsing");
             }
         }
@@ -234,6 +269,9 @@ impl RenderJob<'_> {
         let plates = Arc::new(DatasetPlates::new(Arc::clone(dataset), branch.settings.part));
         let backend = backend(self.gpu.as_ref(), branch, self.options.batch);
         let mut renderer = FrameRenderer::new(branch, backend, plates, self.options)?;
+        if let (Some(torso), Some(backend)) = (self.head.torso(), self.torso_backend()) {
+            renderer = renderer.with_torso(torso, backend)?;
+        }
         let total = frames.len();
         let mut inputs = frames.into_iter();
         let mut metrics = self.models.against_truth(dataset, branch.settings.part);
@@ -319,11 +357,19 @@ impl RenderJob<'_> {
             (Some(dataset), _) => VoiceStatistics::of(&dataset.audio),
             (None, clip) => clip.as_ref().and_then(|clip| clip.voice.clone()),
         };
+        let generated = match self.flags.motion {
+            MotionChoice::Clip => None,
+            MotionChoice::Generated => Some(self.generated_motion()?),
+        };
         let ids: Vec<u32> = frames.iter().map(|frame| frame.img_id).collect();
         let start = start_at(&self.flags.ss, &ids)?;
         Ok(PerformanceOptions {
             frames: self.options,
-            poses: Some(Box::new(ClipPoses::new(&frames, start, self.flags.smooth_win)?)),
+            torso_backend: self.torso_backend(),
+            poses: Some(match generated {
+                Some(generated) => Box::new(generated),
+                None => Box::new(ClipPoses::new(&frames, start, self.flags.smooth_win)?),
+            }),
             plates: Some(plates),
             trained_voice,
             known_voice: voice.levels.clone(),
@@ -331,6 +377,27 @@ impl RenderJob<'_> {
             smooth_coef: self.flags.smooth_coef,
             frame_count: None,
         })
+    }
+
+    /// Motion by the sound, from what the head file knows of its clip.
+    fn generated_motion(&self) -> Result<GeneratedMotion> {
+        let (kind, seed) = (self.head.first()?.settings.audio, self.flags.motion_seed);
+        let motion = self.head.clip.as_ref().and_then(|clip| GeneratedMotion::new(clip, kind, seed));
+        motion.ok_or_else(|| {
+            let model = self.flags.model_path.display();
+            Error::input(
+                "--motion generated",
+                "a model that knows how its person moves",
+                "a model of an earlier version, or of a clip of less than four seconds",
+                format!("store it once with `surfeltalk convert -m {model}`, or use --motion clip"),
+            )
+        })
+    }
+
+    /// What draws the head's torso, where that is asked for.
+    fn torso_backend(&self) -> Option<Box<dyn Backend>> {
+        let torso = self.head.torso().filter(|_| self.options.background.draws_torso())?;
+        Some(backend(self.gpu.as_ref(), torso, self.options.batch))
     }
 
     /// Reads a voice or its features.
@@ -414,6 +481,7 @@ impl RenderJob<'_> {
         let options = FrameOptions { batch: 1, ..self.options };
         parts.push(format!("{options:?} {:?} {:?}", flags.asr, flags.ave_weights));
         parts.push(format!("{} {} {}", flags.ss, flags.smooth_win, flags.smooth_coef));
+        parts.push(format!("{:?} {}", flags.motion, flags.motion_seed));
         Ok(digest_text(&parts.join("\n")))
     }
 

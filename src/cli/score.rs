@@ -1,6 +1,7 @@
-//! The `score` subcommands: how well lips follow a voice and poses the head, from files alone.
+//! The `score` subcommands: how well lips follow a voice and poses the head, and how the head moves, from files alone.
 
 use super::output;
+use super::score_motion::{self, MotionFlags};
 use super::score_poses::{self, PoseFlags};
 use crate::metrics::lip_prediction::{LipPredictor, PredictionScore, Speaker, score_own};
 use crate::metrics::lip_report;
@@ -16,7 +17,7 @@ use data_utils::formats::npy;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Scores how lips follow a voice, and how poses follow the head.
+/// Scores how lips follow a voice, how poses follow the head, and how a head moves.
 #[derive(Debug, Parser)]
 #[command(name = "score", version, rename_all = "snake_case")]
 pub struct ScoreFlags {
@@ -28,6 +29,7 @@ pub struct ScoreFlags {
 enum What {
     Features(FeatureFlags),
     Lips(LipFlags),
+    Motion(MotionFlags),
     Poses(PoseFlags),
 }
 
@@ -79,6 +81,7 @@ pub fn run(flags: &ScoreFlags) -> Result<()> {
     match &flags.what {
         What::Features(flags) => features(flags),
         What::Lips(flags) => lips(flags),
+        What::Motion(flags) => score_motion::run(flags),
         What::Poses(flags) => score_poses::run(flags),
     }
 }

@@ -5,14 +5,20 @@ use super::output;
 use super::presets;
 use super::progress::duration;
 use super::watcher::TrainingWatcher;
+use crate::gpu::Gpu;
+use crate::head::cloud::model_dir::ModelDir;
+use crate::head::{BranchSettings, Head};
 use crate::train::{
-    CONFIG_FILE, MemoryPlan, SNAPSHOT_EVERY, Session, SessionOptions, Summary, TrainConfig, merge,
+    CONFIG_FILE, MemoryPlan, SNAPSHOT_EVERY, Session, SessionOptions, Summary, TrainConfig, attach_torso,
+    has_checkpoint, merge, torso_folder,
 };
 use crate::{Error, Result};
 use clap::Parser;
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Part};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+/// The preset of a torso.
+const TORSO: &str = "torso";
 /// Memory from which a run says what it will need, bytes.
 const WORTH_TELLING: u64 = 2_000_000_000;
 
@@ -26,12 +32,16 @@ pub struct TrainFlags {
     /// Folder the model is written to (model/xxx)
     #[arg(short = 'm', long = "model_path")]
     model_path: PathBuf,
-    /// Preset: head, face, all, quick, or a file like arguments/*.toml
+    /// Preset: head, face, all, quick, short, torso, or a file like arguments/*.toml
     #[arg(long)]
     configs: Option<PathBuf>,
-    /// What is learned [default: head]
+    /// What is learned: head, face, all (with the torso), or torso: the neck and the clothes, which follow the pose of the head
+    /// in the same model folder [default: head]
     #[arg(long)]
     part: Option<Part>,
+    /// Also learns the torso, once the head is learned
+    #[arg(long)]
+    torso: bool,
     /// Frames a step of the fine stage looks at [default: 4]
     #[arg(long)]
     batch_size: Option<usize>,
@@ -118,14 +128,33 @@ impl TrainFlags {
         Ok(table)
     }
 
+    /// Whether the run is one of the torso alone.
+    fn is_torso(&self) -> bool {
+        self.part == Some(Part::Torso) || self.configs.as_deref() == Some(Path::new(TORSO))
+    }
+
+    /// Where the run writes.
+    fn run_folder(&self) -> PathBuf {
+        if self.is_torso() { torso_folder(&self.model_path) } else { self.model_path.clone() }
+    }
+
     /// A run that goes on keeps its settings, save those that the command line names.
     fn config(&self) -> Result<TrainConfig> {
-        let kept = self.resume.then(|| self.model_path.join(CONFIG_FILE)).filter(|path| path.is_file());
-        let (at, preset) = match self.configs.as_ref().or(kept.as_ref()) {
+        let kept = self.resume.then(|| self.run_folder().join(CONFIG_FILE)).filter(|path| path.is_file());
+        let torso = self.is_torso().then(|| PathBuf::from(TORSO));
+        let (at, preset) = match self.configs.as_ref().or(kept.as_ref()).or(torso.as_ref()) {
             Some(path) => (path.display().to_string(), presets::read(path)?),
             None => ("the command line".to_owned(), toml::Table::new()),
         };
         TrainConfig::from_tables(&at, preset, self.overrides()?)
+    }
+
+    /// The settings of a torso that is learned after the head of this run: the preset, on the same frames.
+    fn torso_config(&self, head: &TrainConfig) -> Result<TrainConfig> {
+        let mut same = toml::Table::new();
+        same.insert("max_side".into(), i64::from(head.max_side).into());
+        same.insert("seed".into(), i64::try_from(head.seed).unwrap_or(i64::MAX).into());
+        TrainConfig::from_tables(TORSO, presets::read(Path::new(TORSO))?, same)
     }
 }
 
@@ -142,7 +171,20 @@ pub fn run(flags: &TrainFlags) -> Result<()> {
             "leave it out, and choose the device of both with --device auto, gpu or cpu",
         ));
     }
-    let config = flags.config()?;
+    let mut config = flags.config()?;
+    check_parts(flags, &config)?;
+    let mut audio = flags.asr;
+    if config.part == Part::Torso
+        && let Some(head) = head_settings(&flags.model_path)?
+    {
+        // What was not asked for otherwise is as in the head that the torso belongs to.
+        if config.max_side == 0 {
+            config.max_side = head.max_side;
+        }
+        if audio == AudioChoice::Auto {
+            audio = AudioChoice::Kind(head.audio);
+        }
+    }
     let memory = MemoryPlan::of(&config);
     memory.check()?;
     if memory.total() > WORTH_TELLING && !flags.quiet {
@@ -152,7 +194,7 @@ pub fn run(flags: &TrainFlags) -> Result<()> {
     let dataset = Dataset::open(
         &flags.source_path,
         &OpenOptions {
-            audio: flags.asr,
+            audio,
             ave_weights: flags.ave_weights.clone(),
             image_budget: flags.image_budget << 20,
             max_side: (config.max_side > 0).then_some(config.max_side),
@@ -162,14 +204,90 @@ pub fn run(flags: &TrainFlags) -> Result<()> {
     if !flags.quiet {
         dataset.notes().iter().for_each(output::note);
     }
+    let torso = flags.torso.then(|| flags.torso_config(&config)).transpose()?;
+    let on = (&dataset, gpu.as_ref());
+    learn(flags, config, flags.run_folder(), flags.resume, on)?;
+    if let Some(torso) = torso {
+        // A run that was stopped between head and torso goes on with the torso from its start.
+        let folder = torso_folder(&flags.model_path);
+        let resume = flags.resume && has_checkpoint(&folder)?;
+        learn(flags, torso, folder, resume, on)?;
+    }
+    match attach_torso(&flags.model_path)? {
+        Some(file) => {
+            output::result(format_args!("{:<12} joined to the head in {}", "torso", file.display()))
+        }
+        None if flags.is_torso() => {
+            let model = flags.model_path.display();
+            output::note(format!("{model} holds no head yet; the torso joins it when one is trained there"));
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+/// Refuses a torso that is asked for in a way that cannot be.
+fn check_parts(flags: &TrainFlags, config: &TrainConfig) -> Result<()> {
+    let refuse =
+        |at: &str, expected: &str, found: &str, remedy: &str| Err(Error::input(at, expected, found, remedy));
+    match (config.part, flags.is_torso(), flags.torso) {
+        (Part::Torso, true, false) => Ok(()),
+        (Part::Torso, true, true) => {
+            refuse("--torso", "a head that is learned before it", "--part torso", "leave one of the two away")
+        }
+        (Part::All, _, true) => refuse(
+            "--torso",
+            "a head without its torso",
+            "--part all",
+            "leave --torso away: the torso is learned with the head",
+        ),
+        (Part::Torso, false, _) => {
+            refuse("--configs", "a preset of a head", "part = \"torso\"", "add --part torso")
+        }
+        (_, false, true)
+            if !flags.resume && !flags.overwrite && has_checkpoint(&torso_folder(&flags.model_path))? =>
+        {
+            let remedy = "add --resume to go on, --overwrite to start over, or name another folder";
+            refuse(
+                &torso_folder(&flags.model_path).display().to_string(),
+                "a folder without a torso",
+                "one",
+                remedy,
+            )
+        }
+        (_, true, _) => refuse(
+            "--part torso",
+            "the preset torso, or one like it",
+            "a preset of a head",
+            "name it with --configs torso",
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// The settings of the head in a model folder, where there is one.
+fn head_settings(model: &Path) -> Result<Option<BranchSettings>> {
+    let folder = ModelDir::new(model);
+    let Some(newest) = folder.iterations()?.last().copied() else { return Ok(None) };
+    Ok(Some(Head::load(&folder.iteration_dir(newest))?.first()?.settings.clone()))
+}
+
+/// One run, from its first step or where it was left to its last.
+fn learn(
+    flags: &TrainFlags,
+    config: TrainConfig,
+    model_path: PathBuf,
+    resume: bool,
+    (dataset, gpu): (&Dataset, Option<&Gpu>),
+) -> Result<()> {
     let options = SessionOptions {
         source_path: flags.source_path.clone(),
-        model_path: flags.model_path.clone(),
-        resume: flags.resume,
+        model_path,
+        resume,
         overwrite: flags.overwrite,
         snapshot_every: SNAPSHOT_EVERY,
     };
-    let mut session = Session::open(config, &dataset, gpu.as_ref(), options)?;
+    let mut session = Session::open(config, dataset, gpu, options)?;
     if !flags.quiet {
         session.note().iter().for_each(output::note);
         output::tell(format_args!("training on {}", session.device()));
@@ -181,7 +299,7 @@ pub fn run(flags: &TrainFlags) -> Result<()> {
     for problem in session.damaged_checkpoints() {
         output::note(format!("an earlier checkpoint is used: {problem}"));
     }
-    if flags.resume && !flags.quiet {
+    if resume && !flags.quiet {
         output::tell(format_args!("goes on from {stage} step {step}"));
     }
     let mut watcher = TrainingWatcher::start(done, total, flags.quiet)?;

@@ -80,6 +80,11 @@ impl Archive {
         self.texts.contains_key(name)
     }
 
+    /// Whether there is an array of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.arrays.contains_key(name)
+    }
+
     /// Removes an array of f32 and returns it. `at` names the file in errors.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use super::branch::Branch;
 use super::clip::Clip;
 use crate::{Error, Result};
 use candle_core::Device;
+use data_utils::dataset::Part;
 
 /// Version of the format that is written. A file without a version is of version 1: one branch, no clip.
 pub const VERSION: u32 = 2;
@@ -39,6 +40,11 @@ impl Head {
     /// [`Error::Internal`] for a head without branches, which no file holds.
     pub fn first(&self) -> Result<&Branch> {
         self.branches.first().ok_or_else(|| Error::Internal("a head without a branch".into()))
+    }
+
+    /// The branch that draws neck and clothes for any pose of the head, where one was trained.
+    pub fn torso(&self) -> Option<&Branch> {
+        self.branches.iter().find(|branch| branch.settings.part == Part::Torso)
     }
 
     /// Reads a head file of this version or an earlier one.

@@ -57,6 +57,7 @@ fn clip() -> Clip {
         size: [64, 48],
         frames: (0..3).map(frame).collect(),
         voice: VoiceStatistics::of(&voice),
+        motion: None,
         background: data_utils::media::files::png(&image::RgbImage::from_pixel(
             64,
             48,

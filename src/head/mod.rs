@@ -14,7 +14,9 @@ mod file;
 #[cfg(test)]
 mod file_tests;
 pub mod folder;
+pub mod motion;
 mod numbers;
+mod view;
 mod voice_statistics;
 
 pub use archive::Archive;
@@ -23,4 +25,5 @@ pub use branch_settings::BranchSettings;
 pub use clip::{Clip, ClipFrame, Plate, Plates, clothes_mask};
 pub use conditions::frame_conditions;
 pub use file::Head;
+pub use view::view;
 pub use voice_statistics::{ChannelLevels, VoiceStatistics};

@@ -21,17 +21,20 @@ pub enum BackgroundType {
     /// The torso of the source frame over the plate.
     #[default]
     BgWithTorso,
+    /// The torso that the head's own branch draws for the pose of the head, over the plate.
+    DrawnTorso,
     /// The source frame as it was filmed: the head is put back into the video.
     Gt,
 }
 
-const NAMES: [(&str, BackgroundType); 7] = [
+const NAMES: [(&str, BackgroundType); 8] = [
     ("white", BackgroundType::White),
     ("black", BackgroundType::Black),
     ("scene", BackgroundType::Scene),
     ("random", BackgroundType::Random),
     ("torso", BackgroundType::Torso),
     ("bg_w_torso", BackgroundType::BgWithTorso),
+    ("drawn_torso", BackgroundType::DrawnTorso),
     ("gt", BackgroundType::Gt),
 ];
 
@@ -69,12 +72,17 @@ pub struct BackgroundLayers<'a> {
 impl BackgroundType {
     /// Whether it wants [`BackgroundLayers::scene`].
     pub fn needs_scene(self) -> bool {
-        matches!(self, BackgroundType::Scene | BackgroundType::BgWithTorso)
+        matches!(self, BackgroundType::Scene | BackgroundType::BgWithTorso | BackgroundType::DrawnTorso)
     }
 
     /// Whether it wants [`BackgroundLayers::torso`].
     pub fn needs_torso(self) -> bool {
-        matches!(self, BackgroundType::Torso | BackgroundType::BgWithTorso)
+        matches!(self, BackgroundType::Torso | BackgroundType::BgWithTorso | BackgroundType::DrawnTorso)
+    }
+
+    /// Whether the torso is drawn by a branch of the head, not taken from the source frame.
+    pub fn draws_torso(self) -> bool {
+        self == BackgroundType::DrawnTorso
     }
 
     /// Whether it wants [`BackgroundLayers::original`].
@@ -88,9 +96,9 @@ impl BackgroundType {
     }
 
     /// Whether the camera may lag behind the source frame (`--smooth_coef`). Against the room it may not: the
-    /// head would slide over a plate that stands still (SyncGaussianTalker forces 1 there as well).
+    /// head would slide over a plate that stands still (SyncGaussianTalker forces 1 there as well). A drawn torso lags with it.
     pub fn allows_lag(self) -> bool {
-        !self.needs_scene()
+        !self.needs_scene() || self.draws_torso()
     }
 
     /// The layers behind the head in output frame `frame`.
@@ -103,7 +111,7 @@ impl BackgroundType {
             BackgroundType::White => Background::Color([1.0; 3]),
             BackgroundType::Black | BackgroundType::Torso => Background::Color([0.0; 3]),
             BackgroundType::Random => Background::Color(color_of(seed, frame)),
-            BackgroundType::Scene | BackgroundType::BgWithTorso => {
+            BackgroundType::Scene | BackgroundType::BgWithTorso | BackgroundType::DrawnTorso => {
                 Background::Plate(plates.scene.ok_or_else(|| absent("scene"))?)
             }
             BackgroundType::Gt => Background::Frame(plates.original.ok_or_else(|| absent("original frame"))?),

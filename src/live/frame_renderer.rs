@@ -5,6 +5,7 @@ use super::background::{BackgroundLayers, BackgroundType};
 use super::driver::FrameInputs;
 use super::plate_source::{FramePlate, PlateRequest, PlateSource};
 use super::stopwatch::{FrameTimes, timed};
+use super::torso_branch::TorsoBranch;
 use crate::composite::{BackgroundPlate, Composition, Layers, Picture, PixelFormat, Seam};
 use crate::head::Branch;
 use crate::head::backend::{Backend, Images, Output, PendingImages, RenderRequest};
@@ -72,6 +73,7 @@ pub struct FrameRenderer {
     backend: Box<dyn Backend>,
     plates: Arc<dyn PlateSource>,
     background: Option<BackgroundPlate>,
+    torso: Option<TorsoBranch>,
     options: FrameOptions,
     request: PlateRequest,
     loading: VecDeque<LoadingBatch>,
@@ -121,6 +123,7 @@ impl FrameRenderer {
             backend,
             plates,
             background: scene,
+            torso: None,
             options,
             request,
             loading: VecDeque::new(),
@@ -129,6 +132,16 @@ impl FrameRenderer {
             submitted: 0,
             times: FrameTimes::default(),
         })
+    }
+
+    /// The torso is drawn by `branch`, in a backend of its own.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for a branch of another part; those of the device.
+    pub fn with_torso(mut self, branch: &Branch, backend: Box<dyn Backend>) -> Result<Self> {
+        self.torso = Some(TorsoBranch::new(branch, backend)?);
+        self.request.torso = false;
+        Ok(self)
     }
 
     /// Frames drawn at once.
@@ -209,11 +222,15 @@ impl FrameRenderer {
     fn draw(&mut self, batch: LoadingBatch) -> Result<DrawingBatch> {
         let LoadingBatch { first, inputs, plates } = batch;
         let lost = |_| Error::Internal("the thread that decodes plates ended".into());
-        let plates: Vec<FramePlate> = timed(&mut self.times.plates, || {
+        let mut plates: Vec<FramePlate> = timed(&mut self.times.plates, || {
             plates.iter().map(|plate| plate.recv().map_err(lost)?).collect::<Result<_>>()
         })?;
         let conditions: Vec<Conditions> = inputs.iter().map(|f| f.conditions.clone()).collect();
         let cameras: Vec<Camera> = inputs.iter().map(|f| f.camera).collect();
+        if let Some(branch) = &mut self.torso {
+            let drawn = timed(&mut self.times.drawing, || branch.draw(&conditions, &cameras))?;
+            plates.iter_mut().zip(drawn).for_each(|(plate, torso)| plate.torso = torso);
+        }
         let (options, scene) = (&self.options, self.background.as_ref());
         let layers = plates.iter().enumerate().map(|(k, plate)| layers(options, scene, first + k, plate));
         let layers: Vec<Layers<'_>> = layers.collect::<Result<_>>()?;

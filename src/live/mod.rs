@@ -8,9 +8,10 @@
 //!
 //! * [`performance`] the whole chain for one voice: sound is pushed, frames are taken
 //! * [`driver`] what each frame is drawn from; [`split`] the same for the dataset's own frames
-//! * [`pose_source`] where the motion of the head comes from; [`smooth`] a steadier camera path; [`start_time`] `--ss`
+//! * [`pose_source`] where the motion of the head comes from; [`generated_motion`] from the sound; [`smooth`] a steadier camera path; [`start_time`] `--ss`
 //! * [`voice_match`] a new voice brought to the levels of the one a head was trained with
 //! * [`frame_renderer`] field, rasterizer and composition, with plates decoded ahead; [`plate_source`] where plates come from
+//! * `torso_branch` a torso that follows any pose of the head
 //! * [`background`] what is behind the head; [`crate::composite`] puts the head over it
 //! * [`attention`] the attention channels as pictures and videos
 
@@ -20,6 +21,7 @@ pub mod driver;
 #[cfg(test)]
 mod driver_tests;
 pub mod frame_renderer;
+pub mod generated_motion;
 pub mod performance;
 pub mod plate_source;
 pub mod pose_source;
@@ -27,5 +29,6 @@ pub mod smooth;
 pub mod split;
 pub mod start_time;
 pub mod stopwatch;
+mod torso_branch;
 mod voice_input;
 pub mod voice_match;

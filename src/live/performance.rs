@@ -20,6 +20,8 @@ use std::sync::Arc;
 pub struct PerformanceOptions {
     /// How frames are drawn and put together.
     pub frames: FrameOptions,
+    /// What draws the head's torso branch, where [`BackgroundType::DrawnTorso`](super::background::BackgroundType) is asked for.
+    pub torso_backend: Option<Box<dyn Backend>>,
     /// Where the head's motion comes from; the clip's poses from its first frame on, smoothed over one neighbour on both
     /// sides, when not given.
     pub poses: Option<Box<dyn PoseSource>>,
@@ -43,6 +45,7 @@ impl Default for PerformanceOptions {
     fn default() -> Self {
         PerformanceOptions {
             frames: FrameOptions::default(),
+            torso_backend: None,
             poses: None,
             plates: None,
             trained_voice: None,
@@ -99,7 +102,12 @@ impl Performance {
         let smooth_coef = if options.frames.background.allows_lag() { options.smooth_coef } else { 1.0 };
         let window = WindowShape::of(kind);
         let driver = Driver::new(poses, voice.row_len(), window, smooth_coef, options.frame_count)?;
-        let renderer = FrameRenderer::new(branch, backend, plates, options.frames)?;
+        let mut renderer = FrameRenderer::new(branch, backend, plates, options.frames)?;
+        if options.frames.background.draws_torso() {
+            let torso = head.torso().ok_or_else(no_torso)?;
+            let none = || Error::Internal("a torso without a backend that draws it".into());
+            renderer = renderer.with_torso(torso, options.torso_backend.ok_or_else(none)?)?;
+        }
         Ok(Performance { voice, driver, renderer })
     }
 
@@ -197,4 +205,10 @@ impl Performance {
     pub fn times(&self) -> FrameTimes {
         self.renderer.times()
     }
+}
+
+/// The refusal of a head that has no torso branch.
+pub fn no_torso() -> Error {
+    let remedy = "train one beside it with `train --part torso`, or choose another background";
+    Error::input("--background_type", "a head with a torso branch", "a head without one", remedy)
 }

@@ -10,6 +10,7 @@ pub mod lip_report;
 pub mod lip_sync;
 pub mod lip_track;
 pub mod lpips;
+pub mod motion;
 mod mouth_crop;
 pub mod planes;
 pub mod psnr;

@@ -11,7 +11,7 @@ use super::weights::weights;
 use crate::gpu::Gpu;
 use crate::head::backend::StepTargets;
 use crate::head::field::Conditions;
-use crate::head::{BranchSettings, frame_conditions};
+use crate::head::{BranchSettings, frame_conditions, view};
 use crate::loss::{Target, Weights};
 use crate::{Camera, Result};
 use data_utils::dataset::{Dataset, Part};
@@ -88,7 +88,10 @@ impl Batch {
             dice,
             conditions,
             is_mixed,
-            cameras: indices.iter().map(|index| dataset.frames[*index].camera).collect(),
+            cameras: indices
+                .iter()
+                .map(|index| view(settings.part, &dataset.frames[*index].camera))
+                .collect(),
             weights: weights(config, stage, step, settings.extent),
             picks,
             indices,

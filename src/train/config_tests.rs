@@ -1,11 +1,12 @@
 use super::*;
 
-const PRESETS: [(&str, &str); 5] = [
+const PRESETS: [(&str, &str); 6] = [
     ("head", include_str!("../../arguments/head.toml")),
     ("face", include_str!("../../arguments/face.toml")),
     ("all", include_str!("../../arguments/all.toml")),
     ("quick", include_str!("../../arguments/quick.toml")),
     ("short", include_str!("../../arguments/short.toml")),
+    ("torso", include_str!("../../arguments/torso.toml")),
 ];
 
 fn preset(text: &str) -> TrainConfig {
@@ -47,7 +48,7 @@ fn the_preset_head_is_the_default() {
 #[test]
 fn presets_train_what_they_are_called_after() {
     let parts = PRESETS.map(|(_, text)| preset(text).part);
-    assert_eq!(parts, [Part::Head, Part::Face, Part::All, Part::Head, Part::Head]);
+    assert_eq!(parts, [Part::Head, Part::Face, Part::All, Part::Head, Part::Head, Part::Torso]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::targets;
 use super::trainer::Trainer;
 use crate::Result;
 use crate::head::backend::{Output, RenderRequest};
+use crate::head::view;
 use crate::loss::Composite;
 use crate::metrics::psnr::psnr_masked;
 use crate::metrics::ssim::ssim;
@@ -50,7 +51,7 @@ pub fn evaluate(trainer: &mut Trainer<'_>, count: usize) -> Result<Evaluation> {
     let mut pairs = Vec::new();
     for k in 0..count {
         let index = held_out[k * held_out.len() / count];
-        let camera = dataset.frames[index].camera;
+        let camera = view(part, &dataset.frames[index].camera);
         let conditions = match stage {
             Stage::Coarse => Vec::new(),
             Stage::Fine => vec![trainer.conditions(index, true)?],

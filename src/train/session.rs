@@ -7,14 +7,15 @@ use super::events::Events;
 use super::model_folder::{self, CONFIG_FILE};
 use super::position::Stage;
 use super::step::StepReport;
+use super::torso_points::TorsoPoints;
 use super::trainer::Trainer;
 use crate::gpu::Gpu;
 use crate::head::cloud::ViewerFrame;
 use crate::head::cloud::init::Points;
 use crate::head::cloud::model_dir::{CfgArgs, ModelDir};
-use crate::head::{Clip, folder};
+use crate::head::{Clip, folder, view};
 use crate::{Error, Result};
-use data_utils::dataset::{Dataset, Split};
+use data_utils::dataset::{Dataset, Part, Split};
 use data_utils::workspace::{Lock, remove_temporaries};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -173,7 +174,9 @@ impl<'a> Session<'a> {
         if steps > 0 || !iteration.exists() {
             // The last one holds the clip too, so that the head speaks without its dataset.
             let clip = match stage {
+                // A torso has no clip of its own: it becomes a branch of a head.
                 Stage::Coarse => None,
+                Stage::Fine if self.trainer.config.part == Part::Torso => None,
                 Stage::Fine => Some(Clip::of(self.trainer.dataset, self.trainer.config.part)?),
             };
             folder::save(&iteration, &[self.trainer.branch()?], clip.as_ref())?;
@@ -290,10 +293,27 @@ fn write_folder(
     let frame = ViewerFrame::of_extent(trainer.settings.extent);
     let cameras = |split: Split| {
         let frames = dataset.frames.iter().filter(move |f| f.split == split);
-        frames.map(|f| (f.img_id.to_string(), frame.camera(&f.camera)))
+        frames.map(|f| (f.img_id.to_string(), frame.camera(&view(config.part, &f.camera))))
     };
     let (test, train): (Vec<_>, Vec<_>) = (cameras(Split::Val).collect(), cameras(Split::Train).collect());
     folder.write_cameras(&test, &train)?;
+    write_input(folder, &frame, trainer, dataset)?;
+    write_config(options, config)
+}
+
+/// The points that the cloud started from, as viewers load them.
+fn write_input(
+    folder: &ModelDir,
+    frame: &ViewerFrame,
+    trainer: &Trainer<'_>,
+    dataset: &Dataset,
+) -> Result<()> {
+    if trainer.config.part == Part::Torso {
+        let (positions, colors) = TorsoPoints::of(dataset, trainer.config.seed)?.all();
+        let points = Points { positions: &positions, colors: Some(&colors), ..Points::default() };
+        let (positions, _) = frame.points(&points);
+        return folder.write_input(&Points { positions: &positions, ..points });
+    }
     let points = dataset.initial_points()?;
     let points = Points {
         positions: &points.positions,
@@ -302,8 +322,7 @@ fn write_folder(
         faces: &points.faces,
     };
     let (positions, normals) = frame.points(&points);
-    folder.write_input(&Points { positions: &positions, normals: normals.as_deref(), ..points })?;
-    write_config(options, config)
+    folder.write_input(&Points { positions: &positions, normals: normals.as_deref(), ..points })
 }
 
 fn write_config(options: &SessionOptions, config: &TrainConfig) -> Result<()> {

@@ -3,13 +3,14 @@
 use super::config::{TrainBackground, TrainConfig};
 use super::mouth_labels::mouth_labels;
 use super::sampler::Sampler;
+use super::torso_target::torso_target;
 use crate::Result;
 use crate::loss::{BackgroundSample, Target};
 use crate::metrics::planes::{masked_planes, part_mask};
 use data_utils::dataset::{Dataset, FramePixels, Label, Part};
 
 /// How much a mask counts in the band along its edge.
-const EDGE_CONFIDENCE: f32 = 0.1;
+pub(super) const EDGE_CONFIDENCE: f32 = 0.1;
 
 /// The colour behind head and target in this step.
 pub fn background(config: &TrainConfig, sampler: &mut Sampler) -> [f32; 3] {
@@ -33,6 +34,9 @@ pub fn target(
     edge: &EdgeBand,
     has_mouth: bool,
 ) -> Result<Target> {
+    if part == Part::Torso {
+        return torso_target(dataset, index, background, edge);
+    }
     let pixels = dataset.pixels(index)?;
     let mask = part_mask(&pixels, part);
     let labelled = |bits: u8| pixels.labels.iter().map(|label| label & bits != 0).collect::<Vec<bool>>();
@@ -97,7 +101,7 @@ impl EdgeBand {
 
     /// What is behind the head in the band: the plate towards the background, the filmed clothes on the clothes' side. The
     /// head's own side of the edge to the clothes belongs to the head, which hides what is behind.
-    fn background(&self, pixels: &FramePixels, mask: &[f32]) -> Vec<BackgroundSample> {
+    pub(super) fn background(&self, pixels: &FramePixels, mask: &[f32]) -> Vec<BackgroundSample> {
         let width = pixels.width as usize;
         if self.plate.len() != 3 * mask.len() {
             return Vec::new();

@@ -5,7 +5,7 @@ use super::augment::ConditionNoise;
 use super::batch::{Batch, Source};
 use super::config::TrainConfig;
 use super::face_measures::face_measures;
-use super::mouth_points::mouth_cloud;
+use super::first_cloud::first_cloud;
 use super::position::{Position, Stage};
 use super::rest::Rest;
 use super::sampler::{Sampler, SamplerState};
@@ -17,7 +17,6 @@ use crate::head::backend::{
     self, Backend, BranchMoments, Opened, PatchInputs, StepInputs, StepOutputs, StepTargets,
 };
 use crate::head::cloud::density::{self, DensityOptions, DensityStats};
-use crate::head::cloud::init;
 use crate::head::field::Conditions;
 use crate::head::{Branch, BranchSettings, frame_conditions};
 use crate::loss::LossTerms;
@@ -31,10 +30,6 @@ use std::time::{Duration, Instant};
 const BAD_STEPS: u32 = 3;
 /// Surfels larger than this part of the extent go.
 const MAX_SCALE: f32 = 0.1;
-/// The inside of the mouth starts with at most one in so many surfels.
-const MOUTH_SHARE: usize = 10;
-/// Opacity the static stage starts from.
-const FIRST_OPACITY: f32 = 0.5;
 
 /// A head being trained.
 pub struct Trainer<'a> {
@@ -95,39 +90,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Input`] when the dataset has no training frame or no points, or weights cannot be read.
     pub fn new(config: TrainConfig, dataset: &'a Dataset, gpu: Option<&Gpu>) -> Result<Self> {
-        let points = dataset.initial_points()?;
-        let options = init::InitOptions {
-            sh_degree: config.sh_degree,
-            max_points: ((config.max_points as f64 * config.initial_share) as usize).max(1),
-            opacity: FIRST_OPACITY,
-            seed: config.seed,
-        };
-        let mut cloud = init::from_points(
-            &init::Points {
-                positions: &points.positions,
-                normals: points.normals.as_deref(),
-                colors: points.colors.as_deref(),
-                faces: &points.faces,
-            },
-            &options,
-        )?;
-        let [width, height] = dataset.size;
-        let settings = BranchSettings::new(
-            config.part,
-            dataset.audio.kind,
-            width.max(height),
-            config.seed,
-            &cloud,
-            config.field.clone(),
-        )?;
-        // The attention channel that tells where the mouth is seen is that of the frame token.
-        let mouth_points = config.mouth_points.min(config.max_points / MOUTH_SHARE);
-        if mouth_points > 0 && !config.field.inputs.frame {
-            let options = init::InitOptions { max_points: mouth_points, ..options };
-            if let Some(mouth) = mouth_cloud(dataset, &cloud, settings.extent, &options)? {
-                cloud.append(mouth);
-            }
-        }
+        let (cloud, settings) = first_cloud(&config, dataset)?;
         let mut branch = Branch::new(settings, cloud, &Device::Cpu)?;
         let seen =
             dataset.train_indices().map(|index| frame_conditions(&branch.settings, dataset, index, true));

@@ -53,6 +53,7 @@ fn clip(size: u32) -> Clip {
         size: [size, size],
         frames: (0..CLIP_FRAMES).map(|k| frame(k, size)).collect(),
         voice: VoiceStatistics::of(&voice),
+        motion: None,
         background: Vec::new(),
         plates: Plates::compress(&plates).expect("plates"),
     }

@@ -36,13 +36,24 @@ fn signals_save_and_end_as_shells_expect() {
         let log = dir.path().join("model/metrics.jsonl");
         let before = saved(dir.path());
         let _ = std::fs::remove_file(&log);
-        let child = start_until(quiet(&mut command), &log);
+        let mut told = told_of_signals(&command);
+        let child = start_until(quiet(&mut told), &log);
         std::thread::sleep(Duration::from_millis(300));
         send(&child, signal);
         let output = child.wait_with_output().expect("ended");
         expect(&output, code, &["stopped", "--resume"]);
         assert_ne!(saved(dir.path()), before, "{signal}");
     }
+}
+
+/// The same command, which is told when its terminal goes away even where the tests themselves run under nohup.
+fn told_of_signals(command: &Command) -> Command {
+    let mut told = Command::new("env");
+    told.arg("--default-signal=HUP").arg(command.get_program()).args(command.get_args());
+    for (key, value) in command.get_envs() {
+        told.env(key, value.expect("a value"));
+    }
+    told
 }
 
 #[test]

@@ -59,6 +59,8 @@ pub enum Part {
     Face,
     /// Head, neck and torso.
     All,
+    /// Neck and torso, which follow the head.
+    Torso,
 }
 
 impl fmt::Display for Part {
@@ -67,6 +69,7 @@ impl fmt::Display for Part {
             Part::Head => "head",
             Part::Face => "face",
             Part::All => "all",
+            Part::Torso => "torso",
         })
     }
 }
@@ -79,20 +82,22 @@ impl FromStr for Part {
             "head" => Ok(Part::Head),
             "face" => Ok(Part::Face),
             "all" => Ok(Part::All),
-            _ => Err(Error::input("--part", "head, face or all", text, "choose one of the three")),
+            "torso" => Ok(Part::Torso),
+            _ => Err(Error::input("--part", "head, face, all or torso", text, "choose one of these")),
         }
     }
 }
 
 /// The training mask of a part, `[height, width]` (SyncGaussianTalker's `gt_mask`).
 ///
-/// head = head ∪ neck; all = head ∪ neck ∪ torso; face = grow₁₃(face) ∩ (head ∪ neck), then ∪ (grow₂₇(that) ∩ neck).
+/// head = head ∪ neck; all = head ∪ neck ∪ torso; torso = neck ∪ torso; face = grow₁₃(face) ∩ (head ∪ neck), then ∪ (grow₂₇(that) ∩ neck).
 /// The two windows are for a picture of 512 pixels and scale with its longer side.
 pub fn part_mask(labels: &[u8], width: usize, height: usize, part: Part) -> Vec<bool> {
     let any = |bits: u8| labels.iter().map(|l| l & bits != 0).collect::<Vec<bool>>();
     match part {
         Part::Head => any(Label::HEAD | Label::NECK),
         Part::All => any(Label::HEAD | Label::NECK | Label::TORSO),
+        Part::Torso => any(Label::NECK | Label::TORSO),
         Part::Face => {
             let radius = |at_512: f64| ((at_512 * width.max(height) as f64 / 512.0).round() as usize).max(1);
             let mut mask = grow(&any(Label::FACE), width, radius(6.0));
@@ -192,7 +197,7 @@ mod tests {
 
     #[test]
     fn parts_have_names() {
-        for part in [Part::Head, Part::Face, Part::All] {
+        for part in [Part::Head, Part::Face, Part::All, Part::Torso] {
             assert_eq!(part.to_string().parse::<Part>().expect("a part"), part);
         }
         assert!("mouth".parse::<Part>().is_err());

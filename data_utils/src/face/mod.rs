@@ -7,6 +7,7 @@
 //! caller, since it lags.
 
 pub mod blendshapes;
+pub mod blinks;
 mod detector;
 pub mod geometry;
 pub mod graph;

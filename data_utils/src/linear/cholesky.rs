@@ -28,6 +28,11 @@ impl Cholesky {
         Some(Cholesky { n, rows: matrix })
     }
 
+    /// L, `[n, n]`; what lies above the diagonal means nothing.
+    pub fn lower(&self) -> &[f64] {
+        &self.rows
+    }
+
     /// L⁻¹ applied to the `columns` columns of `b` (`[n, columns]`), in place.
     pub fn forward(&self, b: &mut [f64], columns: usize) {
         for i in 0..self.n {

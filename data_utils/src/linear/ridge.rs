@@ -37,6 +37,11 @@ impl Ridge {
         weights.iter().all(|w| w.is_finite()).then_some(Ridge { inputs, outputs, weights })
     }
 
+    /// What each input adds to each output, `[inputs, outputs]`.
+    pub fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
     /// What rows `[n, inputs]` give, `[n, outputs]`.
     pub fn apply(&self, x: &[f32]) -> Vec<f64> {
         let mut y = Vec::with_capacity(x.len() / self.inputs.max(1) * self.outputs);

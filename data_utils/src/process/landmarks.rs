@@ -1,6 +1,5 @@
 //! Stage 6: the face in every frame, and which frames no head can learn from. Stage 7: expression in time.
 
-use super::blinks::blinks;
 use super::context::Context;
 use super::frame_faults::{FrameObservation, faults};
 use super::frame_filter::{self, FrameFilter};
@@ -10,6 +9,7 @@ use super::smooth::{interpolated, smoothed};
 use super::sound;
 use crate::dataset::expression_units;
 use crate::error::{Error, Result};
+use crate::face::blinks::blinks;
 use crate::face::{LANDMARKS, Landmarks, blendshapes};
 use crate::formats::npy;
 use rayon::prelude::*;

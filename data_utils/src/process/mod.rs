@@ -4,7 +4,6 @@
 //! are asked for and not done yet; [`manifest`] records what was made from what, and whose each file is. Frames are read
 //! one by one, so memory does not grow with the length of the video.
 
-mod blinks;
 pub mod context;
 pub mod crop;
 pub mod digests;

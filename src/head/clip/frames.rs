@@ -4,6 +4,7 @@ use super::plates::{Plates, decode};
 use crate::Camera;
 use crate::Result;
 use crate::head::field::EXPRESSION;
+use crate::head::motion::Motion;
 use crate::head::voice_statistics::VoiceStatistics;
 use image::RgbImage;
 
@@ -31,6 +32,8 @@ pub struct Clip {
     pub frames: Vec<ClipFrame>,
     /// Levels of the voice, for heads that listen to mel features.
     pub voice: Option<VoiceStatistics>,
+    /// How the person moves; `None` in files of earlier versions and of clips that are too short.
+    pub motion: Option<Motion>,
     /// The background plate as the bytes of a PNG or JPEG file; empty when the clip has none.
     pub background: Vec<u8>,
     /// Torso and clothes of each frame, compressed.

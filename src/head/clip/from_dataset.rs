@@ -3,6 +3,7 @@
 use super::frames::{Clip, ClipFrame};
 use super::plates::{Compressed, Plate, Plates};
 use crate::Result;
+use crate::head::motion::Motion;
 use crate::head::voice_statistics::VoiceStatistics;
 use data_utils::dataset::{Dataset, FrameMeta, FramePixels, Label, Part, Split};
 use rayon::prelude::*;
@@ -27,6 +28,7 @@ impl Clip {
             size: dataset.size,
             frames: Clip::frames_of(dataset),
             voice: VoiceStatistics::of(&dataset.audio),
+            motion: Motion::of(dataset)?,
             background,
             plates,
         })
@@ -55,7 +57,7 @@ impl Plate {
         let torso = dataset.torso(index)?;
         let clothes = match part {
             Part::All => None,
-            Part::Head | Part::Face => Some(clothes_mask(&*dataset.pixels(index)?)),
+            Part::Head | Part::Face | Part::Torso => Some(clothes_mask(&*dataset.pixels(index)?)),
         };
         Ok(Plate::crop(&torso, clothes.as_deref()))
     }

@@ -6,6 +6,7 @@
 //! | `clip.frames` | f64 `[n, 19]` | img_id, audio row, 1 if held out; camera_from_world row by row (12); fx, fy, cx, cy |
 //! | `clip.expressions` | f32 `[n, 22]` | blendshapes |
 //! | `clip.voice` | f32 `[80, 4]` or empty | quiet, loud, least, most of each mel channel |
+//! | `motion.…` | f64 | how the person moves, see [`crate::head::motion`]; may be absent |
 //! | `clip.background` | bytes | a PNG or JPEG file, or empty |
 //! | `clip.plate_index` | f64 `[n, 6]` | column, row, width, height; bytes of the colours, of the masks |
 //! | `clip.plates` | bytes | for each frame a JPEG of the colours, then a PNG of the masks |
@@ -14,6 +15,7 @@ use super::frames::{Clip, ClipFrame};
 use super::plates::{Entry, Plates};
 use crate::head::archive::Archive;
 use crate::head::field::EXPRESSION;
+use crate::head::motion::Motion;
 use crate::head::voice_statistics::VoiceStatistics;
 use crate::{Camera, Error, Result};
 
@@ -39,6 +41,9 @@ impl Clip {
         archive.put(EXPRESSIONS, &[n, EXPRESSION], expressions);
         let voice = self.voice.as_ref().map(VoiceStatistics::to_numbers).unwrap_or_default();
         archive.put(VOICE, &[voice.len() / 4, 4], voice);
+        if let Some(motion) = &self.motion {
+            motion.store(archive);
+        }
         archive.put_bytes(BACKGROUND, self.background.clone());
         let index = self.plates.entries.iter().flat_map(plate_numbers).collect();
         archive.put_f64(PLATE_INDEX, &[self.plates.len(), PLATE], index);
@@ -91,6 +96,7 @@ impl Clip {
             size,
             frames,
             voice,
+            motion: Motion::restore(archive, at)?,
             background: archive.take_bytes(at, BACKGROUND)?,
             plates: Plates { entries, bytes },
         })

@@ -10,6 +10,11 @@ const LEAST: [f32; 2] = [0.12, 0.4];
 /// The number of blinks in `closed`, how far the eyes are closed in each frame, 0 to 1: peaks that stand out from what is before
 /// and after them. How far an eye closes is measured differently for each person, so there is no one level.
 pub fn blinks(closed: &[f32]) -> usize {
+    blink_frames(closed).len()
+}
+
+/// The frames in which the eyes of [`blinks`] are most closed, ascending.
+pub fn blink_frames(closed: &[f32]) -> Vec<usize> {
     let mut sorted = closed.to_vec();
     sorted.sort_by(f32::total_cmp);
     let quantile = |share: usize| sorted.get(sorted.len() * share / 100).copied().unwrap_or(0.0);
@@ -24,7 +29,7 @@ pub fn blinks(closed: &[f32]) -> usize {
         let after = lowest(&closed[at..(at + HALF + 1).min(closed.len())]);
         is_peak && here - before.max(after) >= least
     };
-    (0..closed.len()).filter(|at| is_blink(*at)).count()
+    (0..closed.len()).filter(|at| is_blink(*at)).collect()
 }
 
 #[cfg(test)]
