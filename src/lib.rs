@@ -53,7 +53,7 @@
 //! |---|---|
 //! | surfel | a 2-D Gaussian disc in space: position, rotation, two scales, opacity, colour (Huang et al. 2024, 2DGS) |
 //! | cloud | all surfels of a branch, in the one space where the head rests |
-//! | branch | a cloud with its field; a head is a list of branches, drawn one over the other |
+//! | branch | a cloud with its field; a head is a list of branches: the head itself, and its torso where one was trained |
 //! | field | the network that gives each surfel its deltas for a frame |
 //! | embedding | a learned vector of each surfel that the field reads beside its place |
 //! | tri-planes | three planes of features at several resolutions; a position is looked up in each and the features multiplied |

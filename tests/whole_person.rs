@@ -18,18 +18,33 @@ fn program(name: &str) -> Command {
 
 /// A talker who says two sentences, some 150 frames.
 fn talker(dir: &Path) {
-    let said = ["She had your dark suit in greasy wash water all year.", "Where were you while we were away?"];
+    let said = [
+        "We choose five shiny boys to sing with joy.",
+        "Both of my uncles live near the harbour and watch the fishing ships.",
+    ];
     let sentences: Vec<Sentence> = said.iter().filter_map(|text| Sentence::new(text).ok()).collect();
     assert!(!sentences.is_empty(), "words the sample voice knows");
     let clip = SampleClip::speak(&sentences, 3).expect("spoken");
-    write_dataset(&dir.join("data"), &Talker::new(0), &clip, SIZE, &CpuRasterizer::<f32>::new()).expect("written");
+    write_dataset(&dir.join("data"), &Talker::new(0), &clip, SIZE, &CpuRasterizer::<f32>::new())
+        .expect("written");
 }
 
 fn train(dir: &Path, extra: &[&str]) -> Command {
     let mut command = program("train");
     command.arg("-s").arg(dir.join("data")).arg("-m").arg(dir.join("model"));
-    command.args(["--device", "cpu", "--coarse_iterations", "6", "--fine_iterations", "6", "--max_points", "400"]);
-    command.args(["--set", "field.plane_resolutions=[8]", "--set", "field.plane_channels=4", "--quiet"]).args(extra);
+    command.args([
+        "--device",
+        "cpu",
+        "--coarse_iterations",
+        "6",
+        "--fine_iterations",
+        "6",
+        "--max_points",
+        "400",
+    ]);
+    command
+        .args(["--set", "field.plane_resolutions=[8]", "--set", "field.plane_channels=4", "--quiet"])
+        .args(extra);
     command
 }
 
@@ -54,7 +69,7 @@ fn refused(command: &mut Command, said: &[&str]) {
 }
 
 fn head(dir: &Path) -> Head {
-    let model = ModelDir::new(&dir.join("model"));
+    let model = ModelDir::new(dir.join("model"));
     Head::load(&model.iteration_dir(model.iteration(None).expect("an iteration"))).expect("a head")
 }
 
@@ -79,7 +94,10 @@ fn a_torso_that_is_trained_beside_a_head_is_drawn_behind_it() {
     talker(dir);
     succeeds(&mut train(dir, &[]));
     assert!(head(dir).torso().is_none());
-    refused(&mut render(dir, "none", &["--background_type", "drawn_torso"]), &["torso branch", "--part torso"]);
+    refused(
+        &mut render(dir, "none", &["--background_type", "drawn_torso"]),
+        &["torso branch", "--part torso"],
+    );
 
     let said = succeeds(&mut train(dir, &["--part", "torso"]));
     assert!(said.contains("joined to the head"), "{said}");
@@ -110,7 +128,9 @@ fn a_head_that_moves_by_the_sound_moves_alike_for_the_same_seed_alone() {
     assert_eq!(frames(dir, "a"), frames(dir, "b"));
     assert_ne!(frames(dir, "a"), frames(dir, "c"));
 
-    let scored = succeeds(program("surfeltalk").args(["score", "motion", "--minutes", "1", "-s"]).arg(dir.join("data")));
+    let scored = succeeds(
+        program("surfeltalk").args(["score", "motion", "--minutes", "1", "-s"]).arg(dir.join("data")),
+    );
     assert!(scored.contains("training speech") && scored.contains("repeat"), "{scored}");
 }
 

@@ -40,12 +40,12 @@ pub fn run(flags: &MotionFlags) -> Result<()> {
         let remedy = "motion is learned from four seconds of film or more, with sound";
         Error::input(flags.source_path.display(), "enough consecutive frames that move", "too few", remedy)
     };
-    let motion = Motion::of(&dataset)?.ok_or_else(too_short)?;
-    let filmed = track_of(&motion, &dataset, &frames_of(&dataset, Split::Train));
+    let motion = Motion::of(&dataset, Some(Split::Train))?.ok_or_else(too_short)?;
+    let filmed = track_of(&motion, &dataset, &frames_of(&dataset, Some(Split::Train)));
     let mut report = Report::new(columns());
     let frames = (flags.minutes * 60 * FRAME_RATE) as usize;
     for (name, split) in [("training speech", Split::Train), ("held-out speech", Split::Val)] {
-        let spoken = frames_of(&dataset, split);
+        let spoken = frames_of(&dataset, Some(split));
         let Some(lens) = spoken.first().map(|frame| frame.camera) else { continue };
         let heard: Vec<f64> = track_of(&motion, &dataset, &spoken).loudness;
         let generated = generate(&motion, &heard, frames, &lens, flags.seed);

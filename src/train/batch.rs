@@ -2,6 +2,7 @@
 
 use super::augment::ConditionNoise;
 use super::config::TrainConfig;
+use super::part_target::part_target;
 use super::position::{Position, Stage};
 use super::rest::Rest;
 use super::sampler::Sampler;
@@ -111,7 +112,7 @@ impl Batch {
         gpu: Option<&Gpu>,
     ) -> Result<StepTargets> {
         let target = |(index, is_mixed): (&usize, &bool)| {
-            let target = targets::target(dataset, *index, part, self.background, edge, has_mouth)?;
+            let target = part_target(dataset, *index, part, self.background, edge, has_mouth)?;
             Ok(Target { lip_only: *is_mixed, ..target })
         };
         let targets = self.indices.par_iter().zip(&self.is_mixed).map(target).collect::<Result<_>>()?;

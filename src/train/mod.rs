@@ -17,6 +17,7 @@ mod memory;
 mod model_folder;
 mod mouth_labels;
 mod mouth_points;
+mod part_target;
 mod position;
 mod rest;
 mod sampler;

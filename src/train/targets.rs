@@ -3,7 +3,6 @@
 use super::config::{TrainBackground, TrainConfig};
 use super::mouth_labels::mouth_labels;
 use super::sampler::Sampler;
-use super::torso_target::torso_target;
 use crate::Result;
 use crate::loss::{BackgroundSample, Target};
 use crate::metrics::planes::{masked_planes, part_mask};
@@ -34,9 +33,6 @@ pub fn target(
     edge: &EdgeBand,
     has_mouth: bool,
 ) -> Result<Target> {
-    if part == Part::Torso {
-        return torso_target(dataset, index, background, edge);
-    }
     let pixels = dataset.pixels(index)?;
     let mask = part_mask(&pixels, part);
     let labelled = |bits: u8| pixels.labels.iter().map(|label| label & bits != 0).collect::<Vec<bool>>();

@@ -28,7 +28,7 @@ impl Clip {
             size: dataset.size,
             frames: Clip::frames_of(dataset),
             voice: VoiceStatistics::of(&dataset.audio),
-            motion: Motion::of(dataset)?,
+            motion: Motion::of(dataset, None)?,
             background,
             plates,
         })

@@ -19,8 +19,11 @@ const SEARCH: usize = 10;
 /// Most of the livelier that a louder sound makes the head.
 const MOST: f64 = 0.9;
 /// Least and most by which chance is made stronger in the end.
-const GAIN: [f64; 2] = [0.8, 1.25];
+const GAIN: [f64; 2] = [0.5, 2.0];
 const GAIN_STEPS: usize = 3;
+/// Damping that is tried until motion comes to rest, and the frames it may take to.
+const DAMPING: [f64; 8] = [1.0, 0.999, 0.998, 0.995, 0.99, 0.98, 0.95, 0.9];
+const SETTLES_IN: usize = 4000;
 
 /// A clip, as motion is learned from it. Rows belong to frames one by one.
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +73,19 @@ pub fn fit(frames: &MotionFrames<'_>) -> Option<Motion> {
     }
     let drivers = ORDER * d + INPUTS;
     let ridge = Ridge::fit(&x, drivers, &y, d, PENALTY)?;
-    let left: Vec<f64> = ridge.apply(&x).iter().zip(&y).map(|(found, own)| f64::from(*own) - found).collect();
+    // Motion that swings for ever, as a made-up head's, is damped until it comes to rest.
+    let fading = DAMPING.iter().map(|factor| damped(ridge.weights(), d, *factor));
+    let start: Vec<f64> = (1..=ORDER).flat_map(|k| series[ORDER - k].clone()).collect();
+    let weights = fading.into_iter().find(|weights| settles(weights, &start, d))?;
+    let left: Vec<f64> = x
+        .chunks_exact(drivers)
+        .zip(y.chunks_exact(d))
+        .flat_map(|(x, y)| {
+            let own: Vec<f64> = x.iter().map(|v| f64::from(*v)).collect();
+            let found = follow(&own, &weights, d);
+            y.iter().zip(found).map(|(y, found)| f64::from(*y) - found).collect::<Vec<f64>>()
+        })
+        .collect();
     let rows = left.len() / d;
     let mut covariance = vec![0.0; d * d];
     for row in left.chunks_exact(d) {
@@ -82,20 +97,8 @@ pub fn fit(frames: &MotionFrames<'_>) -> Option<Motion> {
     let mut noise = Cholesky::new(covariance, d)?.lower().to_vec();
     (0..d).for_each(|i| noise[i * d + i + 1..(i + 1) * d].fill(0.0));
     let limits = (0..d).flat_map(|k| limits_of(series.iter().map(|row| row[k]).collect())).collect();
-    let start = (1..=ORDER).flat_map(|k| series[ORDER - k].clone()).collect();
-    let mut motion = Motion {
-        basis,
-        weights: ridge.weights().to_vec(),
-        noise,
-        start,
-        limits,
-        loudness: loudness_weights,
-        liveliness: 0.0,
-        blinks,
-    };
-    if !settles(&motion) {
-        return None;
-    }
+    let mut motion =
+        Motion { basis, weights, noise, start, limits, loudness: loudness_weights, liveliness: 0.0, blinks };
     let own = follows(&series, &loudness);
     motion.liveliness = liveliness(&motion, &loudness, own);
     // Limits and louder and quieter parts change how fast the head is.
@@ -165,20 +168,35 @@ fn limits_of(mut values: Vec<f64>) -> [f64; 2] {
     [at(0.01), at(0.99)]
 }
 
+/// The weights of the frame k before made smaller by `factor` to the power k (bandwidth expansion, Makhoul 1975).
+fn damped(weights: &[f64], d: usize, factor: f64) -> Vec<f64> {
+    let factors = (1..=ORDER).flat_map(|k| std::iter::repeat_n(factor.powi(k as i32), d * d));
+    weights
+        .iter()
+        .zip(factors.chain(std::iter::repeat(1.0)))
+        .map(|(weight, factor)| weight * factor)
+        .collect()
+}
+
+/// What drivers add up to.
+fn follow(drivers: &[f64], weights: &[f64], d: usize) -> Vec<f64> {
+    let mut next = vec![0.0; d];
+    for (driver, weights) in drivers.iter().zip(weights.chunks_exact(d)) {
+        next.iter_mut().zip(weights).for_each(|(to, weight)| *to += driver * weight);
+    }
+    next
+}
+
 /// Whether motion comes to rest by itself where nothing drives it.
-fn settles(motion: &Motion) -> bool {
-    let d = motion.width();
-    let mut past = motion.start.clone();
+fn settles(weights: &[f64], start: &[f64], d: usize) -> bool {
+    let mut past = start.to_vec();
     let size = |past: &[f64]| past.iter().map(|v| v * v).sum::<f64>();
-    for _ in 0..4000 {
-        let mut next = vec![0.0; d];
-        for (driver, weights) in past.iter().zip(motion.weights.chunks_exact(d)) {
-            next.iter_mut().zip(weights).for_each(|(to, weight)| *to += driver * weight);
-        }
+    for _ in 0..SETTLES_IN {
+        let next = follow(&past, weights, d);
         past.rotate_right(d);
         past[..d].copy_from_slice(&next);
     }
-    size(&past) < 0.1 * size(&motion.start).max(1.0)
+    size(&past) < 0.1 * size(start).max(1.0)
 }
 
 /// The correlation of the speed of the rotation with the loudness.

@@ -12,14 +12,14 @@ use data_utils::dataset::{Dataset, FrameMeta, Split};
 const NOTHING_HEARD: f32 = -100.0;
 
 impl Motion {
-    /// Learns from the training frames of a dataset; `None` where they are too few, or the dataset has no sound file.
+    /// Learns from the frames of a dataset, of one split or all; `None` where they are too few, or the dataset has no sound file.
     ///
     /// # Errors
     /// [`crate::Error::Input`] when the sound cannot be read.
-    pub fn of(dataset: &Dataset) -> Result<Option<Self>> {
+    pub fn of(dataset: &Dataset, split: Option<Split>) -> Result<Option<Self>> {
         let Some(path) = dataset.sound_path() else { return Ok(None) };
         let levels = audio::load(&path)?.loudness_per_frame();
-        let frames = frames_of(dataset, Split::Train);
+        let frames = frames_of(dataset, split);
         let cameras: Vec<Camera> = frames.iter().map(|frame| frame.camera).collect();
         let expressions: Vec<[f32; EXPRESSION]> = frames.iter().map(|frame| frame.expression).collect();
         let loudness: Vec<f32> = frames
@@ -38,9 +38,10 @@ impl Motion {
     }
 }
 
-/// The frames of a split in the order of the film.
-pub fn frames_of(dataset: &Dataset, split: Split) -> Vec<&FrameMeta> {
-    let mut frames: Vec<&FrameMeta> = dataset.frames.iter().filter(|frame| frame.split == split).collect();
+/// The frames of a split, or all, in the order of the film.
+pub fn frames_of(dataset: &Dataset, split: Option<Split>) -> Vec<&FrameMeta> {
+    let mut frames: Vec<&FrameMeta> =
+        dataset.frames.iter().filter(|frame| split.is_none_or(|split| frame.split == split)).collect();
     frames.sort_by_key(|frame| frame.img_id);
     frames
 }
