@@ -76,7 +76,8 @@ pub struct RenderFlags {
     #[arg(long)]
     visualize_attention: bool,
     /// What is behind the head: drawn_torso (that of the head's own branch, over the background), bg_w_torso (the filmed one),
-    /// torso, scene, gt, black, white or random [default: drawn_torso where the model has a torso branch, else bg_w_torso]
+    /// torso, scene, gt, black, white or random [default: drawn_torso for a voice where the model
+    /// has a torso branch, else bg_w_torso]
     #[arg(long)]
     background_type: Option<BackgroundType>,
     /// How the head moves while it says a voice: clip (as in the clip, forwards and backwards) or generated (by the sound: pose,
@@ -191,8 +192,9 @@ impl RenderFlags {
         match (self.background_type, head.torso()) {
             (Some(BackgroundType::DrawnTorso), None) => Err(no_torso()),
             (Some(background), _) => Ok(background),
-            (None, Some(_)) => Ok(BackgroundType::DrawnTorso),
-            (None, None) => Ok(BackgroundType::default()),
+            // Frames of the dataset are compared with what was filmed, torso and all.
+            (None, Some(_)) if self.custom_aud.is_some() => Ok(BackgroundType::DrawnTorso),
+            (None, _) => Ok(BackgroundType::default()),
         }
     }
 
