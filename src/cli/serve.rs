@@ -5,7 +5,7 @@ use super::interrupt::Interrupt;
 use super::output;
 use crate::head::Head;
 use crate::head::cloud::model_dir::ModelDir;
-use crate::serve::drawing::Drawing;
+use crate::serve::drawing::{Admission, Drawing};
 use crate::serve::heads::{Heads, ServedHead};
 use crate::serve::http::{Access, Service, check_access, serve};
 use crate::serve::speech::SpeechChain;
@@ -36,6 +36,9 @@ pub struct ServeFlags {
     /// Most sessions at once; fewer are let in when drawing takes longer
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_sessions: u16,
+    /// Let in --max_sessions sessions also where drawing them takes longer than there is time: pictures are then left out
+    #[arg(long)]
+    overcommit: bool,
     /// Where the work is done: auto, gpu or cpu
     #[arg(long, default_value = "auto")]
     device: Device,
@@ -64,7 +67,8 @@ pub fn run(flags: &ServeFlags) -> Result<()> {
     })?;
     let address = listener.local_addr().map_err(|e| Error::Internal(e.to_string()))?;
     let gpu = flags.device.gpu()?;
-    let drawing = Drawing::start(gpu, heads.iter().cloned().collect(), flags.max_sessions.into())?;
+    let admission = Admission { most: flags.max_sessions.into(), overcommit: flags.overcommit };
+    let drawing = Drawing::start(gpu, heads.iter().cloned().collect(), admission)?;
     tracing::info!(%address, device = drawing.device(), speech = ?speech.names(), "serving");
     if heads.iter().any(|head| !head.is_sample) {
         output::note(

@@ -1,9 +1,9 @@
 //! The heads that are served, by name.
 
+use super::picture::FramePicture;
 use crate::head::Head;
-use crate::live::background::BackgroundType;
 use crate::{Error, Result};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A head that can be spoken with.
 pub struct ServedHead {
@@ -15,6 +15,7 @@ pub struct ServedHead {
     pub size: [u32; 2],
     /// True for the made-up talker, who is nobody.
     pub is_sample: bool,
+    still: OnceLock<Arc<FramePicture>>,
 }
 
 impl ServedHead {
@@ -33,7 +34,18 @@ impl ServedHead {
         };
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
         let name: String = name.chars().map(plain).take(64).collect();
-        Ok(ServedHead { name, size: clip.size, head, is_sample })
+        Ok(ServedHead { name, size: clip.size, head, is_sample, still: OnceLock::new() })
+    }
+
+    /// The head as it waits; `None` before it was drawn for the first time.
+    pub fn still(&self) -> Option<&Arc<FramePicture>> {
+        self.still.get()
+    }
+
+    /// Keeps a picture as [`ServedHead::still`], where there is none yet.
+    pub(super) fn keep_still(&self, picture: Arc<FramePicture>) {
+        // The first one stays.
+        let _ = self.still.set(picture);
     }
 }
 
@@ -91,22 +103,5 @@ impl Heads {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<ServedHead>> {
         self.0.iter()
-    }
-}
-
-/// The background named in a request. Filmed frames and another colour in each frame are not for live pictures.
-///
-/// # Errors
-/// [`Error::Input`] for another name.
-pub fn background(name: Option<&str>) -> Result<BackgroundType> {
-    let Some(name) = name else { return Ok(BackgroundType::default()) };
-    match name.parse() {
-        Ok(BackgroundType::Gt | BackgroundType::Random) | Err(_) => Err(Error::input(
-            "the background",
-            "one of white, black, scene, torso, bg_w_torso",
-            format!("{name:?}"),
-            "choose one of these",
-        )),
-        Ok(background) => Ok(background),
     }
 }

@@ -1,12 +1,14 @@
 //! What every request sees, and who may ask.
 
+use super::backdrops::Backdrops;
 use super::debug_files::DebugSettings;
 use super::job_table::Jobs;
 use super::recording::Recordings;
 use super::session_table::SessionTable;
+use super::strikes::Strikes;
 use crate::serve::drawing::Drawing;
 use crate::serve::heads::Heads;
-use crate::serve::speech::SpeechChain;
+use crate::serve::speech::{SpeechChain, SpeechPool};
 use crate::{Error, Result};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,10 +30,12 @@ pub struct Service {
     /// Who draws.
     pub drawing: Drawing,
     /// Who makes speech.
-    pub speech: SpeechChain,
+    pub speech: SpeechPool,
     /// Who may ask.
     pub access: Access,
     pub(super) started: Instant,
+    pub(super) strikes: Strikes,
+    pub(super) backdrops: Backdrops,
     /// WebSockets that are open; the server does not count them.
     pub(super) conversations: Arc<AtomicUsize>,
     pub(super) sessions: SessionTable,
@@ -54,9 +58,11 @@ impl Service {
         Service {
             heads,
             drawing,
-            speech,
+            speech: SpeechPool::new(speech),
             access,
             started: Instant::now(),
+            strikes: Strikes::default(),
+            backdrops: Backdrops::default(),
             conversations: Arc::default(),
             sessions: SessionTable::default(),
             jobs: Jobs::default(),

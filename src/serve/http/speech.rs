@@ -80,9 +80,10 @@ pub(super) async fn video(service: App, body: Body) -> Answer<Response> {
     let request = SpeechRequest::from(body)?;
     let head = request.model.as_deref();
     service.heads.find(head)?;
+    video::check_backdrop(&service, request.background.as_deref())?;
     let sound = request.sound(&service).await?;
     let file = video::render(&service, head, request.background.as_deref(), sound, Arc::default()).await?;
-    file.answer().await
+    Arc::new(file).answer().await
 }
 
 pub(super) async fn models(service: App) -> Json<Value> {
