@@ -176,3 +176,38 @@ fn who_goes_away_leaves_neither_session_nor_work_behind() {
         }
     }
 }
+
+#[test]
+fn a_speech_engine_that_hangs_stops_neither_sessions_nor_answers() {
+    // It accepts, and says nothing.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let engine = format!("openai:http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || listener.incoming().collect::<Vec<_>>());
+    let server = Server::start(&["--tts", &engine]);
+    let (mut socket, _) = server.connect("");
+    let url = server.url.clone();
+    let ask = |path: &'static str| {
+        let url = format!("{url}{path}");
+        std::thread::spawn(move || Server::agent().get(url).call().expect("an answer").status().as_u16())
+    };
+    let asked: Vec<_> = (0..30).flat_map(|_| [ask("/health"), ask("/get-tts-audio?text=Well.")]).collect();
+    send(&mut socket, &json!({"text": "Well."}));
+    let (begin, mut longest, mut last, mut is_done) = (Instant::now(), Duration::ZERO, Instant::now(), false);
+    while !is_done || begin.elapsed() < Duration::from_secs(6) {
+        assert!(begin.elapsed() < Duration::from_secs(40), "nothing is said");
+        match receive(&mut socket) {
+            crate::server::Received::Event(event) => is_done |= event["event"] == "done",
+            crate::server::Received::Sound(..) => {
+                longest = longest.max(last.elapsed());
+                last = Instant::now();
+            }
+            crate::server::Received::Picture(..) => {}
+        }
+    }
+    assert!(longest < Duration::from_secs(1), "the session stood still for {longest:?}");
+    for answer in asked {
+        let status = answer.join().expect("ended");
+        assert!([200, 503].contains(&status), "{status}");
+    }
+    assert_eq!(server.get_json("/health").1["services"]["tts"], "fallback");
+}

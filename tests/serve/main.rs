@@ -5,4 +5,5 @@ mod curl;
 mod endpoints;
 mod faults;
 mod hostile;
+mod operation;
 mod server;

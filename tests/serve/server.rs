@@ -18,7 +18,10 @@ impl Server {
     /// Starts a server with the sample head and the built-in voice, and waits until it is ready.
     pub fn start(arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_serve"));
-        command.args(["--tts", "builtin", "--device", "cpu", "--log", "warn"]);
+        command.args(["--device", "cpu", "--log", "warn"]);
+        if !arguments.contains(&"--tts") {
+            command.args(["--tts", "builtin"]);
+        }
         if !arguments.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }

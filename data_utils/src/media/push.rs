@@ -78,8 +78,7 @@ impl Push {
             .args(["-g", &(2 * fps).to_string(), "-c:a", "aac", "-b:a", "96k", "-ar", "44100"])
             .args(["-metadata", "comment=synthetic pictures and speech by surfeltalk"])
             .args(["-flush_packets", "1", "-f", target.format, &target.url]);
-        let mut process =
-            Process::start(&mut command, Pipe::Input, None).map_err(|e| fail(e.to_string()))?;
+        let mut process = Process::start(&mut command, Pipe::Input, None).map_err(|e| fail(e.to_string()))?;
         let begun = process.write(&header(size, fps, rate));
         let mut push = Push { process };
         begun.or_else(|_| push.end()).map_err(|error| match error {

@@ -108,6 +108,16 @@ impl Drawing {
         })
     }
 
+    /// Draws some frames of heads that are to be served from now on. Sessions that run wait for each of them, some frames long.
+    ///
+    /// # Errors
+    /// Those of drawing.
+    pub async fn prepare(&self, heads: Vec<Arc<ServedHead>>) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Prepare(heads, reply));
+        answer.await.map_err(|_| Error::Internal("the thread that draws has ended".into()))?
+    }
+
     /// Ends all sessions, and lets no other in.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);

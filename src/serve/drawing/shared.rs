@@ -15,6 +15,8 @@ use tokio::sync::oneshot;
 pub(super) enum Command {
     Open(OpenRequest),
     Session(SessionCommand),
+    /// Heads that are to be served from now on: they are drawn for the first time.
+    Prepare(Vec<Arc<ServedHead>>, oneshot::Sender<Result<()>>),
     Stop,
 }
 

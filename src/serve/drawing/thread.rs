@@ -8,6 +8,7 @@ use super::options::SessionOptions;
 use super::shared::{Command, OpenRequest, Shared, lock};
 use crate::gpu::Gpu;
 use crate::head::backend;
+use crate::head::backend::SharedBackend;
 use crate::serve::backdrop::Backdrop;
 use crate::serve::command::{SendCommand, SessionCommand, Wish};
 use crate::serve::heads::ServedHead;
@@ -15,9 +16,9 @@ use crate::serve::session::Session;
 use crate::serve::speaker::Speaker;
 use crate::{Error, Result};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 /// Frames that are drawn of each head before anyone may come in: the first ones are slow.
@@ -31,13 +32,21 @@ pub(super) struct Thread {
     shared: Arc<Shared>,
     commands: Sender<Command>,
     sessions: BTreeMap<u64, OpenSession>,
+    backends: Vec<(Weak<ServedHead>, SharedBackend)>,
     /// Sessions that are to be opened: one after each frame, so that those that run need not wait for all of them.
     opening: VecDeque<OpenRequest>,
 }
 
 impl Thread {
     pub(super) fn new(gpu: Option<Gpu>, shared: Arc<Shared>, commands: Sender<Command>) -> Self {
-        Thread { gpu, shared, commands, sessions: BTreeMap::new(), opening: VecDeque::new() }
+        Thread {
+            gpu,
+            shared,
+            commands,
+            sessions: BTreeMap::new(),
+            backends: Vec::new(),
+            opening: VecDeque::new(),
+        }
     }
 
     /// Draws until it is stopped.
@@ -94,13 +103,25 @@ impl Thread {
         Ok(())
     }
 
-    fn speaker(&self, head: &ServedHead, backdrop: &Backdrop) -> Result<Speaker> {
-        let branch = head.head.first()?;
-        let opened = backend::open(self.gpu.as_ref(), branch, branch.cloud.len(), 1);
-        if let Some(note) = opened.note {
-            tracing::warn!(head = head.name, "{note}");
-        }
-        Speaker::new(&head.head, opened.backend, backdrop.options(head)?)
+    /// A head that speaks. All sessions of a head draw with one backend, which holds its parameters once.
+    fn speaker(&mut self, head: &Arc<ServedHead>, backdrop: &Backdrop) -> Result<Speaker> {
+        // Those of heads that nobody serves or speaks with any more go.
+        self.backends.retain(|(served, _)| served.strong_count() > 0);
+        let known = self.backends.iter().find(|(served, _)| served.as_ptr() == Arc::as_ptr(head));
+        let backend = match known {
+            Some((_, backend)) => backend.clone(),
+            None => {
+                let branch = head.head.first()?;
+                let opened = backend::open(self.gpu.as_ref(), branch, branch.cloud.len(), 1);
+                if let Some(note) = opened.note {
+                    tracing::warn!(head = head.name, "{note}");
+                }
+                let backend = SharedBackend::load(opened.backend, branch)?;
+                self.backends.push((Arc::downgrade(head), backend.clone()));
+                backend
+            }
+        };
+        Speaker::new(&head.head, Box::new(backend), backdrop.options(head)?)
     }
 
     /// The session whose frame is to be made next, and the time until then.
@@ -130,6 +151,11 @@ impl Thread {
                 if let Some(Err(error)) = self.sessions.get_mut(&key).map(|open| open.obey(wish)) {
                     self.fail(key, &error);
                 }
+            }
+            Command::Prepare(heads, reply) => {
+                let prepared = heads.iter().try_for_each(|head| self.warm_up(head));
+                // Who asked may be gone.
+                let _ = reply.send(prepared);
             }
             Command::Stop => {}
         }

@@ -5,10 +5,12 @@
 //! * `guard` who may ask, `strikes` who asks with a wrong token too often; `reply` how errors are said
 //! * `socket` the live transport; `frames` the bytes of sound and pictures
 //! * `backdrops` pictures that clients send to stand behind a head; `docs` every endpoint with a line for curl
+//! * `admin` heads that are loaded again; `push` a session that goes to a streaming service
 //! * `synctalk` the endpoints of SyncTalk_2D; `livetalking` those of LiveTalking; `speech` those in OpenAI's form; `jobs` videos
 //!   that take longer; `status` health, figures and the description of all
 
 mod accept;
+mod admin;
 mod backdrops;
 mod body;
 mod connection;
@@ -19,6 +21,7 @@ mod guard;
 mod job_table;
 mod jobs;
 mod livetalking;
+mod push;
 mod recording;
 mod reply;
 mod service;
@@ -46,7 +49,8 @@ use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 
-pub use service::{Access, Service, check_access};
+pub use data_utils::media::push::PushTarget;
+pub use service::{Access, LoadHeads, Service, check_access};
 
 /// The largest upload, bytes.
 const LARGEST_UPLOAD: usize = 50 << 20;
@@ -93,6 +97,7 @@ fn router(service: Arc<Service>) -> Router {
         .route("/ready", get(status::ready))
         .route("/metrics", get(status::metrics))
         .route("/openapi.json", get(status::openapi))
+        .route("/admin/reload", post(admin::reload))
         .layer(DefaultBodyLimit::max(body::LARGEST))
         .layer(middleware::from_fn(body::read_whole));
     uploads
@@ -127,13 +132,15 @@ fn html(text: String) -> impl IntoResponse {
     (headers, Html(text))
 }
 
-/// Answers requests until `stop` says so; then open sessions are ended and waited for.
+/// Answers requests until `stop` says so; then open sessions are ended and waited for. Where `target` is given, a session of its own goes
+/// there as long.
 ///
 /// # Errors
 /// [`Error::Internal`] when the system gives no threads, or no connections any more.
 pub fn serve(
     service: Arc<Service>,
     listener: std::net::TcpListener,
+    target: Option<PushTarget>,
     stop: impl Fn() -> bool + Send + 'static,
 ) -> Result<()> {
     let fail = |e: std::io::Error| Error::Internal(format!("the server: {e}"));
@@ -144,6 +151,9 @@ pub fn serve(
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let (tell, told) = watch::channel(false);
+        if let Some(target) = target {
+            tokio::spawn(push::push(Arc::clone(&service), target));
+        }
         let stopping = async {
             while !stop() {
                 tokio::time::sleep(TICK).await;

@@ -7,7 +7,7 @@ use super::recording::Recordings;
 use super::session_table::SessionTable;
 use super::strikes::Strikes;
 use crate::serve::drawing::Drawing;
-use crate::serve::heads::Heads;
+use crate::serve::heads::{Heads, ServedHead};
 use crate::serve::speech::{SpeechChain, SpeechPool};
 use crate::{Error, Result};
 use std::net::SocketAddr;
@@ -22,6 +22,9 @@ pub struct Access {
     /// The token that requests must name; everyone on this computer without one.
     pub token: Option<String>,
 }
+
+/// Loads the heads again, as they are now.
+pub type LoadHeads = Box<dyn Fn() -> Result<Vec<ServedHead>> + Send + Sync>;
 
 /// What every request sees.
 pub struct Service {
@@ -42,18 +45,22 @@ pub struct Service {
     pub(super) jobs: Jobs,
     pub(super) recordings: Recordings,
     pub(super) debug: DebugSettings,
+    pub(super) load: LoadHeads,
+    /// Heads are loaded anew by one at a time.
+    pub(super) reloading: tokio::sync::Mutex<()>,
 }
 
 impl Service {
     /// A service that nobody has asked yet.
     ///
-    /// In `debug_dir` pictures and sounds are kept where a client switches that on; without one, none are.
+    /// `load` gives the heads as they are now, when it is asked to serve them anew. In `debug_dir` pictures and sounds are kept where a client switches that on; without one, none are.
     pub fn new(
         heads: Heads,
         drawing: Drawing,
         speech: SpeechChain,
         access: Access,
         debug_dir: Option<PathBuf>,
+        load: LoadHeads,
     ) -> Self {
         Service {
             heads,
@@ -68,6 +75,8 @@ impl Service {
             jobs: Jobs::default(),
             recordings: Recordings::default(),
             debug: DebugSettings::new(debug_dir),
+            load,
+            reloading: tokio::sync::Mutex::default(),
         }
     }
 }

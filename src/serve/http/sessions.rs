@@ -35,7 +35,7 @@ pub(super) async fn open(
     backdrop: Option<&str>,
     pace: Pace,
 ) -> Answer<OwnSession> {
-    let head = service.heads.find(head)?;
+    let head = &service.heads.find(head)?;
     let options = SessionOptions { pace, backdrop: service.backdrops.find(backdrop)? };
     let session = service.drawing.open(head, options).await?;
     service.sessions.add(&session);

@@ -184,7 +184,7 @@ fn hello(service: &Service, session: &Session, looks: Looks) -> Value {
     json!({
         "event": "hello", "session": session.id, "width": width, "height": height, "fps": FRAME_RATE,
         "rate": SAMPLE_RATE, "lead_ms": LEAD.as_millis() as u64, "head": session.head.name,
-        "is_sample": session.head.is_sample, "heads": service.heads.names().collect::<Vec<_>>(),
+        "is_sample": session.head.is_sample, "heads": service.heads.names(),
         "voices": service.speech.names(), "picture": if looks.is_transparent { "image/png" } else { "image/jpeg" },
         "synthetic": true
     })

@@ -67,6 +67,7 @@ pub(super) async fn metrics(service: App) -> impl IntoResponse {
     put("delay_seconds", "summary", "How long after it was due a live frame was there.", &delays);
     let costs: Vec<(String, f64)> = service
         .heads
+        .all()
         .iter()
         .map(|head| (format!("{{head=\"{}\"}}", head.name), service.drawing.milliseconds(&head.name) / 1e3))
         .collect();
