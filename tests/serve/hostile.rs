@@ -141,15 +141,36 @@ fn a_message_that_is_too_large_is_answered_with_a_reason() {
     assert_eq!(server.get("/ready").0, 200);
 }
 
+/// Sessions that are open.
+fn open_sessions(server: &Server) -> f64 {
+    let (_, text) = server.get("/metrics");
+    let text = String::from_utf8(text).expect("text");
+    let line = text.lines().find(|line| line.starts_with("surfeltalk_sessions ")).expect("sessions");
+    line.rsplit(' ').next().and_then(|count| count.parse::<f64>().ok()).expect("a count")
+}
+
+#[test]
+fn a_socket_that_is_half_open_is_left_and_its_place_is_free() {
+    let server = Server::start(&[]);
+    let mut deaf = connect(&server);
+    let upgrade = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    deaf.write_all(upgrade.as_bytes()).expect("sent");
+    let begin = Instant::now();
+    while open_sessions(&server) < 1.0 {
+        assert!(begin.elapsed() < Duration::from_secs(10), "it is not open");
+    }
+    while open_sessions(&server) > 0.0 {
+        assert!(begin.elapsed() < Duration::from_secs(55), "it stays open");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    drop(deaf);
+}
+
 #[test]
 fn who_goes_away_leaves_neither_session_nor_work_behind() {
     let server = Server::start(&[]);
-    let open = || {
-        let (_, text) = server.get("/metrics");
-        let text = String::from_utf8(text).expect("text");
-        let line = text.lines().find(|line| line.starts_with("surfeltalk_sessions ")).expect("sessions");
-        line.rsplit(' ').next().and_then(|count| count.parse::<f64>().ok()).expect("a count")
-    };
+    let open = || open_sessions(&server);
     let long = "This is one of many sentences that nobody will hear. ".repeat(60);
     let body = json!({"input": long}).to_string();
     let requests = [
