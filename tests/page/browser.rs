@@ -198,7 +198,7 @@ impl Tab {
         }
     }
 
-    /// Keeps a picture of the page in `target/page/`, for who looks at it.
+    /// Keeps a picture of the page in `target/tmp/page/`, for who looks at it.
     pub fn keep_picture(&mut self, name: &str) {
         // From the top, as who opens it sees it.
         self.value("window.scrollTo(0, 0)");

@@ -90,6 +90,31 @@ impl Drawing {
 
     /// Keeps a place for another session of `head`, when there is one, and gives its key.
     fn admit(&self, head: &ServedHead, options: &SessionOptions) -> std::result::Result<u64, Refusal> {
+        self.check_state()?;
+        // Asked and kept under one lock: of two who ask at once for the last place, one gets it.
+        let is_live = options.pace != Pace::Unpaced;
+        let key = lock(&self.shared.places).take(&head.name, is_live, self.admission);
+        key.ok_or_else(|| self.full())
+    }
+
+    /// Whether a session of `head` that has this pace would be opened now: asked before something is done in vain.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`] when it would not.
+    pub fn check_place(&self, head: &ServedHead, pace: Pace) -> std::result::Result<(), Refusal> {
+        self.check_state()?;
+        let has_place = lock(&self.shared.places).has(&head.name, pace != Pace::Unpaced, self.admission);
+        if has_place { Ok(()) } else { Err(self.full()) }
+    }
+
+    fn full(&self) -> Refusal {
+        lock(&self.shared.figures).refused += 1;
+        Refusal::Busy("all sessions are taken".into())
+    }
+
+    /// # Errors
+    /// [`Refusal::Busy`] when nothing is drawn.
+    fn check_state(&self) -> std::result::Result<(), Refusal> {
         if let Some(fault) = self.fault() {
             return Err(Refusal::Busy(format!("the device cannot draw: {fault}")));
         }
@@ -99,13 +124,7 @@ impl Drawing {
         if !self.is_ready() {
             return Err(Refusal::Busy("the heads are being loaded".into()));
         }
-        // Asked and kept under one lock: of two who ask at once for the last place, one gets it.
-        let is_live = options.pace != Pace::Unpaced;
-        let key = lock(&self.shared.places).take(&head.name, is_live, self.admission);
-        key.ok_or_else(|| {
-            lock(&self.shared.figures).refused += 1;
-            Refusal::Busy("all sessions are taken".into())
-        })
+        Ok(())
     }
 
     /// Draws some frames of heads that are to be served from now on. Sessions that run wait for each of them, some frames long.

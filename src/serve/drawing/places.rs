@@ -24,12 +24,12 @@ struct Place {
 }
 
 impl Places {
-    /// Keeps a place for a session of `head`, when there is one, and gives its key.
-    pub(super) fn take(&mut self, head: &str, is_live: bool, admission: Admission) -> Option<u64> {
+    /// Whether there is a place for a session of `head`.
+    pub(super) fn has(&self, head: &str, is_live: bool, admission: Admission) -> bool {
         let Admission { most, overcommit } = admission;
         let rate = f64::from(FRAME_RATE);
         let alike = self.sessions.values().filter(|place| place.is_live == is_live);
-        let has_place = match is_live {
+        match is_live {
             true => {
                 let (count, taken) = alike.fold((0, 0.0), |(count, taken), place| {
                     (count + 1, taken + self.costs.load(&place.head, rate))
@@ -37,8 +37,12 @@ impl Places {
                 count < most && (overcommit || self.costs.fits(head, rate, taken))
             }
             false => alike.count() < most.min(FILES),
-        };
-        if !has_place {
+        }
+    }
+
+    /// Keeps a place for a session of `head`, when there is one, and gives its key.
+    pub(super) fn take(&mut self, head: &str, is_live: bool, admission: Admission) -> Option<u64> {
+        if !self.has(head, is_live, admission) {
             return None;
         }
         let key = self.next_key;

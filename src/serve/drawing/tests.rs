@@ -3,6 +3,7 @@
 use super::{Admission, Drawing, Pace, SessionOptions};
 use crate::serve::backdrop::Backdrop;
 use crate::serve::heads::ServedHead;
+use crate::serve::picture::FramePicture;
 use crate::serve::queue::{Mark, Speech};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -67,5 +68,30 @@ async fn a_client_that_interrupts_and_shouts_without_an_end_stops_nobody() {
         }
         assert!(begin.elapsed() < Duration::from_secs(20), "nothing is said");
     }
+    drawing.stop();
+}
+
+#[tokio::test]
+async fn sessions_of_one_head_share_its_parameters_and_nothing_else() {
+    let (drawing, head) = drawing(4).await;
+    let open = |color: [u8; 3]| {
+        let backdrop = Backdrop::Color(color);
+        drawing.open(&head, SessionOptions { pace: Pace::Live { lead: Duration::ZERO }, backdrop })
+    };
+    let (red, blue) = tokio::join!(open([250, 0, 0]), open([0, 0, 250]));
+    let (red, blue) = (red.expect("a session"), blue.expect("a session"));
+    let speech = Speech { utterance: 1, sentence: None, samples: vec![0.1; 6400], is_last: true };
+    assert!(red.say(red.generation(), speech));
+    let (mut heard, mut corners) = ([false; 2], [[0; 3]; 2]);
+    for _ in 0..15 {
+        for (k, session) in [&red, &blue].into_iter().enumerate() {
+            let frame = session.outbox.next().await.expect("a frame");
+            heard[k] |= frame.is_speaking;
+            if let Some(FramePicture { pixels, .. }) = frame.picture.as_deref() {
+                corners[k] = [pixels[0], pixels[1], pixels[2]];
+            }
+        }
+    }
+    assert_eq!((heard, corners), ([true, false], [[250, 0, 0], [0, 0, 250]]));
     drawing.stop();
 }

@@ -3,7 +3,7 @@
 //! * [`Service`] what every request sees; [`serve`] answers requests until it is told to stop
 //! * `accept` connections and their limits, `connection` one of them, `body` the limits of a request
 //! * `guard` who may ask, `strikes` who asks with a wrong token too often; `reply` how errors are said
-//! * `socket` the live transport; `frames` the bytes of sound and pictures
+//! * `page` the page, in English and Chinese; `socket` the live transport; `frames` the bytes of sound and pictures
 //! * `backdrops` pictures that clients send to stand behind a head; `docs` every endpoint with a line for curl
 //! * `admin` heads that are loaded again; `push` a session that goes to a streaming service
 //! * `synctalk` the endpoints of SyncTalk_2D; `livetalking` those of LiveTalking; `speech` those in OpenAI's form; `jobs` videos
@@ -21,6 +21,7 @@ mod guard;
 mod job_table;
 mod jobs;
 mod livetalking;
+mod page;
 mod push;
 mod recording;
 mod reply;
@@ -38,7 +39,6 @@ mod video_file;
 
 use crate::{Error, Result};
 use axum::extract::DefaultBodyLimit;
-use axum::response::{Html, IntoResponse};
 use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
 use std::sync::Arc;
@@ -59,8 +59,6 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How often it is asked whether to stop.
 const TICK: Duration = Duration::from_millis(100);
 
-const PAGE: &str = include_str!("page.html");
-
 fn router(service: Arc<Service>) -> Router {
     let uploads = Router::new()
         .route("/generate-from-audio", post(synctalk::generate_from_audio))
@@ -71,8 +69,8 @@ fn router(service: Arc<Service>) -> Router {
         .route("/v1/backgrounds", post(backdrops::create))
         .layer(DefaultBodyLimit::max(backdrops::LARGEST_FILE));
     let rest = Router::new()
-        .route("/", get(page))
-        .route("/zh", get(chinese_page))
+        .route("/", get(page::english))
+        .route("/zh", get(page::chinese))
         .route("/docs", get(docs::page))
         .route("/ws", get(socket::connect))
         .route("/generate", get(synctalk::generate).post(synctalk::generate_json))
@@ -108,28 +106,6 @@ fn router(service: Arc<Service>) -> Router {
         .layer(RequestBodyLimitLayer::new(LARGEST_UPLOAD + (1 << 20)))
         .layer(CatchPanicLayer::custom(reply::panicked))
         .with_state(service)
-}
-
-async fn page() -> impl IntoResponse {
-    html(PAGE.to_owned())
-}
-
-/// The same page; its language is that of its address.
-async fn chinese_page() -> impl IntoResponse {
-    html(PAGE.replacen("<html lang=\"en\">", "<html lang=\"zh\">", 1))
-}
-
-fn html(text: String) -> impl IntoResponse {
-    const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; \
-                          img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; worker-src blob:; \
-                          base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    let headers = [
-        ("content-security-policy", POLICY),
-        ("cache-control", "no-cache"),
-        ("referrer-policy", "no-referrer"),
-        ("x-content-type-options", "nosniff"),
-    ];
-    (headers, Html(text))
 }
 
 /// Answers requests until `stop` says so; then open sessions are ended and waited for. Where `target` is given, a session of its own goes

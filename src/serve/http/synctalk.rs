@@ -30,6 +30,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Without a clock a picture is sent when its sound would be heard.
+const PACE: Pace = Pace::Live { lead: Duration::ZERO };
 const CONTENT_TYPE: &str = "multipart/x-mixed-replace; boundary=frame";
 
 /// The query of `/generate`. `duration` is taken for compatibility; pictures always come at 25 a second.
@@ -85,8 +87,9 @@ pub(super) async fn generate_from_audio(
     form: Multipart,
 ) -> Answer<Response> {
     let mut form = Form::read(form, "audio_file").await?;
+    service.drawing.check_place(&*service.heads.find(said.head.as_deref())?, PACE)?;
     let sound = form.sound("audio_file").await?;
-    let session = open(&service, said.head.as_deref(), None, Pace::Live { lead: Duration::ZERO }).await?;
+    let session = open(&service, said.head.as_deref(), None, PACE).await?;
     let files = service.debug.files("audio", &session.id);
     let files = keep_sound(files, "upload", &sound).await?;
     play(&session, sound)?;
@@ -132,8 +135,9 @@ fn headers() -> [(header::HeaderName, &'static str); 2] {
 async fn stream_text(service: &Arc<Service>, text: &str, head: Option<&str>) -> Answer<Response> {
     let sentences = check_text(text)?;
     let (first, rest) = sentences.split_first().ok_or_else(|| Fault::bad("no words"))?;
+    service.drawing.check_place(&*service.heads.find(head)?, PACE)?;
     let spoken = service.speech.speak(first, None).await?;
-    let session = open(service, head, None, Pace::Live { lead: Duration::ZERO }).await?;
+    let session = open(service, head, None, PACE).await?;
     let files = service.debug.files("text", &session.id);
     let files = keep_sound(files, "tts", &spoken.sound).await?;
     let generation = session.generation();
