@@ -164,6 +164,7 @@ pub fn run(flags: &RenderFlags) -> Result<()> {
     let settings = &head.first()?.settings;
     let options = FrameOptions {
         batch: flags.batch.into(),
+        transparent: false,
         background,
         seam: Seam::new(flags.erode_size)?,
         use_gt_mask: flags.use_gt_mask,

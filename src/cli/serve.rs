@@ -5,9 +5,9 @@ use super::interrupt::Interrupt;
 use super::output;
 use crate::head::Head;
 use crate::head::cloud::model_dir::ModelDir;
-use crate::serve::drawing::Drawing;
+use crate::serve::drawing::{Admission, Drawing};
 use crate::serve::heads::{Heads, ServedHead};
-use crate::serve::http::{Access, Service, check_access, serve};
+use crate::serve::http::{Access, PushTarget, Service, check_access, serve};
 use crate::serve::speech::SpeechChain;
 use crate::{Error, Result, sample};
 use clap::Parser;
@@ -36,12 +36,19 @@ pub struct ServeFlags {
     /// Most sessions at once; fewer are let in when drawing takes longer
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_sessions: u16,
+    /// Let in --max_sessions sessions also where drawing them takes longer than there is time: pictures are then left out
+    #[arg(long)]
+    overcommit: bool,
     /// Where the work is done: auto, gpu or cpu
     #[arg(long, default_value = "auto")]
     device: Device,
     /// Folder where pictures and sounds are kept when a client switches debugging on; without one none are
     #[arg(long)]
     debug_dir: Option<PathBuf>,
+    /// Also send a session to a streaming service, by ffmpeg as H.264 and AAC: rtmp://HOST/live/KEY, or rtmps, srt, udp, tcp, rtsp. It
+    /// speaks by POST /human with sessionid push
+    #[arg(long, env = "SURFELTALK_PUSH", hide_env_values = true)]
+    push: Option<String>,
     /// What is logged on stderr: error, warn, info, debug or trace
     #[arg(long, default_value = "info")]
     log: LevelFilter,
@@ -57,6 +64,7 @@ pub fn run(flags: &ServeFlags) -> Result<()> {
     // A second start in one process keeps the first one's logs.
     let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(flags.log).try_init();
     let speech = SpeechChain::parse(&flags.tts)?;
+    let push = flags.push.as_deref().map(PushTarget::parse).transpose()?;
     let heads = Heads::new(heads(&flags.models)?)?;
     let listener = TcpListener::bind(flags.listen).map_err(|error| {
         let remedy = "choose another port by --listen 127.0.0.1:PORT";
@@ -64,17 +72,20 @@ pub fn run(flags: &ServeFlags) -> Result<()> {
     })?;
     let address = listener.local_addr().map_err(|e| Error::Internal(e.to_string()))?;
     let gpu = flags.device.gpu()?;
-    let drawing = Drawing::start(gpu, heads.iter().cloned().collect(), flags.max_sessions.into())?;
+    let admission = Admission { most: flags.max_sessions.into(), overcommit: flags.overcommit };
+    let drawing = Drawing::start(gpu, heads.all(), admission)?;
     tracing::info!(%address, device = drawing.device(), speech = ?speech.names(), "serving");
-    if heads.iter().any(|head| !head.is_sample) {
+    if heads.all().iter().any(|head| !head.is_sample) {
         output::note(
             "use the face and the voice of a person only with their consent; all pictures and sounds are synthetic",
         );
     }
     output::result(format_args!("http://{address}"));
-    let service = Arc::new(Service::new(heads, drawing, speech, access, flags.debug_dir.clone()));
+    let models = flags.models.clone();
+    let load = Box::new(move || self::heads(&models));
+    let service = Arc::new(Service::new(heads, drawing, speech, access, flags.debug_dir.clone(), load));
     let interrupt = Interrupt::get();
-    serve(service, listener, move || interrupt.raised())
+    serve(service, listener, push, move || interrupt.raised())
 }
 
 /// The heads of the models named; the sample head when none is.
@@ -89,7 +100,13 @@ fn load(path: &Path) -> Result<ServedHead> {
     let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let head = if path.is_file() {
         let bytes = data_utils::media::files::read_bounded(path, 8 << 30)?;
-        Head::from_bytes(&bytes)?
+        Head::from_bytes(&bytes).map_err(|error| match error {
+            Error::Input(mut problem) => {
+                problem.at = path.display().to_string();
+                Error::Input(problem)
+            }
+            other => other,
+        })?
     } else {
         let folder = ModelDir::new(path);
         Head::load(&folder.iteration_dir(folder.iteration(None)?))?

@@ -13,12 +13,14 @@
 //!
 //! * `cpu` on the host, by rows; the product's path where there is no GPU
 //! * `gpu` the same by `shaders/composite/`, from the rasterizer's images on the device
+//! * [`cutout`] head and torso alone, with alpha
 //! * [`seam`] the softened edge; [`picture`] formats and their bytes
 //!
 //! Drawn images are planar `[3, rows, columns]` f32 as [`crate::raster::Rendered`] has them; all layers are bytes,
 //! `[rows, columns, channels]`, 0..255.
 
 pub mod cpu;
+pub mod cutout;
 pub mod gpu;
 pub mod picture;
 pub mod seam;

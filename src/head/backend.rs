@@ -9,6 +9,7 @@ mod interface;
 pub mod moments;
 mod open;
 pub mod rates;
+mod shared;
 mod step;
 
 pub use cpu::CpuBackend;
@@ -18,4 +19,5 @@ pub use interface::Backend;
 pub use moments::BranchMoments;
 pub use open::{Opened, open};
 pub use rates::{CloudRates, FieldRates, Rates};
+pub use shared::SharedBackend;
 pub use step::{PatchInputs, StepInputs, StepOutputs, StepTargets, StepTimes};

@@ -6,6 +6,8 @@ use super::driver::FrameInputs;
 use super::plate_source::{FramePlate, PlateRequest, PlateSource};
 use super::stopwatch::{FrameTimes, timed};
 use super::torso_branch::TorsoBranch;
+use crate::composite::cpu::HeadImages;
+use crate::composite::cutout::cut_out;
 use crate::composite::{BackgroundPlate, Composition, Layers, Picture, PixelFormat, Seam};
 use crate::head::Branch;
 use crate::head::backend::{Backend, Images, Output, PendingImages, RenderRequest};
@@ -28,6 +30,9 @@ pub struct FrameOptions {
     pub batch: usize,
     /// What is behind the head.
     pub background: BackgroundType,
+    /// Head and torso alone, with alpha: what stands behind them is left out of [`FrameOptions::background`], and the edge is
+    /// as it was drawn.
+    pub transparent: bool,
     /// How the edge of the head is softened.
     pub seam: Seam,
     /// Cut the head by the filmed mask of its part; needs filmed frames.
@@ -43,6 +48,7 @@ impl Default for FrameOptions {
         FrameOptions {
             batch: 16,
             background: BackgroundType::default(),
+            transparent: false,
             seam: Seam::default(),
             use_gt_mask: false,
             attention: false,
@@ -62,7 +68,7 @@ pub struct RenderedFrame {
     pub camera: Camera,
     /// The frame of the clip whose torso and background are shown.
     pub plate: usize,
-    /// The picture, RGB, `[rows, columns, 3]`.
+    /// The picture, RGB, `[rows, columns, 3]`; RGBA with straight alpha, `[rows, columns, 4]`, where it is transparent.
     pub picture: Vec<u8>,
     /// Attention images, `[channels, rows, columns]`, when they were asked for; else empty.
     pub attention: Vec<f32>,
@@ -95,6 +101,8 @@ struct DrawingBatch {
     first: usize,
     inputs: Vec<FrameInputs>,
     images: PendingImages,
+    /// Where pictures are put together here: the plates of each frame.
+    plates: Vec<FramePlate>,
 }
 
 impl FrameRenderer {
@@ -116,7 +124,8 @@ impl FrameRenderer {
             return Err(Error::input(asked, "the frames of a dataset", found, "name the dataset folder too"));
         }
         let request = PlateRequest { torso: background.shows_clothes(), filmed };
-        let scene = background.needs_scene().then(|| plates.background()).transpose()?;
+        let scene =
+            (background.needs_scene() && !options.transparent).then(|| plates.background()).transpose()?;
         let scene = scene.map(|picture| BackgroundPlate::new(picture.into_raw()));
         backend.load_state(branch, None)?;
         Ok(FrameRenderer {
@@ -232,24 +241,41 @@ impl FrameRenderer {
             plates.iter_mut().zip(drawn).for_each(|(plate, torso)| plate.torso = torso);
         }
         let (options, scene) = (&self.options, self.background.as_ref());
-        let layers = plates.iter().enumerate().map(|(k, plate)| layers(options, scene, first + k, plate));
-        let layers: Vec<Layers<'_>> = layers.collect::<Result<_>>()?;
+        let layers: Vec<Layers<'_>> = match options.transparent {
+            true => Vec::new(),
+            false => (plates.iter().enumerate())
+                .map(|(k, plate)| layers(options, scene, first + k, plate))
+                .collect::<Result<_>>()?,
+        };
         let composition = Composition { frames: &layers, seam: options.seam, format: PixelFormat::Rgb8 };
         let request = RenderRequest {
             conditions: &conditions,
             cameras: &cameras,
             background: [0.0; 7],
             outputs: Outputs { attention: options.attention, ..Outputs::default() },
-            output: Output::Pictures(&composition),
+            output: if options.transparent { Output::Planes } else { Output::Pictures(&composition) },
         };
         let backend = &mut self.backend;
         let images = timed(&mut self.times.drawing, || backend.render(&request))?;
-        Ok(DrawingBatch { first, inputs, images })
+        let plates = if options.transparent { plates } else { Vec::new() };
+        Ok(DrawingBatch { first, inputs, images, plates })
     }
 
     fn finish(&mut self, batch: DrawingBatch) -> Result<Vec<RenderedFrame>> {
-        let DrawingBatch { first, inputs, images } = batch;
-        let Images { planes, pictures } = timed(&mut self.times.drawing, || images.wait())?;
+        let DrawingBatch { first, inputs, images, plates } = batch;
+        let Images { planes, mut pictures } = timed(&mut self.times.drawing, || images.wait())?;
+        for (k, plate) in plates.iter().enumerate() {
+            let shows = self.options.background.shows_clothes();
+            let size = [planes.width, planes.height];
+            let pixels = size[0] * size[1];
+            let head = HeadImages {
+                size,
+                color: &planes.color[3 * k * pixels..][..3 * pixels],
+                alpha: &planes.alpha[k * pixels..][..pixels],
+            };
+            let torso = shows.then(|| plate.torso.torso_patch());
+            pictures.push(cut_out(&head, torso, shows.then(|| plate.torso.occlusion_patch()))?);
+        }
         let each = planes.attention.len() / inputs.len().max(1);
         let frame = |(k, (inputs, picture)): (usize, (FrameInputs, Picture))| RenderedFrame {
             number: first + k,

@@ -1,4 +1,5 @@
-//! What a session asks of the thread that draws it.
+//! What a session asks of the thread that draws it. Interruptions and a live voice are not here: the thread looks for them before
+//! each frame, so that no client can keep it busy with them.
 
 use super::queue::Speech;
 use std::sync::Arc;
@@ -13,10 +14,6 @@ pub(super) struct SessionCommand {
 pub(super) enum Wish {
     /// Speech that was made for an interruption's number.
     Say { generation: u64, speech: Speech },
-    /// Samples of a live voice.
-    Hear(Vec<f32>),
-    /// Silence; from now on speech of this number counts.
-    Interrupt { generation: u64 },
     /// The end.
     Close,
 }

@@ -1,9 +1,9 @@
 //! The heads that are served, by name.
 
+use super::picture::FramePicture;
 use crate::head::Head;
-use crate::live::background::BackgroundType;
 use crate::{Error, Result};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// A head that can be spoken with.
 pub struct ServedHead {
@@ -15,6 +15,7 @@ pub struct ServedHead {
     pub size: [u32; 2],
     /// True for the made-up talker, who is nobody.
     pub is_sample: bool,
+    still: OnceLock<Arc<FramePicture>>,
 }
 
 impl ServedHead {
@@ -33,12 +34,23 @@ impl ServedHead {
         };
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
         let name: String = name.chars().map(plain).take(64).collect();
-        Ok(ServedHead { name, size: clip.size, head, is_sample })
+        Ok(ServedHead { name, size: clip.size, head, is_sample, still: OnceLock::new() })
+    }
+
+    /// The head as it waits; `None` before it was drawn for the first time.
+    pub fn still(&self) -> Option<&Arc<FramePicture>> {
+        self.still.get()
+    }
+
+    /// Keeps a picture as [`ServedHead::still`], where there is none yet.
+    pub(super) fn keep_still(&self, picture: Arc<FramePicture>) {
+        // The first one stays.
+        let _ = self.still.set(picture);
     }
 }
 
-/// All heads that are served, at least one.
-pub struct Heads(Vec<Arc<ServedHead>>);
+/// All heads that are served, at least one. They can be replaced while the server runs; sessions keep the head they began with.
+pub struct Heads(RwLock<Vec<Arc<ServedHead>>>);
 
 impl Heads {
     /// These heads; of two with one name the second gets a number.
@@ -46,67 +58,78 @@ impl Heads {
     /// # Errors
     /// [`Error::Internal`] without any.
     pub fn new(heads: Vec<ServedHead>) -> Result<Self> {
-        let mut all: Vec<Arc<ServedHead>> = Vec::new();
-        for mut head in heads {
-            let name = head.name.clone();
-            let mut number = 2;
-            while all.iter().any(|other| other.name == head.name) {
-                head.name = format!("{name}-{number}");
-                number += 1;
-            }
-            all.push(Arc::new(head));
-        }
-        if all.is_empty() {
-            return Err(Error::Internal("no head to serve".into()));
-        }
-        Ok(Heads(all))
+        Ok(Heads(RwLock::new(named(heads)?)))
     }
 
     /// The head of this name; the first one for `None`.
     ///
     /// # Errors
     /// [`Error::Input`] when there is no such head.
-    pub fn find(&self, name: Option<&str>) -> Result<&Arc<ServedHead>> {
+    pub fn find(&self, name: Option<&str>) -> Result<Arc<ServedHead>> {
+        let all = self.all();
         let found = match name {
-            None => self.0.first(),
-            Some(name) => self.0.iter().find(|head| head.name == name),
+            None => all.first(),
+            Some(name) => all.iter().find(|head| head.name == name),
         };
-        found.ok_or_else(|| {
-            let names: Vec<&str> = self.names().collect();
+        found.cloned().ok_or_else(|| {
+            let names: Vec<&str> = all.iter().map(|head| head.name.as_str()).collect();
             let expected = format!("one of {}", names.join(", "));
-            Error::input(
-                "the head",
-                expected,
-                format!("{:?}", name.unwrap_or_default()),
-                "choose one of these",
-            )
+            let found = format!("{:?}", name.unwrap_or_default());
+            Error::input("the head", expected, found, "choose one of these")
         })
     }
 
     /// Their names, the first one first.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|head| head.name.as_str())
+    pub fn names(&self) -> Vec<String> {
+        self.all().iter().map(|head| head.name.clone()).collect()
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<ServedHead>> {
-        self.0.iter()
+    pub fn all(&self) -> Vec<Arc<ServedHead>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Serves these from now on.
+    pub(super) fn replace(&self, heads: Vec<Arc<ServedHead>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = heads;
     }
 }
 
-/// The background named in a request. Filmed frames and another colour in each frame are not for live pictures.
+/// Heads with names of their own.
 ///
 /// # Errors
-/// [`Error::Input`] for another name.
-pub fn background(name: Option<&str>) -> Result<BackgroundType> {
-    let Some(name) = name else { return Ok(BackgroundType::default()) };
-    match name.parse() {
-        Ok(BackgroundType::Gt | BackgroundType::Random) | Err(_) => Err(Error::input(
-            "the background",
-            "one of white, black, scene, torso, bg_w_torso",
-            format!("{name:?}"),
-            "choose one of these",
-        )),
-        Ok(background) => Ok(background),
+/// [`Error::Internal`] without any.
+pub(super) fn named(heads: Vec<ServedHead>) -> Result<Vec<Arc<ServedHead>>> {
+    let mut all: Vec<Arc<ServedHead>> = Vec::new();
+    for mut head in heads {
+        let name = head.name.clone();
+        let mut number = 2;
+        while all.iter().any(|other| other.name == head.name) {
+            head.name = format!("{name}-{number}");
+            number += 1;
+        }
+        all.push(Arc::new(head));
+    }
+    match all.is_empty() {
+        true => Err(Error::Internal("no head to serve".into())),
+        false => Ok(all),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_have_names_of_their_own_and_can_be_replaced() {
+        let sample = Arc::new(crate::sample::trained().expect("the sample head"));
+        let head = |name: &str| ServedHead::new(name, Arc::clone(&sample), true).expect("a head");
+        let heads = Heads::new(vec![head("a/b"), head("a b"), head("c")]).expect("heads");
+        assert_eq!(heads.names(), ["a_b", "a_b-2", "c"]);
+        let kept = heads.find(Some("c")).expect("a head");
+        heads.replace(named(vec![head("d")]).expect("heads"));
+        assert_eq!((heads.names(), kept.name.as_str()), (vec!["d".to_owned()], "c"));
+        assert!(heads.find(Some("c")).err().is_some_and(|error| error.to_string().contains("one of d")));
+        assert!(Heads::new(Vec::new()).is_err());
     }
 }

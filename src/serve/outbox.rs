@@ -102,12 +102,12 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use super::super::speaker::FramePicture;
+    use super::super::picture::FramePicture;
     use super::*;
     use std::sync::Arc;
 
     fn frame(number: u64) -> SpokenFrame {
-        let picture = FramePicture { size: [1, 1], rgb: vec![0; 3] };
+        let picture = FramePicture { size: [1, 1], pixels: vec![0; 3] };
         SpokenFrame { position: 640 * number, picture: Some(Arc::new(picture)), ..SpokenFrame::default() }
     }
 

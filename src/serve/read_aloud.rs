@@ -1,16 +1,22 @@
 //! Texts and sounds into a session, one after the other.
 
 use super::queue::Speech;
+use super::refusal::Refusal;
 use super::session::Session;
-use super::speech::{SpeechChain, sentences};
+use super::speech::{LONGEST_SOUND, SpeechPool, sentences};
 use crate::{Error, Result};
 use data_utils::audio::Sound;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The longest text, characters.
 pub const LONGEST_TEXT: usize = 20_000;
 /// Seconds of speech that may wait in a session.
-const LONGEST_QUEUE: f64 = 1800.0;
+const LONGEST_QUEUE: f64 = LONGEST_SOUND as f64 + 60.0;
+/// Seconds of speech that wait before another sentence is made: who interrupts has not had the rest of a long text made.
+const AHEAD: f64 = 30.0;
+/// How often it is asked whether they were said.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// The sentences of a text that is to be said.
 ///
@@ -30,33 +36,36 @@ pub fn check_text(text: &str) -> Result<Vec<String>> {
 }
 
 /// Makes speech of each sentence and has it said, until the session is interrupted; a sentence is said while the next one is
-/// made. `generation` is that of the session when the text was taken. Waits for the engine.
+/// made. `generation` is that of the session when the text was taken. Returns when the last one was made.
 ///
 /// # Errors
-/// [`Error::Input`] when no engine can say a sentence, or too much waits already.
-pub fn read_aloud(
+/// [`Refusal::Failed`] when no engine can say a sentence; [`Refusal::Busy`] when none comes to it in time.
+pub async fn read_aloud(
     session: &Session,
     generation: u64,
-    chain: &SpeechChain,
+    speech: &SpeechPool,
     sentences: &[String],
     engine: Option<&str>,
-) -> Result<()> {
+) -> std::result::Result<(), Refusal> {
     let utterance = session.next_utterance();
+    let is_stale = || session.generation() != generation || session.outbox.is_closed();
     for (index, text) in sentences.iter().enumerate() {
-        if session.generation() != generation || session.outbox.is_closed() {
+        while !is_stale() && session.waiting_seconds() > AHEAD {
+            tokio::time::sleep(PAUSE).await;
+        }
+        if is_stale() {
             return Ok(());
         }
-        let spoken = check_queue(session).and_then(|()| chain.speak(text, engine));
-        let (samples, fault) = match spoken {
+        let (samples, fault) = match speech.speak(text, engine).await {
             Ok(spoken) => (spoken.sound.samples, None),
-            Err(error) => (Vec::new(), Some(error)),
+            Err(refusal) => (Vec::new(), Some(refusal)),
         };
         let sentence = fault.is_none().then(|| (index, Arc::from(text.as_str())));
         // Without the rest of it the text is done, too.
         let is_last = fault.is_some() || index + 1 == sentences.len();
         session.say(generation, Speech { utterance, sentence, samples, is_last });
-        if let Some(error) = fault {
-            return Err(error);
+        if let Some(refusal) = fault {
+            return Err(refusal);
         }
     }
     Ok(())
@@ -65,20 +74,17 @@ pub fn read_aloud(
 /// Has a sound at 16 kHz said.
 ///
 /// # Errors
-/// [`Error::Input`] when too much waits already.
+/// [`Error::Input`] when too much waits already, or would then.
 pub fn play(session: &Session, sound: Sound) -> Result<()> {
-    check_queue(session)?;
+    let length = sound.samples.len() as f64 / f64::from(sound.rate);
+    let waiting = session.waiting_seconds() + length;
+    if waiting > LONGEST_QUEUE {
+        let expected = format!("at most {LONGEST_QUEUE} seconds of speech that wait");
+        let remedy = "wait, interrupt, or send a shorter sound";
+        return Err(Error::input("the session", expected, format!("{waiting:.0}"), remedy));
+    }
     let utterance = session.next_utterance();
     let speech = Speech { utterance, sentence: None, samples: sound.samples, is_last: true };
     session.say(session.generation(), speech);
     Ok(())
-}
-
-fn check_queue(session: &Session) -> Result<()> {
-    let waiting = session.waiting_seconds();
-    if waiting <= LONGEST_QUEUE {
-        return Ok(());
-    }
-    let expected = format!("at most {LONGEST_QUEUE} seconds of speech that wait");
-    Err(Error::input("the session", expected, format!("{waiting:.0}"), "wait, or interrupt"))
 }

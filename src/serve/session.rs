@@ -6,12 +6,15 @@ use super::outbox::Outbox;
 use super::queue::Speech;
 use super::speaker::{Event, SpokenFrame};
 use crate::Result;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;
 
 /// Events that wait for a slow listener.
 const EVENTS: usize = 64;
+/// The most of a live voice that waits for its frame, samples: one second.
+const VOICE: usize = 16_000;
 
 /// A session. Dropping the last handle ends it.
 pub struct Session {
@@ -26,6 +29,8 @@ pub struct Session {
     key: u64,
     send: SendCommand,
     generation: AtomicU64,
+    /// A live voice that no frame was made of.
+    voice: Mutex<VecDeque<f32>>,
     utterances: AtomicU64,
     is_speaking: AtomicBool,
     /// Samples of speech that wait.
@@ -52,6 +57,7 @@ impl Session {
             key,
             send,
             generation: AtomicU64::new(0),
+            voice: Mutex::default(),
             utterances: AtomicU64::new(0),
             is_speaking: AtomicBool::new(false),
             waiting: AtomicU64::new(0),
@@ -85,15 +91,23 @@ impl Session {
         true
     }
 
-    /// Hears a live voice, 16 kHz, full scale ±1.
-    pub fn hear(&self, samples: Vec<f32>) {
-        self.ask(Wish::Hear(samples));
+    /// Hears a live voice, 16 kHz, full scale ±1; of one that comes faster than it is heard the last second is kept.
+    pub fn hear(&self, samples: impl IntoIterator<Item = f32>) {
+        let mut voice = self.voice.lock().unwrap_or_else(PoisonError::into_inner);
+        voice.extend(samples);
+        let excess = voice.len().saturating_sub(VOICE);
+        voice.drain(..excess);
     }
 
-    /// Stops what is being said and forgets what waits. An event says at which sample.
+    /// The live voice that came since it was last taken.
+    pub(super) fn take_voice(&self) -> Vec<f32> {
+        self.voice.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    }
+
+    /// Stops what is being said and forgets what waits, from the next frame on. An event says at which sample.
     pub fn interrupt(&self) {
-        let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
-        self.ask(Wish::Interrupt { generation });
+        self.voice.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Ends it, whoever still has a handle.

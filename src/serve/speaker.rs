@@ -3,6 +3,7 @@
 //!
 //! All times are samples of one count at 16 kHz, from the first frame on. A frame is 640 samples.
 
+use super::picture::FramePicture;
 use super::queue::{Mark, Speech, SpeechQueue};
 use crate::head::Head;
 use crate::head::backend::Backend;
@@ -32,15 +33,6 @@ pub struct SpokenFrame {
     pub events: Vec<Event>,
     /// Whether something is said in it.
     pub is_speaking: bool,
-}
-
-/// A drawn picture.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FramePicture {
-    /// Width and height, pixels.
-    pub size: [usize; 2],
-    /// RGB, `[rows, columns, 3]`.
-    pub rgb: Vec<u8>,
 }
 
 /// Something that begins or ends.
@@ -197,7 +189,7 @@ impl Speaker {
         SpokenFrame {
             position,
             sound: self.sound.drain(..count).collect(),
-            picture: drawn.map(|frame| Arc::new(FramePicture { size: frame.size, rgb: frame.picture })),
+            picture: drawn.map(|frame| Arc::new(FramePicture { size: frame.size, pixels: frame.picture })),
             events: self.marks.drain(..later).collect(),
             is_speaking: self.spoken > position,
         }

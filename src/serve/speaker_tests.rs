@@ -140,7 +140,7 @@ fn the_mouth_moves_with_speech_and_rests_in_silence() {
         let mouth = |frame: &SpokenFrame| -> Vec<f64> {
             let picture = frame.picture.as_ref().expect("a picture");
             let rows = (140..200).flat_map(|y| (90..166).map(move |x| 3 * (y * 256 + x)));
-            rows.map(|at| f64::from(picture.rgb[at])).collect()
+            rows.map(|at| f64::from(picture.pixels[at])).collect()
         };
         let mouths: Vec<Vec<f64>> = frames.iter().map(mouth).collect();
         let change = |pair: &[Vec<f64>]| {

@@ -1,5 +1,7 @@
 //! How fast a head speaks, and how long a frame waits for its sound: `cargo bench --bench performance`.
 //!
+//! And what it brings to draw several frames at once, as a server with several sessions could.
+//!
 //! Sound comes in pieces of 20 ms as from a microphone, but as fast as it is taken. Printed are frames a second, the time from
 //! the piece that completes a frame's sound to the finished frame, and how much sound beyond its beginning a frame waited for.
 
@@ -7,8 +9,10 @@
 mod speaking_head;
 
 use speaking_head::{speaking_head, spoken};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use surfeltalk::Result;
+use surfeltalk::head::Head;
 use surfeltalk::head::backend::{Backend, CpuBackend};
 use surfeltalk::live::frame_renderer::FrameOptions;
 use surfeltalk::live::performance::{Performance, PerformanceOptions};
@@ -22,7 +26,32 @@ fn main() -> Result<()> {
     for (surfels, size) in [(12_000, 192), (24_000, 512)] {
         measure(surfels, size, Box::new(CpuBackend::new()))?;
     }
+    let sample = Arc::new(surfeltalk::sample::trained()?);
+    for (name, head) in [("sample head", &sample), ("24000 surfels, 512×512", &speaking_head(24_000, 512))] {
+        for batch in [1, 2, 4, 8] {
+            println!("{name}, {batch} frames at once: {:.2} ms a frame", together(head, batch)?);
+        }
+    }
     Ok(())
+}
+
+/// Milliseconds a frame when so many are drawn at once.
+fn together(head: &Arc<Head>, batch: usize) -> Result<f64> {
+    let sound = spoken("Hello there, papa!", 3).sound;
+    let frames = FrameOptions { batch, ..FrameOptions::default() };
+    let options = PerformanceOptions { frames, ..PerformanceOptions::default() };
+    let mut performance = Performance::new(head, Box::new(CpuBackend::new()), options)?;
+    performance.push_audio(&sound.samples, sound.rate)?;
+    performance.finish()?;
+    // The first ones load plates.
+    for _ in 0..8 {
+        performance.next_frame()?;
+    }
+    let (start, mut made) = (Instant::now(), 0);
+    while performance.next_frame()?.is_some() {
+        made += 1;
+    }
+    Ok(1e3 * start.elapsed().as_secs_f64() / f64::from(made.max(1)))
 }
 
 fn measure(surfels: usize, size: u32, backend: Box<dyn Backend>) -> Result<()> {

@@ -196,7 +196,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "sound",
         words: &["RIFF", "WAVEfmt ", "data", "ID3", "fLaC", "ftyp", "moov", "elst"],
-        prepare: |dir| file(dir, "a.wav", |path| audio::load_native(path).map(drop)),
+        prepare: |dir| file(dir, "a.wav", |path| audio::load_native(path, audio::LONGEST).map(drop)),
         seeds: |_| {
             let names = ["audio/voice.wav", "audio/voice.mp3", "audio/voice.m4a", "audio/voice.flac"];
             names.iter().map(|name| fixture(name)).collect()

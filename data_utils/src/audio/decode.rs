@@ -16,7 +16,7 @@ use std::path::Path;
 /// # Errors
 /// [`Error::Input`] when the file cannot be read, has no audio or no samples, or is longer than [`LONGEST`].
 pub fn load(path: &Path) -> Result<Sound> {
-    load_with(path, true).map(|(sound, _)| sound)
+    load_with(path, true, LONGEST).map(|(sound, _)| sound)
 }
 
 /// Loads as [`load`] does, and says in a line each what was replaced or is missing.
@@ -24,24 +24,24 @@ pub fn load(path: &Path) -> Result<Sound> {
 /// # Errors
 /// As [`load`].
 pub fn load_with_notes(path: &Path) -> Result<(Sound, Vec<String>)> {
-    load_with(path, true)
+    load_with(path, true, LONGEST)
 }
 
 /// Loads as [`load`] does, but never starts ffmpeg: for files of strangers, whose bytes then only meet decoders
-/// in safe Rust.
+/// in safe Rust. No more than `longest` seconds are decoded, however small the file is.
 ///
 /// # Errors
-/// As [`load`]; formats beyond wav, mp3, m4a, mp4 and flac too.
-pub fn load_native(path: &Path) -> Result<Sound> {
-    load_with(path, false).map(|(sound, _)| sound)
+/// As [`load`]; also for formats beyond wav, mp3, m4a, mp4 and flac, and for a longer sound.
+pub fn load_native(path: &Path, longest: u32) -> Result<Sound> {
+    load_with(path, false, longest.min(LONGEST)).map(|(sound, _)| sound)
 }
 
 /// Loads `path`; what symphonia cannot read goes to ffmpeg when `may_start_ffmpeg`.
-fn load_with(path: &Path, may_start_ffmpeg: bool) -> Result<(Sound, Vec<String>)> {
+fn load_with(path: &Path, may_start_ffmpeg: bool, longest: u32) -> Result<(Sound, Vec<String>)> {
     let expected = "a sound file (wav, mp3, m4a, flac)";
-    let mut decoded = with_symphonia(path, None).map_err(|e| Error::io(path, expected, &e))?;
+    let mut decoded = with_symphonia(path, None, longest).map_err(|e| Error::io(path, expected, &e))?;
     if let Err(Failure::Cancelled(channel)) = decoded {
-        decoded = with_symphonia(path, Some(channel)).map_err(|e| Error::io(path, expected, &e))?;
+        decoded = with_symphonia(path, Some(channel), longest).map_err(|e| Error::io(path, expected, &e))?;
         let note = format!("its channels cancel each other: channel {} alone is used", channel + 1);
         decoded = decoded.map(|mut decoded| {
             decoded.notes.push(note);
@@ -67,7 +67,7 @@ fn load_with(path: &Path, may_start_ffmpeg: bool) -> Result<(Sound, Vec<String>)
         Err(Failure::NoSound(found)) => (found, "check that this is the right file".to_string()),
         Err(Failure::Cancelled(_)) => ("channels that cancel each other".into(), "mix it to mono".into()),
         Err(Failure::TooLong) => {
-            (format!("more than {} hours", LONGEST / 3600), "cut it into shorter pieces".to_string())
+            (format!("more than {} minutes", longest / 60), "cut it into shorter pieces".to_string())
         }
     };
     Err(Error::input(path.display(), expected, found, remedy))
@@ -76,9 +76,10 @@ fn load_with(path: &Path, may_start_ffmpeg: bool) -> Result<(Sound, Vec<String>)
 fn with_symphonia(
     path: &Path,
     only: Option<usize>,
+    longest: u32,
 ) -> std::io::Result<std::result::Result<Decoded, Failure>> {
     let mut file = open_plain(path)?;
     let length = file.metadata()?.len();
     let patch = source::inspect_wav(&mut file, length)?;
-    Ok(patch.and_then(|patch| native::decode(path, Source { file, length, patch }, only)))
+    Ok(patch.and_then(|patch| native::decode(path, Source { file, length, patch }, only, longest)))
 }

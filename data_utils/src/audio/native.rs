@@ -3,7 +3,6 @@
 //! A file is read as every player reads it: a packet that cannot be decoded becomes silence of its length, packets that
 //! are missing between two others as well, and a file that was cut is used as far as it goes.
 
-use super::LONGEST;
 use super::error::Failure;
 use super::mp4_edits::{self, Edit};
 use super::resample::{RATES, Resampler};
@@ -39,8 +38,14 @@ pub(super) struct Decoded {
     pub(super) notes: Vec<String>,
 }
 
-/// Decodes the first audio track of `path`, opened as `source`: the mean of its channels, or one of them.
-pub(super) fn decode(path: &Path, source: Source, only: Option<usize>) -> Result<Decoded, Failure> {
+/// Decodes the first audio track of `path`, opened as `source`: the mean of its channels, or one of them. One of more than
+/// `longest` seconds is refused.
+pub(super) fn decode(
+    path: &Path,
+    source: Source,
+    only: Option<usize>,
+    longest: u32,
+) -> Result<Decoded, Failure> {
     let (length, mut notes) = (source.length, source.notes());
     let stream = MediaSourceStream::new(Box::new(source), Default::default());
     let mut hint = Hint::new();
@@ -124,7 +129,7 @@ pub(super) fn decode(path: &Path, source: Source, only: Option<usize>) -> Result
         decoded.copy_to_vecs_planar(&mut planes);
         let heard = match &mut heard {
             Some(heard) => heard,
-            None => heard.insert(Heard::new(rate, edit)?),
+            None => heard.insert(Heard::new(rate, edit, longest)?),
         };
         if heard.rate != rate {
             return Err(Failure::Unsupported("a sample rate that changes".to_string()));
@@ -187,6 +192,8 @@ fn seconds(ticks: i64, base: Option<TimeBase>) -> f64 {
 /// The part of a track that is heard, on its way to 16 kHz.
 struct Heard {
     rate: u32,
+    /// The most that is heard, seconds.
+    longest: u32,
     resampler: Resampler,
     /// What came out of it.
     samples: Vec<f32>,
@@ -199,7 +206,7 @@ struct Heard {
 }
 
 impl Heard {
-    fn new(rate: u32, edit: Option<Edit>) -> Result<Self, Failure> {
+    fn new(rate: u32, edit: Option<Edit>, longest: u32) -> Result<Self, Failure> {
         if !RATES.contains(&rate) {
             return Err(Failure::Unsupported(format!("{rate} samples per second")));
         }
@@ -218,13 +225,13 @@ impl Heard {
             skip = Edit::samples(edit.skip, rate);
             left = edit.length.map_or(u64::MAX, |length| Edit::samples(length, rate));
         }
-        Ok(Heard { rate, resampler, samples, received: 0, skip, left })
+        Ok(Heard { rate, longest, resampler, samples, received: 0, skip, left })
     }
 
     /// Puts silence in; how many samples that are.
     fn push_silence(&mut self, seconds: f64) -> Result<u64, Failure> {
         let count = (seconds * f64::from(self.rate)).round() as u64;
-        if count > u64::from(LONGEST) * u64::from(self.rate) {
+        if count > u64::from(self.longest) * u64::from(self.rate) {
             return Err(Failure::TooLong);
         }
         let silence = [0.0; 4096];
@@ -245,7 +252,7 @@ impl Heard {
         self.left -= heard;
         let heard = &samples[skipped as usize..][..heard as usize];
         self.samples.extend(self.resampler.push(heard).map_err(|e| unsupported(&e))?);
-        if self.resampler.received() / u64::from(self.rate) >= u64::from(LONGEST) {
+        if self.resampler.received() / u64::from(self.rate) >= u64::from(self.longest) {
             Err(Failure::TooLong)
         } else {
             Ok(())

@@ -11,6 +11,8 @@ pub mod files;
 #[cfg(feature = "native")]
 mod frames;
 #[cfg(feature = "native")]
+mod live_matroska;
+#[cfg(feature = "native")]
 mod mp4;
 #[cfg(feature = "native")]
 pub(crate) mod mp4_boxes;
@@ -28,6 +30,8 @@ mod pixels;
 mod probe;
 #[cfg(feature = "native")]
 mod process;
+#[cfg(feature = "native")]
+pub mod push;
 #[cfg(feature = "native")]
 pub mod sound;
 mod track;

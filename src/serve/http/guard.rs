@@ -5,21 +5,22 @@
 //! it. So a request that a page of another origin sent is refused, and so is one for another host's name, by which a page
 //! can make its own origin lead here (DNS rebinding).
 
+use super::body::closing;
 use super::reply::Fault;
 use super::service::{App, Service};
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use std::net::IpAddr;
 use subtle::ConstantTimeEq;
 
 /// What may be asked without the token: the page, which then asks for it, and whether the server is there.
-const OPEN: [&str; 3] = ["/", "/health", "/ready"];
+const OPEN: [&str; 4] = ["/", "/zh", "/health", "/ready"];
 
 pub(super) async fn check(service: App, request: Request, next: Next) -> Response {
     match refusal(&service, request.headers(), request.uri()) {
-        Some(fault) => fault.into_response(),
+        Some(fault) => closing(fault),
         None => next.run(request).await,
     }
 }
@@ -39,6 +40,10 @@ fn refusal(service: &Service, headers: &HeaderMap, uri: &Uri) -> Option<Fault> {
     };
     if OPEN.contains(&uri.path()) || given(headers, uri).is_some_and(|given| is_same(&given, token)) {
         return None;
+    }
+    if !service.strikes.add() {
+        let text = "too many requests named no token or a wrong one; wait a moment";
+        return Some(Fault::new(StatusCode::TOO_MANY_REQUESTS, text));
     }
     let text = "name the token: Authorization: Bearer TOKEN, or ?token=TOKEN";
     Some(Fault::new(StatusCode::UNAUTHORIZED, text))

@@ -5,8 +5,9 @@ use super::reply::{Answer, Fault};
 use super::service::App;
 use super::synctalk::speech;
 use super::upload::Form;
-use super::video::render;
+use super::video::{check_backdrop, render};
 use crate::serve::session::random_name;
+use crate::serve::speech::LONGEST_SOUND;
 use axum::Json;
 use axum::extract::{Multipart, Path};
 use axum::http::{StatusCode, header};
@@ -14,24 +15,21 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// The longest sound, seconds.
-const LONGEST: u64 = 3600;
-
 /// Starts a job: a form with `file` (a sound) or `text`, and perhaps `head`, `voice` and `background`.
 pub(super) async fn create(service: App, form: Multipart) -> Answer<Response> {
     let mut form = Form::read(form, "file").await?;
     let owned = |name: &str| form.text(name).map(str::to_owned);
     let (head, voice, background) = (owned("head"), owned("voice"), owned("background"));
     service.heads.find(head.as_deref())?;
-    crate::serve::heads::background(background.as_deref())?;
+    check_backdrop(&service, background.as_deref())?;
     let sound = match (form.has_file(), owned("text")) {
         (true, None) => form.sound("file").await?,
         (false, Some(text)) => speech(&service, &text, voice).await?,
         _ => return Err(Fault::bad("name either a file or a text")),
     };
     let total = sound.video_frames() as u64;
-    if total == 0 || total > LONGEST * 25 {
-        return Err(Fault::bad(format!("a sound of up to {LONGEST} seconds is expected")));
+    if total == 0 || total > u64::from(LONGEST_SOUND) * 25 {
+        return Err(Fault::bad(format!("a sound of up to {LONGEST_SOUND} seconds is expected")));
     }
     let id = random_name()?;
     let done = service.jobs.add(&id, total)?;

@@ -97,8 +97,7 @@ pub(super) async fn record(service: App, body: Body) -> Answer<Json<Value>> {
     let session = find(&service, named.sessionid.as_deref())?;
     match named.kind.as_deref() {
         Some("start_record") => {
-            session
-                .record(Box::new(SessionRecorder::start().map_err(|error| Fault::from(error).with_code())?));
+            session.record(Box::new(service.recordings.start().map_err(Fault::with_code)?));
         }
         Some("end_record") => {
             let recorder =

@@ -1,17 +1,28 @@
 //! The service on the network: one page, HTTP, WebSockets.
 //!
 //! * [`Service`] what every request sees; [`serve`] answers requests until it is told to stop
-//! * `guard` who may ask; `reply` how errors are said
-//! * `socket` the live transport; `frames` the bytes of sound and pictures
+//! * `accept` connections and their limits, `connection` one of them, `body` the limits of a request
+//! * `guard` who may ask, `strikes` who asks with a wrong token too often; `reply` how errors are said
+//! * `page` the page, in English and Chinese; `socket` the live transport; `frames` the bytes of sound and pictures
+//! * `backdrops` pictures that clients send to stand behind a head; `docs` every endpoint with a line for curl
+//! * `admin` heads that are loaded again; `push` a session that goes to a streaming service
 //! * `synctalk` the endpoints of SyncTalk_2D; `livetalking` those of LiveTalking; `speech` those in OpenAI's form; `jobs` videos
 //!   that take longer; `status` health, figures and the description of all
 
+mod accept;
+mod admin;
+mod backdrops;
+mod body;
+mod connection;
 mod debug_files;
+mod docs;
 mod frames;
 mod guard;
 mod job_table;
 mod jobs;
 mod livetalking;
+mod page;
+mod push;
 mod recording;
 mod reply;
 mod service;
@@ -20,6 +31,7 @@ mod sessions;
 mod socket;
 mod speech;
 mod status;
+mod strikes;
 mod synctalk;
 mod upload;
 mod video;
@@ -27,22 +39,21 @@ mod video_file;
 
 use crate::{Error, Result};
 use axum::extract::DefaultBodyLimit;
-use axum::response::{Html, IntoResponse};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Router, middleware};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 
-pub use service::{Access, Service, check_access};
+pub use data_utils::media::push::PushTarget;
+pub use service::{Access, LoadHeads, Service, check_access};
 
 /// The largest upload, bytes.
 const LARGEST_UPLOAD: usize = 50 << 20;
-/// The largest request without an upload, bytes.
-const LARGEST_REQUEST: usize = 256 << 10;
 /// How long open connections are waited for at the end.
 const GRACE: Duration = Duration::from_secs(10);
 /// How often it is asked whether to stop.
@@ -54,8 +65,13 @@ fn router(service: Arc<Service>) -> Router {
         .route("/humanaudio", post(livetalking::human_audio))
         .route("/v1/jobs", post(jobs::create).get(jobs::list))
         .layer(DefaultBodyLimit::max(LARGEST_UPLOAD));
+    let pictures = Router::new()
+        .route("/v1/backgrounds", post(backdrops::create))
+        .layer(DefaultBodyLimit::max(backdrops::LARGEST_FILE));
     let rest = Router::new()
-        .route("/", get(page))
+        .route("/", get(page::english))
+        .route("/zh", get(page::chinese))
+        .route("/docs", get(docs::page))
         .route("/ws", get(socket::connect))
         .route("/generate", get(synctalk::generate).post(synctalk::generate_json))
         .route("/generate-from-audio", get(synctalk::avatar))
@@ -72,14 +88,18 @@ fn router(service: Arc<Service>) -> Router {
         .route("/v1/audio/speech", post(speech::audio))
         .route("/v1/video/speech", post(speech::video))
         .route("/v1/models", get(speech::models))
+        .route("/v1/backgrounds/{id}", delete(backdrops::remove))
         .route("/v1/jobs/{id}", get(jobs::state).delete(jobs::cancel))
         .route("/v1/jobs/{id}/video", get(jobs::video))
         .route("/health", get(status::health))
         .route("/ready", get(status::ready))
         .route("/metrics", get(status::metrics))
         .route("/openapi.json", get(status::openapi))
-        .layer(DefaultBodyLimit::max(LARGEST_REQUEST));
+        .route("/admin/reload", post(admin::reload))
+        .layer(DefaultBodyLimit::max(body::LARGEST))
+        .layer(middleware::from_fn(body::read_whole));
     uploads
+        .merge(pictures)
         .merge(rest)
         .fallback(reply::not_found)
         .layer(middleware::from_fn_with_state(Arc::clone(&service), guard::check))
@@ -88,26 +108,15 @@ fn router(service: Arc<Service>) -> Router {
         .with_state(service)
 }
 
-async fn page() -> impl IntoResponse {
-    const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; \
-                          img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; worker-src blob:; \
-                          base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    let headers = [
-        ("content-security-policy", POLICY),
-        ("cache-control", "no-cache"),
-        ("referrer-policy", "no-referrer"),
-        ("x-content-type-options", "nosniff"),
-    ];
-    (headers, Html(include_str!("page.html")))
-}
-
-/// Answers requests until `stop` says so; then open sessions are ended and waited for.
+/// Answers requests until `stop` says so; then open sessions are ended and waited for. Where `target` is given, a session of its own goes
+/// there as long.
 ///
 /// # Errors
 /// [`Error::Internal`] when the system gives no threads, or no connections any more.
 pub fn serve(
     service: Arc<Service>,
     listener: std::net::TcpListener,
+    target: Option<PushTarget>,
     stop: impl Fn() -> bool + Send + 'static,
 ) -> Result<()> {
     let fail = |e: std::io::Error| Error::Internal(format!("the server: {e}"));
@@ -117,37 +126,31 @@ pub fn serve(
     let result = runtime.block_on(async {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
-        let stopping = async move {
+        let (tell, told) = watch::channel(false);
+        if let Some(target) = target {
+            tokio::spawn(push::push(Arc::clone(&service), target));
+        }
+        let stopping = async {
             while !stop() {
                 tokio::time::sleep(TICK).await;
             }
-        };
-        let (told, stopped) = tokio::sync::oneshot::channel();
-        let server = axum::serve(listener, router(service)).with_graceful_shutdown(async move {
-            stopping.await;
             tracing::info!("stopping");
             drawing.stop();
-            // The server may have ended by itself.
-            let _ = told.send(());
-        });
-        let grace = async {
-            match stopped.await {
-                Ok(()) => tokio::time::sleep(GRACE).await,
-                Err(_) => std::future::pending().await,
-            }
+            tell.send_replace(true);
+            tokio::time::sleep(GRACE).await;
         };
         let ended = async {
-            let result = std::future::IntoFuture::into_future(server).await;
-            // A WebSocket is no longer the server's.
+            accept::accept(listener, router(service), told).await;
+            // A WebSocket is no longer a connection of the server's.
             while conversations.load(Ordering::Acquire) > 0 {
                 tokio::time::sleep(TICK / 4).await;
             }
-            result
         };
         tokio::select! {
-            result = ended => result,
-            () = grace => Ok(()),
+            () = ended => {}
+            () = stopping => {}
         }
+        Ok(())
     });
     // Threads that wait for an engine are left behind.
     runtime.shutdown_background();

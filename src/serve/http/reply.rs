@@ -1,6 +1,6 @@
 //! How errors are said: JSON with a status, before anything else was sent.
 
-use crate::serve::drawing::Refusal;
+use crate::serve::refusal::Refusal;
 use crate::{Error, Result};
 use axum::Json;
 use axum::http::StatusCode;
@@ -85,7 +85,7 @@ impl IntoResponse for Fault {
         let message = "nothing was lost; mend the request, or try again later";
         let body = self.body.unwrap_or_else(|| json!({"error": self.text, "message": message}));
         let mut response = (self.status, Json(body)).into_response();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&self.status) {
             let value = axum::http::HeaderValue::from_static(RETRY);
             response.headers_mut().insert(axum::http::header::RETRY_AFTER, value);
         }

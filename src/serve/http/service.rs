@@ -1,12 +1,14 @@
 //! What every request sees, and who may ask.
 
+use super::backdrops::Backdrops;
 use super::debug_files::DebugSettings;
 use super::job_table::Jobs;
 use super::recording::Recordings;
 use super::session_table::SessionTable;
+use super::strikes::Strikes;
 use crate::serve::drawing::Drawing;
-use crate::serve::heads::Heads;
-use crate::serve::speech::SpeechChain;
+use crate::serve::heads::{Heads, ServedHead};
+use crate::serve::speech::{SpeechChain, SpeechPool};
 use crate::{Error, Result};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +23,9 @@ pub struct Access {
     pub token: Option<String>,
 }
 
+/// Loads the heads again, as they are now.
+pub type LoadHeads = Box<dyn Fn() -> Result<Vec<ServedHead>> + Send + Sync>;
+
 /// What every request sees.
 pub struct Service {
     /// Who can be spoken with.
@@ -28,40 +33,50 @@ pub struct Service {
     /// Who draws.
     pub drawing: Drawing,
     /// Who makes speech.
-    pub speech: SpeechChain,
+    pub speech: SpeechPool,
     /// Who may ask.
     pub access: Access,
     pub(super) started: Instant,
+    pub(super) strikes: Strikes,
+    pub(super) backdrops: Backdrops,
     /// WebSockets that are open; the server does not count them.
     pub(super) conversations: Arc<AtomicUsize>,
     pub(super) sessions: SessionTable,
     pub(super) jobs: Jobs,
     pub(super) recordings: Recordings,
     pub(super) debug: DebugSettings,
+    pub(super) load: LoadHeads,
+    /// Heads are loaded anew by one at a time.
+    pub(super) reloading: tokio::sync::Mutex<()>,
 }
 
 impl Service {
     /// A service that nobody has asked yet.
     ///
-    /// In `debug_dir` pictures and sounds are kept where a client switches that on; without one, none are.
+    /// `load` gives the heads as they are now, when it is asked to serve them anew. In `debug_dir` pictures and sounds are kept where a client switches that on; without one, none are.
     pub fn new(
         heads: Heads,
         drawing: Drawing,
         speech: SpeechChain,
         access: Access,
         debug_dir: Option<PathBuf>,
+        load: LoadHeads,
     ) -> Self {
         Service {
             heads,
             drawing,
-            speech,
+            speech: SpeechPool::new(speech),
             access,
             started: Instant::now(),
+            strikes: Strikes::default(),
+            backdrops: Backdrops::default(),
             conversations: Arc::default(),
             sessions: SessionTable::default(),
             jobs: Jobs::default(),
             recordings: Recordings::default(),
             debug: DebugSettings::new(debug_dir),
+            load,
+            reloading: tokio::sync::Mutex::default(),
         }
     }
 }

@@ -11,9 +11,14 @@ pub(super) struct SessionTable(Mutex<BTreeMap<String, Weak<Session>>>);
 
 impl SessionTable {
     pub(super) fn add(&self, session: &Arc<Session>) {
+        self.add_as(&session.id, session);
+    }
+
+    /// Adds a session under another name.
+    pub(super) fn add_as(&self, name: &str, session: &Arc<Session>) {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|_, session| session.strong_count() > 0);
-        sessions.insert(session.id.clone(), Arc::downgrade(session));
+        sessions.insert(name.to_owned(), Arc::downgrade(session));
     }
 
     /// The open session of this name.

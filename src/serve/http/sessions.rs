@@ -1,15 +1,32 @@
 //! How requests open sessions and have them say texts.
 
-use super::reply::{Answer, Fault, blocking};
+use super::reply::{Answer, Fault};
 use super::service::Service;
 use crate::serve::drawing::{Pace, SessionOptions};
-use crate::serve::heads::background;
 use crate::serve::read_aloud::{check_text, read_aloud};
 use crate::serve::session::Session;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// Texts of one session that may wait for their turn.
 const WAITING_TEXTS: usize = 32;
+
+/// The session of a request; it ends with the request, whoever else has a handle.
+pub(super) struct OwnSession(Arc<Session>);
+
+impl Deref for OwnSession {
+    type Target = Arc<Session>;
+
+    fn deref(&self) -> &Arc<Session> {
+        &self.0
+    }
+}
+
+impl Drop for OwnSession {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
 
 /// Opens a session for a head and a background by name.
 pub(super) async fn open(
@@ -17,12 +34,12 @@ pub(super) async fn open(
     head: Option<&str>,
     backdrop: Option<&str>,
     pace: Pace,
-) -> Answer<Arc<Session>> {
-    let head = service.heads.find(head)?;
-    let options = SessionOptions { pace, background: background(backdrop)? };
+) -> Answer<OwnSession> {
+    let head = &service.heads.find(head)?;
+    let options = SessionOptions { pace, backdrop: service.backdrops.find(backdrop)? };
     let session = service.drawing.open(head, options).await?;
     service.sessions.add(&session);
-    Ok(session)
+    Ok(OwnSession(session))
 }
 
 /// Has a text said in its turn, after the texts before it; returns when its speech has been made. `interrupt` stops those first.
@@ -49,8 +66,7 @@ pub(super) async fn say(
         return Err(Fault::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, text));
     }
     let generation = session.generation();
-    let (service, session) = (Arc::clone(service), Arc::clone(session));
+    let session = Arc::clone(session);
     let _turn = session.turn.lock().await;
-    let speaker = Arc::clone(&session);
-    blocking(move || read_aloud(&speaker, generation, &service.speech, &sentences, engine.as_deref())).await
+    Ok(read_aloud(&session, generation, &service.speech, &sentences, engine.as_deref()).await?)
 }

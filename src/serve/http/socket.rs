@@ -5,8 +5,8 @@
 //! `interrupt`, `{"interrupt": true}`; as binary: samples of 16 bits, little-endian, mono, 16 kHz. The page plays sound by its
 //! own clock and shows each picture with its sound.
 
-use super::frames::{PICTURE, QUALITY, jpeg, message, sound_message};
-use super::reply::Answer;
+use super::frames::{PICTURE, encoded, mark_sound, message, sound_message};
+use super::reply::{Answer, Fault};
 use super::service::{App, Service};
 use super::sessions::{open, say};
 use crate::serve::drawing::Pace;
@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Sender, channel};
 
 /// How long before it is heard a frame is sent.
 const LEAD: Duration = Duration::from_millis(100);
@@ -36,8 +36,11 @@ const PING: Duration = Duration::from_secs(10);
 const GONE: Duration = Duration::from_secs(30);
 /// The largest message that is taken, bytes.
 const LARGEST: usize = 256 << 10;
-/// Close codes of RFC 6455: going away, an error here.
+/// Answers that wait for a client that does not read them; more are not given.
+const REPLIES: usize = 16;
+/// Close codes of RFC 6455: going away, a message that is too large, an error here.
 const AWAY: u16 = 1001;
+const TOO_LARGE: u16 = 1009;
 const FAILED: u16 = 1011;
 
 /// What a session is opened with.
@@ -45,6 +48,15 @@ const FAILED: u16 = 1011;
 pub(super) struct Wishes {
     head: Option<String>,
     background: Option<String>,
+    mark: Option<String>,
+}
+
+/// How the pictures of a session are sent.
+#[derive(Debug, Clone, Copy)]
+struct Looks {
+    /// With a mark where sound is heard.
+    marks: bool,
+    is_transparent: bool,
 }
 
 /// What the other end asks for.
@@ -64,14 +76,19 @@ pub(super) async fn connect(
 ) -> Answer<Response> {
     // Before the upgrade, so that a refusal has a status.
     let (head, background) = (wishes.head.as_deref(), wishes.background.as_deref());
+    let marks = match wishes.mark.as_deref() {
+        None => false,
+        Some("sound") => true,
+        Some(other) => return Err(Fault::bad(format!("mark: sound, not {other:?}"))),
+    };
+    let is_transparent = service.backdrops.find(background)?.is_transparent();
     let session = open(&service, head, background, Pace::Live { lead: LEAD }).await?;
     let service = Arc::clone(&service);
     let upgrade = upgrade.max_message_size(LARGEST).max_frame_size(LARGEST);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let id = session.id.clone();
         let _open = Open::count(&service.conversations);
-        let why = talk(&service, socket, &session).await;
-        session.end();
+        let why = talk(&service, socket, &session, Looks { marks, is_transparent }).await;
         tracing::info!(
             session = id,
             pictures_dropped = session.outbox.dropped(),
@@ -98,10 +115,15 @@ impl Drop for Open {
 }
 
 /// Both ways until one of them ends, and why.
-async fn talk(service: &Arc<Service>, socket: WebSocket, session: &Arc<Session>) -> &'static str {
+async fn talk(
+    service: &Arc<Service>,
+    socket: WebSocket,
+    session: &Arc<Session>,
+    looks: Looks,
+) -> &'static str {
     let (mut down, mut up) = socket.split();
-    let (replies, mut waiting) = unbounded_channel::<Value>();
-    if !send(&mut down, Message::Text(hello(service, session).to_string().into())).await {
+    let (replies, mut waiting) = channel::<Value>(REPLIES);
+    if !send(&mut down, Message::Text(hello(service, session, looks).to_string().into())).await {
         return "nothing could be sent";
     }
     let mut ping = tokio::time::interval(PING);
@@ -109,13 +131,12 @@ async fn talk(service: &Arc<Service>, socket: WebSocket, session: &Arc<Session>)
     loop {
         let sent = tokio::select! {
             frame = session.outbox.next() => match frame {
-                Some(frame) => send_frame(&mut down, frame).await,
+                Some(frame) => send_frame(&mut down, frame, looks.marks).await,
                 None => {
                     let fault = session.outbox.fault();
                     let code = if fault.is_some() { FAILED } else { AWAY };
                     let reason = fault.unwrap_or_else(|| "the server is being stopped".into());
-                    let reason: String = reason.chars().take(40).collect();
-                    send(&mut down, Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+                    close(&mut down, code, &reason).await;
                     return "the session ended";
                 }
             },
@@ -128,7 +149,12 @@ async fn talk(service: &Arc<Service>, socket: WebSocket, session: &Arc<Session>)
                     obey(service, session, message, &replies);
                     true
                 }
-                Some(Err(_)) | None => return "the connection broke",
+                Some(Err(_)) => {
+                    // A broken connection does not hear this.
+                    close(&mut down, TOO_LARGE, "at most 256 KB a message").await;
+                    return "the connection broke, or a message was too large";
+                }
+                None => return "the connection broke",
             },
             Some(reply) = waiting.recv() => send(&mut down, Message::Text(reply.to_string().into())).await,
             _ = ping.tick() => {
@@ -148,18 +174,27 @@ async fn send(down: &mut SplitSink<WebSocket, Message>, message: Message) -> boo
     matches!(tokio::time::timeout(SLOW, down.send(message)).await, Ok(Ok(())))
 }
 
-fn hello(service: &Service, session: &Session) -> Value {
+async fn close(down: &mut SplitSink<WebSocket, Message>, code: u16, reason: &str) {
+    let reason: String = reason.chars().take(40).collect();
+    send(down, Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+}
+
+fn hello(service: &Service, session: &Session, looks: Looks) -> Value {
     let [width, height] = session.head.size;
     json!({
         "event": "hello", "session": session.id, "width": width, "height": height, "fps": FRAME_RATE,
         "rate": SAMPLE_RATE, "lead_ms": LEAD.as_millis() as u64, "head": session.head.name,
-        "is_sample": session.head.is_sample, "heads": service.heads.names().collect::<Vec<_>>(),
-        "voices": service.speech.names(), "synthetic": true
+        "is_sample": session.head.is_sample, "heads": service.heads.names(),
+        "voices": service.speech.names(), "picture": if looks.is_transparent { "image/png" } else { "image/jpeg" },
+        "synthetic": true
     })
 }
 
 /// Events, then sound, then the picture.
-async fn send_frame(down: &mut SplitSink<WebSocket, Message>, frame: SpokenFrame) -> bool {
+async fn send_frame(down: &mut SplitSink<WebSocket, Message>, mut frame: SpokenFrame, marks: bool) -> bool {
+    if marks {
+        mark_sound(&mut frame);
+    }
     for event in &frame.events {
         if !send(down, Message::Text(event_json(event).to_string().into())).await {
             return false;
@@ -170,7 +205,7 @@ async fn send_frame(down: &mut SplitSink<WebSocket, Message>, frame: SpokenFrame
     }
     let Some(picture) = frame.picture else { return true };
     let position = frame.position;
-    let encoded = tokio::task::spawn_blocking(move || jpeg(&picture, QUALITY)).await;
+    let encoded = tokio::task::spawn_blocking(move || encoded(&picture)).await;
     match encoded {
         Ok(Ok(bytes)) => send(down, Message::Binary(message(PICTURE, position, &bytes).into())).await,
         Ok(Err(error)) => {
@@ -195,13 +230,13 @@ pub(super) fn event_json(event: &Event) -> Value {
     }
 }
 
-fn obey(service: &Arc<Service>, session: &Arc<Session>, message: Message, replies: &UnboundedSender<Value>) {
-    let tell = |replies: &UnboundedSender<Value>, error: String| {
-        // The other end may be gone.
-        let _ = replies.send(json!({"event": "error", "error": error}));
+fn obey(service: &Arc<Service>, session: &Arc<Session>, message: Message, replies: &Sender<Value>) {
+    let tell = |replies: &Sender<Value>, error: String| {
+        // The other end may be gone, or not read.
+        let _ = replies.try_send(json!({"event": "error", "error": error}));
     };
     match message {
-        Message::Binary(bytes) => session.hear(samples(&bytes).collect()),
+        Message::Binary(bytes) => session.hear(samples(&bytes)),
         Message::Text(text) => match serde_json::from_str::<Wish>(&text) {
             Ok(Wish { text: Some(text), voice, interrupt }) => {
                 let (service, session, replies) = (Arc::clone(service), Arc::clone(session), replies.clone());

@@ -4,6 +4,7 @@ use super::reply::{Answer, Fault};
 use super::service::App;
 use super::synctalk::speech;
 use super::video;
+use crate::serve::drawing::Pace;
 use crate::serve::speech::{pcm_bytes, wav};
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
@@ -79,16 +80,17 @@ pub(super) async fn audio(service: App, body: Body) -> Answer<Response> {
 pub(super) async fn video(service: App, body: Body) -> Answer<Response> {
     let request = SpeechRequest::from(body)?;
     let head = request.model.as_deref();
-    service.heads.find(head)?;
+    service.drawing.check_place(&*service.heads.find(head)?, Pace::Unpaced)?;
+    video::check_backdrop(&service, request.background.as_deref())?;
     let sound = request.sound(&service).await?;
     let file = video::render(&service, head, request.background.as_deref(), sound, Arc::default()).await?;
-    file.answer().await
+    Arc::new(file).answer().await
 }
 
 pub(super) async fn models(service: App) -> Json<Value> {
     let model = |head: &Arc<crate::serve::heads::ServedHead>| json!({"id": head.name, "object": "model", "owned_by": "surfeltalk", "width": head.size[0], "height": head.size[1]});
     let voices = service.speech.names();
     Json(
-        json!({"object": "list", "data": service.heads.iter().map(model).collect::<Vec<_>>(), "voices": voices}),
+        json!({"object": "list", "data": service.heads.all().iter().map(model).collect::<Vec<_>>(), "voices": voices}),
     )
 }

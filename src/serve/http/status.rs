@@ -1,30 +1,26 @@
 //! How the server does: health, readiness, figures for Prometheus, and the description of all endpoints.
 
-use super::reply::blocking;
 use super::service::App;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 /// `status` and `services` are SyncTalk_2D's.
 pub(super) async fn health(service: App) -> Json<Value> {
-    let chain = Arc::clone(&service);
-    let state = blocking(move || Ok(chain.speech.state())).await.ok();
-    let tts = match &state {
-        Some(state) if state.engine.is_none() => "error",
-        Some(state) if state.is_first => "ok",
-        Some(_) => "fallback",
-        None => "error",
+    let state = service.speech.state().await;
+    let tts = match (&state.engine, state.is_first) {
+        (None, _) => "error",
+        (Some(_), true) => "ok",
+        (Some(_), false) => "fallback",
     };
     let model = if service.drawing.fault().is_none() { "ok" } else { "error" };
     let status = if tts == "ok" && model == "ok" { "ok" } else { "degraded" };
     Json(json!({
         "status": status,
         "services": {"tts": tts, "model": model},
-        "voice": state.and_then(|state| state.engine),
+        "voice": state.engine,
         "device": service.drawing.device(),
         "version": env!("CARGO_PKG_VERSION"),
     }))
@@ -71,6 +67,7 @@ pub(super) async fn metrics(service: App) -> impl IntoResponse {
     put("delay_seconds", "summary", "How long after it was due a live frame was there.", &delays);
     let costs: Vec<(String, f64)> = service
         .heads
+        .all()
         .iter()
         .map(|head| (format!("{{head=\"{}\"}}", head.name), service.drawing.milliseconds(&head.name) / 1e3))
         .collect();
@@ -80,5 +77,5 @@ pub(super) async fn metrics(service: App) -> impl IntoResponse {
 }
 
 pub(super) async fn openapi() -> impl IntoResponse {
-    ([("content-type", "application/json")], include_str!("openapi.json"))
+    ([("content-type", "application/json")], super::docs::OPENAPI)
 }

@@ -9,7 +9,7 @@ use super::debug_files::{DebugFiles, Switches};
 use super::frames::{QUALITY, jpeg, mjpeg_part};
 use super::reply::{Answer, Fault, blocking};
 use super::service::{App, Service};
-use super::sessions::open;
+use super::sessions::{OwnSession, open};
 use super::upload::Form;
 use crate::serve::drawing::Pace;
 use crate::serve::queue::{Mark, Speech};
@@ -30,6 +30,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Without a clock a picture is sent when its sound would be heard.
+const PACE: Pace = Pace::Live { lead: Duration::ZERO };
 const CONTENT_TYPE: &str = "multipart/x-mixed-replace; boundary=frame";
 
 /// The query of `/generate`. `duration` is taken for compatibility; pictures always come at 25 a second.
@@ -85,20 +87,21 @@ pub(super) async fn generate_from_audio(
     form: Multipart,
 ) -> Answer<Response> {
     let mut form = Form::read(form, "audio_file").await?;
+    service.drawing.check_place(&*service.heads.find(said.head.as_deref())?, PACE)?;
     let sound = form.sound("audio_file").await?;
-    let session = open(&service, said.head.as_deref(), None, Pace::Live { lead: Duration::ZERO }).await?;
+    let session = open(&service, said.head.as_deref(), None, PACE).await?;
     let files = service.debug.files("audio", &session.id);
     let files = keep_sound(files, "upload", &sound).await?;
     play(&session, sound)?;
     stream(session, files).await
 }
 
-/// One picture of the head as it waits.
+/// One picture of the head as it waits. It opens no session.
 pub(super) async fn avatar(service: App, said: Query<Said>) -> Answer<Response> {
-    let session = open(&service, said.head.as_deref(), None, Pace::Live { lead: Duration::ZERO }).await?;
-    let frame = next_picture(&session).await?;
-    session.end();
-    let part = mjpeg_part(&frame.jpeg);
+    let still = service.heads.find(said.head.as_deref())?.still().cloned();
+    let loading = || Fault::new(StatusCode::SERVICE_UNAVAILABLE, "the heads are being loaded");
+    let still = still.ok_or_else(loading)?;
+    let part = mjpeg_part(&blocking(move || jpeg(&still, QUALITY)).await?);
     Ok((headers(), [part.clone(), part].concat()).into_response())
 }
 
@@ -117,16 +120,11 @@ pub(super) async fn tts_audio(service: App, said: Query<Said>) -> Answer<Respons
 
 /// The speech of a whole text.
 pub(super) async fn speech(service: &Arc<Service>, text: &str, engine: Option<String>) -> Answer<Sound> {
-    let sentences = check_text(text)?;
-    let service = Arc::clone(service);
-    blocking(move || {
-        let mut whole = Sound { samples: Vec::new(), rate: data_utils::audio::SAMPLE_RATE };
-        for sentence in &sentences {
-            whole.samples.extend(service.speech.speak(sentence, engine.as_deref())?.sound.samples);
-        }
-        Ok(whole)
-    })
-    .await
+    let mut whole = Sound { samples: Vec::new(), rate: data_utils::audio::SAMPLE_RATE };
+    for sentence in check_text(text)? {
+        whole.samples.extend(service.speech.speak(&sentence, engine.as_deref()).await?.sound.samples);
+    }
+    Ok(whole)
 }
 
 fn headers() -> [(header::HeaderName, &'static str); 2] {
@@ -137,9 +135,9 @@ fn headers() -> [(header::HeaderName, &'static str); 2] {
 async fn stream_text(service: &Arc<Service>, text: &str, head: Option<&str>) -> Answer<Response> {
     let sentences = check_text(text)?;
     let (first, rest) = sentences.split_first().ok_or_else(|| Fault::bad("no words"))?;
-    let (chain, sentence) = (Arc::clone(service), first.clone());
-    let spoken = blocking(move || chain.speech.speak(&sentence, None)).await?;
-    let session = open(service, head, None, Pace::Live { lead: Duration::ZERO }).await?;
+    service.drawing.check_place(&*service.heads.find(head)?, PACE)?;
+    let spoken = service.speech.speak(first, None).await?;
+    let session = open(service, head, None, PACE).await?;
     let files = service.debug.files("text", &session.id);
     let files = keep_sound(files, "tts", &spoken.sound).await?;
     let generation = session.generation();
@@ -154,9 +152,10 @@ async fn stream_text(service: &Arc<Service>, text: &str, head: Option<&str>) -> 
     );
     if !rest.is_empty() {
         let (service, session, rest) = (Arc::clone(service), Arc::clone(&session), rest.to_vec());
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = read_aloud(&session, generation, &service.speech, &rest, None) {
-                tracing::warn!(%error, "a text was not said to its end");
+        tokio::spawn(async move {
+            let said = read_aloud(&session, generation, &service.speech, &rest, None).await;
+            if let Err(refusal) = said {
+                tracing::warn!(?refusal, "a text was not said to its end");
                 session.end();
             }
         });
@@ -199,9 +198,10 @@ async fn next_picture(session: &Session) -> Answer<Shown> {
 }
 
 /// The pictures of a session until it is silent.
-async fn stream(session: Arc<Session>, files: Option<DebugFiles>) -> Answer<Response> {
+async fn stream(session: OwnSession, files: Option<DebugFiles>) -> Answer<Response> {
     struct Stream {
-        session: Arc<Session>,
+        /// It ends when nobody reads any more.
+        session: OwnSession,
         files: Option<DebugFiles>,
         ready: Option<Shown>,
         is_over: bool,
@@ -221,7 +221,6 @@ async fn stream(session: Arc<Session>, files: Option<DebugFiles>) -> Answer<Resp
         }
         let mut part = mjpeg_part(&shown.jpeg);
         if shown.is_last {
-            stream.session.end();
             stream.is_over = true;
             part.extend_from_within(..);
         }

@@ -8,7 +8,13 @@ use axum::http::StatusCode;
 use data_utils::audio::Sound;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
+/// Uploads that are received at once: each may take as much memory as the largest one.
+static UPLOADS: Semaphore = Semaphore::const_new(12);
+/// Sounds that are decoded at once, and how long one waits for its turn.
+static DECODERS: Semaphore = Semaphore::const_new(2);
+const TURN: Duration = Duration::from_secs(60);
 /// How long an upload may take.
 const SLOW: Duration = Duration::from_secs(120);
 /// The longest text field, bytes.
@@ -24,6 +30,8 @@ pub(super) struct Form {
 impl Form {
     /// Reads a form whose file is in the field `file`.
     pub(super) async fn read(form: Multipart, file: &str) -> Answer<Self> {
+        let full = |_| Fault::new(StatusCode::SERVICE_UNAVAILABLE, "too many files are being sent");
+        let _place = UPLOADS.try_acquire().map_err(full)?;
         let late = |_| Fault::new(StatusCode::REQUEST_TIMEOUT, "the upload took too long");
         tokio::time::timeout(SLOW, Form::read_all(form, file)).await.map_err(late)?
     }
@@ -57,11 +65,23 @@ impl Form {
         self.file.is_some()
     }
 
+    /// The bytes of the file; `name` is its field.
+    pub(super) fn bytes(&mut self, name: &str) -> Answer<Vec<u8>> {
+        let missing = || Fault::parameter("body", name, "missing", "Field required");
+        self.file.take().ok_or_else(missing)
+    }
+
     /// The file as sound at 16 kHz; `name` is its field.
     pub(super) async fn sound(&mut self, name: &str) -> Answer<Sound> {
-        let bytes = self.file.take();
-        let missing = || Fault::parameter("body", name, "missing", "Field required");
-        let bytes = bytes.ok_or_else(missing)?;
-        blocking(move || decode(&bytes, None)).await
+        let bytes = self.bytes(name)?;
+        let busy = |text: &str| Fault::new(StatusCode::SERVICE_UNAVAILABLE, text);
+        let turn = tokio::time::timeout(TURN, DECODERS.acquire()).await;
+        let turn = turn.map_err(|_| busy("too many files are being read"))?;
+        let turn = turn.map_err(|_| busy("the server is being stopped"))?;
+        blocking(move || {
+            let _turn = turn;
+            decode(&bytes, None)
+        })
+        .await
     }
 }

@@ -12,6 +12,14 @@ use data_utils::audio::Sound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Refuses a backdrop that a video cannot have.
+pub(super) fn check_backdrop(service: &Service, name: Option<&str>) -> Answer<()> {
+    match service.backdrops.find(name)?.is_transparent() {
+        true => Err(Fault::bad("a video has no transparency: name a colour, as 00ff00")),
+        false => Ok(()),
+    }
+}
+
 /// A head that says `sound`, as fast as it can be drawn. `done` counts the frames.
 pub(super) async fn render(
     service: &Arc<Service>,
@@ -22,13 +30,10 @@ pub(super) async fn render(
 ) -> Answer<VideoFile> {
     let session = open(service, head, background, Pace::Unpaced).await?;
     let runtime = tokio::runtime::Handle::current();
+    // Where nobody waits for the video any more, the session ends, and with it the thread.
+    let speaker = Arc::clone(&session);
     // Frames are taken and encoded on a thread that may wait.
-    let work = move || {
-        let result = record(&runtime, &session, sound, &done);
-        session.end();
-        result
-    };
-    tokio::task::spawn_blocking(work).await?
+    tokio::task::spawn_blocking(move || record(&runtime, &speaker, sound, &done)).await?
 }
 
 fn record(
@@ -46,7 +51,7 @@ fn record(
             let fault = session.outbox.fault().unwrap_or_else(|| "the video was given up".into());
             Fault::new(StatusCode::SERVICE_UNAVAILABLE, fault)
         })?;
-        writer.push(picture.rgb.as_slice())?;
+        writer.push(&*picture.rgb())?;
         done.fetch_add(1, Ordering::Relaxed);
     }
     Ok(finish(writer, folder)?)

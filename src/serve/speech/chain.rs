@@ -8,15 +8,12 @@ use std::time::{Duration, Instant};
 
 /// How long an engine that failed is left alone.
 const REST: Duration = Duration::from_secs(30);
-/// How long the answer to [`SpeechChain::state`] stays true.
-const STATE: Duration = Duration::from_secs(10);
 /// What the command line may name.
 const EXPECTED: &str = "auto, builtin, flite[:voice], espeak[:voice] or openai:URL[,voice]";
 
 /// Engines, the best first.
 pub struct SpeechChain {
     engines: Vec<Slot>,
-    state: Mutex<Option<(Instant, State)>>,
 }
 
 struct Slot {
@@ -46,7 +43,7 @@ impl SpeechChain {
     /// A chain of these engines.
     pub fn new(engines: Vec<Arc<dyn Engine>>) -> Self {
         let slot = |engine| Slot { engine, failed: Mutex::default() };
-        SpeechChain { engines: engines.into_iter().map(slot).collect(), state: Mutex::default() }
+        SpeechChain { engines: engines.into_iter().map(slot).collect() }
     }
 
     /// The chain that `--tts` names, one engine each. `auto` stands for what is installed, and is what an empty list means; the
@@ -127,19 +124,11 @@ impl SpeechChain {
         Err(Error::input("the text", "words that an engine can say", faults.join("; "), remedy))
     }
 
-    /// Which engine answers now. Asked again after 10 seconds only.
+    /// Which engine answers now: it says a word. Waits for it.
     pub fn state(&self) -> State {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((asked, state)) = &*state
-            && asked.elapsed() < STATE
-        {
-            return state.clone();
-        }
         let engine = self.speak("Test.", None).ok().map(|spoken| spoken.engine);
         let is_first = engine.as_deref() == self.names().first().map(String::as_str);
-        let now = State { engine, is_first };
-        *state = Some((Instant::now(), now.clone()));
-        now
+        State { engine, is_first }
     }
 }
 

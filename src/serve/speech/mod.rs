@@ -5,17 +5,19 @@ mod chain;
 mod child;
 mod numbers;
 mod openai;
+mod pool;
 mod pronounce;
 mod rules;
 mod sentences;
 mod sound_bytes;
 
 pub use builtin::Builtin;
-pub use chain::{SpeechChain, Spoken};
+pub use chain::{SpeechChain, Spoken, State};
 pub use child::{Espeak, Flite};
 pub use openai::OpenAi;
+pub use pool::SpeechPool;
 pub use sentences::sentences;
-pub use sound_bytes::{decode, wav};
+pub use sound_bytes::{LONGEST_SOUND, decode, wav};
 pub(in crate::serve) use sound_bytes::{pcm_bytes, samples};
 
 use crate::Result;

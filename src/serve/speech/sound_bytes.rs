@@ -5,11 +5,14 @@ use data_utils::audio::resample::Resampler;
 use data_utils::audio::{SAMPLE_RATE, Sound, load_native};
 use std::io::Write as _;
 
+/// The longest sound that is decoded, seconds: a small file may hold a sound that fills the memory.
+pub const LONGEST_SOUND: u32 = 3600;
+
 /// Bytes of a sound in any format that this crate decodes by itself (wav, flac, mp3, m4a), as mono at 16 kHz. Other bytes are
 /// taken as samples of 16 bits, mono, where a rate for them is given.
 ///
 /// # Errors
-/// [`Error::Input`] for bytes that are no sound.
+/// [`Error::Input`] for bytes that are no sound, or one that is longer than [`LONGEST_SOUND`].
 pub fn decode(bytes: &[u8], raw_rate: Option<u32>) -> Result<Sound> {
     if !has_signature(bytes)
         && let Some(rate) = raw_rate
@@ -20,7 +23,7 @@ pub fn decode(bytes: &[u8], raw_rate: Option<u32>) -> Result<Sound> {
     let fail = |e: std::io::Error| Error::Internal(format!("a temporary file for a sound: {e}"));
     let mut file = tempfile::NamedTempFile::new().map_err(fail)?;
     file.write_all(bytes).map_err(fail)?;
-    load_native(file.path()).map_err(|error| match error {
+    load_native(file.path(), LONGEST_SOUND).map_err(|error| match error {
         Error::Input(mut problem) => {
             problem.at = "the sound".into();
             Error::Input(problem)

@@ -1,150 +1,7 @@
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>surfeltalk</title>
-<link rel="icon" href="data:,">
-<style>
-:root { color-scheme: light dark; --ink: #1c2024; --soft: #60666c; --paper: #f6f7f8; --card: #fff; --line: #d9dde1; --accent: #0b6bcb; --warn: #b3261e; --stage: #dfe3e6; }
-@media (prefers-color-scheme: dark) { :root { --ink: #eceef0; --soft: #a0a7ad; --paper: #14171a; --card: #1d2125; --line: #343a40; --accent: #6db3ff; --warn: #ff8a80; --stage: #0c0e10; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.45 system-ui, "Noto Sans SC", "PingFang SC", "Microsoft YaHei", sans-serif; }
-header { display: flex; align-items: center; gap: .75rem; padding: .75rem 1rem; }
-header h1 { font-size: 1.1rem; margin: 0; flex: 1; }
-main { display: grid; grid-template-columns: minmax(0, 1fr) minmax(18rem, 26rem); gap: 1rem; max-width: 72rem; margin: 0 auto; padding: 0 1rem 1rem; }
-@media (max-width: 50rem) { main { grid-template-columns: minmax(0, 1fr); } }
-section, details { background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: .75rem; margin: 0 0 .75rem; }
-.stage { position: relative; padding: 0; overflow: hidden; }
-.stage canvas { display: block; width: 100%; max-height: 70vh; aspect-ratio: 1; object-fit: contain; background: var(--stage); }
-@media (max-width: 50rem) { .stage canvas { max-height: 48vh; } }
-.stage.checks canvas { background: repeating-conic-gradient(#bbb 0 25%, #eee 0 50%) 0 0 / 24px 24px; }
-#captions { position: absolute; left: 5%; right: 5%; bottom: 2.6rem; text-align: center; pointer-events: none; }
-#captions span { background: #000b; color: #fff; border-radius: .4rem; padding: .2rem .6rem; font-size: 1.05rem; box-decoration-break: clone; -webkit-box-decoration-break: clone; }
-#synthetic { position: absolute; right: .5rem; top: .5rem; background: #000a; color: #fff; font-size: .75rem; padding: .1rem .5rem; border-radius: 1rem; }
-#start { position: absolute; inset: 0 0 2.2rem; display: grid; place-items: center; background: none; border: 0; border-radius: 0; font-size: 1.3rem; width: 100%; }
-#start span { background: var(--accent); color: #fff; font-weight: 600; padding: .7rem 1.6rem; border-radius: 2rem; box-shadow: 0 2px 12px #0005; }
-#state { padding: .4rem .75rem; border-top: 1px solid var(--line); min-height: 2.2rem; color: var(--soft); }
-#state.bad { color: var(--warn); }
-label { display: block; font-size: .85rem; color: var(--soft); margin: .5rem 0 .2rem; }
-textarea, select, input, button { font: inherit; color: inherit; }
-textarea, select, input[type=password] { width: 100%; background: var(--paper); border: 1px solid var(--line); border-radius: .5rem; padding: .5rem; }
-textarea { min-height: 6.5rem; resize: vertical; }
-button { border: 1px solid var(--line); background: var(--paper); border-radius: .5rem; padding: .5rem .8rem; cursor: pointer; min-height: 2.75rem; }
-button.main { background: var(--accent); border-color: var(--accent); color: #fff; font-weight: 600; }
-@media (prefers-color-scheme: dark) { button.main { color: #06121f; } }
-button:disabled { opacity: .5; cursor: default; }
-button[aria-pressed=true] { outline: 3px solid var(--warn); }
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-.row { display: flex; flex-wrap: wrap; gap: .5rem; margin-top: .6rem; }
-.row button { flex: 1 1 8rem; }
-#drop { border: 2px dashed var(--line); border-radius: .6rem; padding: .8rem; text-align: center; color: var(--soft); margin-top: .6rem; cursor: pointer; display: block; }
-#drop.over { border-color: var(--accent); color: var(--accent); }
-#drop:focus-within { outline: 3px solid var(--accent); }
-#drop input { position: absolute; opacity: 0; width: 1px; height: 1px; }
-dl { display: grid; grid-template-columns: auto 1fr; gap: .1rem .8rem; margin: .5rem 0 0; font-size: .85rem; }
-dt { color: var(--soft); } dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; }
-.check { display: flex; gap: .5rem; align-items: center; color: inherit; font-size: .9rem; }
-footer { max-width: 72rem; margin: 0 auto; padding: 0 1rem 2rem; color: var(--soft); font-size: .85rem; }
-[hidden] { display: none !important; }
-</style>
-</head>
-<body>
-<header>
-  <h1>surfeltalk</h1>
-  <button id="language" type="button" lang="zh">中文</button>
-</header>
-<main>
-  <div>
-    <section class="stage" id="stage">
-      <canvas id="picture" width="256" height="256" role="img" data-label="picture"></canvas>
-      <span id="synthetic" data-text="synthetic"></span>
-      <div id="captions" aria-live="off"></div>
-      <button id="start" type="button"><span data-text="start"></span></button>
-      <div id="state" role="status" aria-live="polite"></div>
-    </section>
-  </div>
-  <div>
-    <section id="access" hidden>
-      <label for="token" data-text="token"></label>
-      <input id="token" type="password" autocomplete="off">
-      <div class="row"><button id="enter" type="button" class="main" data-text="enter"></button></div>
-    </section>
-    <section>
-      <label for="text" data-text="say_label"></label>
-      <textarea id="text" maxlength="20000"></textarea>
-      <div class="row">
-        <button id="say" type="button" class="main" data-text="say"></button>
-        <button id="stop" type="button" data-text="stop"></button>
-      </div>
-      <div class="row">
-        <button id="talk" type="button" aria-pressed="false" data-text="talk"></button>
-        <button id="record" type="button" aria-pressed="false" data-text="record"></button>
-      </div>
-      <label id="drop"><span data-text="drop"></span><input id="file" type="file" accept="audio/*,.wav,.mp3,.m4a,.flac"></label>
-      <p id="video" hidden><a id="download" download></a></p>
-    </section>
-    <section>
-      <label for="head" data-text="head"></label><select id="head"></select>
-      <label for="voice" data-text="voice"></label><select id="voice"></select>
-      <label for="background" data-text="background"></label>
-      <select id="background">
-        <option value="bg_w_torso" data-text="bg_room"></option>
-        <option value="scene" data-text="bg_scene"></option>
-        <option value="torso" data-text="bg_torso"></option>
-        <option value="white" data-text="bg_white"></option>
-        <option value="black" data-text="bg_black"></option>
-      </select>
-      <label class="check"><input id="show_captions" type="checkbox" checked><span data-text="captions"></span></label>
-    </section>
-    <details>
-      <summary data-text="figures"></summary>
-      <dl id="figures"></dl>
-    </details>
-    <details id="debug">
-      <summary data-text="debug"></summary>
-      <label class="check"><input type="checkbox" id="debug_enabled"><span data-text="debug_enabled"></span></label>
-      <label class="check"><input type="checkbox" id="debug_frames"><span data-text="debug_frames"></span></label>
-      <label class="check"><input type="checkbox" id="debug_audio"><span data-text="debug_audio"></span></label>
-      <p id="debug_state"></p>
-    </details>
-  </div>
-</main>
-<footer data-text="footer"></footer>
-<script>
-'use strict';
-const WORDS = {
-  en: {
-    picture: 'The talking head', synthetic: 'synthetic', start: '▶ Start', token: 'Token of this server', enter: 'Connect',
-    say_label: 'Text to say', say: 'Say it', stop: 'Interrupt (Esc)', talk: 'Hold to talk', record: 'Record', recording: 'End recording',
-    drop: 'Drop a sound file here, or choose one', head: 'Head', voice: 'Voice', auto: 'Server’s choice', background: 'Background',
-    bg_room: 'Room and shoulders', bg_scene: 'Room', bg_torso: 'Shoulders on black', bg_white: 'White', bg_black: 'Black',
-    captions: 'Captions', figures: 'Figures', debug: 'Debug', debug_enabled: 'Debugging', debug_frames: 'Keep pictures', debug_audio: 'Keep sounds',
-    footer: 'This picture and this voice are synthetic: a program makes them from the text or the sound that you give. Use the face or voice of a person only with their consent.',
-    hello: 'Hello! I am a head made of surfels. Type a sentence, and I will say it.',
-    s_click: 'Press Start: a browser plays sound only after a click.', s_connecting: 'Connecting to the server …', s_waiting: 'Ready. Type a text, drop a sound file, or hold to talk.',
-    s_making: 'Making speech …', s_speaking: 'Speaking.', s_listening: 'Listening: speak now.', s_lost: 'The connection is lost. Trying again …',
-    s_full: 'All sessions are taken. Trying again …', s_loading: 'The heads are being loaded. Trying again …', s_token: 'This server wants a token.', s_sending: 'Sending the sound …',
-    s_mic: 'The microphone is not available: ', s_error: 'Error: ', s_video: 'Making the video …', s_saved: 'The video is ready.', download: 'Download the video',
-    f_fps: 'Pictures a second', f_dropped: 'Pictures dropped', f_late: 'Sounds too late', f_buffer: 'Buffer', f_delay: 'Text to speech', f_cut: 'Interruption', f_rate: 'Data', f_transport: 'Transport', f_size: 'Size',
-  },
-  zh: {
-    picture: '会说话的头像', synthetic: '合成影像', start: '▶ 开始', token: '此服务器的令牌', enter: '连接',
-    say_label: '要说的文字', say: '说出来', stop: '打断 (Esc)', talk: '按住说话', record: '录制', recording: '结束录制',
-    drop: '将声音文件拖到这里，或点击选择', head: '头像', voice: '声音', auto: '由服务器选择', background: '背景',
-    bg_room: '房间与肩部', bg_scene: '房间', bg_torso: '黑底肩部', bg_white: '白色', bg_black: '黑色',
-    captions: '字幕', figures: '统计', debug: '调试', debug_enabled: '启用调试', debug_frames: '保存图片', debug_audio: '保存声音',
-    footer: '此影像和声音均由程序根据您提供的文字或声音合成。使用他人的面容或声音须征得本人同意。',
-    hello: 'Hello! I am a head made of surfels. Type a sentence, and I will say it.',
-    s_click: '请点击“开始”：浏览器需要一次点击才能播放声音。', s_connecting: '正在连接服务器……', s_waiting: '就绪。输入文字、拖入声音文件，或按住说话。',
-    s_making: '正在合成语音……', s_speaking: '正在说话。', s_listening: '正在聆听，请讲。', s_lost: '连接中断，正在重试……',
-    s_full: '会话已满，正在重试……', s_loading: '正在加载头像，请稍候……', s_token: '此服务器需要令牌。', s_sending: '正在发送声音……',
-    s_mic: '麦克风不可用：', s_error: '错误：', s_video: '正在生成视频……', s_saved: '视频已生成。', download: '下载视频',
-    f_fps: '每秒图片数', f_dropped: '丢弃的图片', f_late: '迟到的声音', f_buffer: '缓冲', f_delay: '文字到语音', f_cut: '打断耗时', f_rate: '数据量', f_transport: '传输', f_size: '尺寸',
-  },
-};
+// The page: sound is played by its own clock, and each picture is shown with its sound.
 const $ = id => document.getElementById(id);
-let language = (navigator.language || 'en').startsWith('zh') ? 'zh' : 'en';
+// The page of an address has its language; / has that of the browser.
+let language = document.documentElement.lang === 'zh' || (navigator.language || 'en').startsWith('zh') ? 'zh' : 'en';
 const word = key => WORDS[language][key] || WORDS.en[key] || key;
 
 function translate() {
@@ -173,6 +30,11 @@ let token = query.get('token') || sessionStorage.getItem('token') || '';
 const bearer = () => token ? { Authorization: 'Bearer ' + token } : {};
 
 let context, mix, socket, hello, t0 = null, ahead = 0.1, pictures = [], sources = [], captions = [], retry;
+// The picture that was sent, by its name at the server.
+let backdrop = '';
+// When a picture was last shown; late ones are left out as long as others come.
+let shown = 0;
+const LATE = 0.08, STILL = 0.5;
 let recording = false, asked = 0, cut = 0, speaking = false, listening = false;
 const count = { drawn: 0, dropped: 0, late: 0, bytes: 0, fps: 0, rate: 0, delay: null, cut: null };
 const surface = $('picture').getContext('2d');
@@ -219,6 +81,7 @@ async function preview() {
 
 function forget() {
   t0 = null;
+  shown = 0;
   for (const source of sources) source.node.stop();
   sources = [];
   for (const picture of pictures) picture.bitmap.close();
@@ -246,7 +109,8 @@ async function connect() {
   const wishes = new URLSearchParams();
   if (token) wishes.set('token', token);
   if ($('head').value) wishes.set('head', $('head').value);
-  if ($('background').value) wishes.set('background', $('background').value);
+  wishes.set('background', { color: $('color').value, picture: backdrop || 'bg_w_torso' }[$('background').value] || $('background').value);
+  if (query.get('mark')) wishes.set('mark', query.get('mark'));
   socket = new WebSocket(location.origin.replace(/^http/, 'ws') + '/ws?' + wishes);
   socket.binaryType = 'arraybuffer';
   hello = null;
@@ -259,6 +123,7 @@ function heard(message) {
   if (message.event === 'hello') {
     hello = message;
     $('picture').width = hello.width; $('picture').height = hello.height;
+    $('stage').classList.toggle('checks', hello.picture === 'image/png');
     $('picture').style.aspectRatio = hello.width + ' / ' + hello.height;
     options($('head'), hello.heads, hello.head);
     options($('voice'), hello.voices, $('voice').value, true);
@@ -311,8 +176,11 @@ async function received(data) {
     sources.push(source);
     node.onended = () => { sources = sources.filter(other => other !== source); };
   } else if (kind === 1) {
-    const bitmap = await createImageBitmap(new Blob([data.slice(5)], { type: 'image/jpeg' }));
+    const { session } = hello, bitmap = await createImageBitmap(new Blob([data.slice(5)], { type: hello.picture }));
+    // Decoded out of their order, or of a session that is over by now.
+    if (!hello || hello.session !== session) { bitmap.close(); return; }
     pictures.push({ at, bitmap });
+    pictures.sort((one, other) => one.at - other.at);
   }
 }
 
@@ -325,10 +193,15 @@ function draw() {
     if (newest) { newest.bitmap.close(); count.dropped++; }
     newest = pictures.shift();
   }
-  if (newest) {
+  if (newest && now - newest.at > LATE && now - shown < STILL) {
+    newest.bitmap.close();
+    count.dropped++;
+  } else if (newest) {
+    if (hello && hello.picture === 'image/png') surface.clearRect(0, 0, $('picture').width, $('picture').height);
     surface.drawImage(newest.bitmap, 0, 0);
     newest.bitmap.close();
     count.drawn++;
+    shown = now;
   }
   while (captions.length && captions[0].at <= now) {
     const caption = captions.shift();
@@ -419,6 +292,14 @@ async function play(file) {
   catch (error) { asked = 0; tell('s_error', error.message); }
 }
 
+// Puts a picture behind the head.
+async function place(file) {
+  const form = new FormData();
+  form.append('file', file);
+  try { backdrop = (await ask('/v1/backgrounds', { method: 'POST', body: form })).id; } catch (error) { tell('s_error', error.message); return; }
+  if (context) connect();
+}
+
 async function record() {
   if (!hello) return;
   try {
@@ -461,7 +342,11 @@ async function debug(changed) {
   } catch (error) { $('debug_state').textContent = error.message; }
 }
 
-$('language').onclick = () => { language = language === 'en' ? 'zh' : 'en'; translate(); };
+$('language').onclick = () => {
+  language = language === 'en' ? 'zh' : 'en';
+  history.replaceState(null, '', (language === 'zh' ? '/zh' : '/') + location.search);
+  translate();
+};
 $('start').onclick = start;
 $('enter').onclick = () => { token = $('token').value.trim(); sessionStorage.setItem('token', token); start(); };
 $('token').onkeydown = event => { if (event.key === 'Enter') $('enter').click(); };
@@ -469,7 +354,14 @@ $('say').onclick = say;
 $('stop').onclick = interrupt;
 $('record').onclick = record;
 $('text').onkeydown = event => { if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) { event.preventDefault(); say(); } };
-$('head').onchange = $('background').onchange = () => { if (context) connect(); };
+$('head').onchange = $('color').onchange = () => { if (context) connect(); };
+$('background').onchange = () => {
+  const kind = $('background').value;
+  $('color_row').hidden = kind !== 'color';
+  $('picture_row').hidden = kind !== 'picture';
+  if (context && (kind !== 'picture' || backdrop)) connect();
+};
+$('backdrop').onchange = () => { if ($('backdrop').files[0]) place($('backdrop').files[0]); };
 $('debug').ontoggle = () => { if ($('debug').open) debug(false); };
 for (const id of ['debug_enabled', 'debug_frames', 'debug_audio']) $(id).onchange = () => debug(true);
 document.addEventListener('keydown', event => { if (event.key === 'Escape') interrupt(); });
@@ -482,11 +374,14 @@ $('file').onchange = () => { if ($('file').files[0]) play($('file').files[0]); $
 for (const name of ['dragover', 'dragleave', 'drop']) document.addEventListener(name, event => {
   event.preventDefault();
   $('drop').classList.toggle('over', name === 'dragover');
-  if (name === 'drop' && event.dataTransfer.files[0]) play(event.dataTransfer.files[0]);
+  if (name !== 'drop' || !event.dataTransfer.files[0]) return;
+  const file = event.dataTransfer.files[0];
+  if (!file.type.startsWith('image/')) { play(file); return; }
+  $('background').value = 'picture';
+  $('color_row').hidden = true;
+  $('picture_row').hidden = false;
+  place(file);
 });
-if (query.get('token')) { sessionStorage.setItem('token', token); history.replaceState(null, '', location.pathname); }
+if (query.get('token')) { sessionStorage.setItem('token', token); history.replaceState(null, '', location.pathname + (query.get('mark') ? '?mark=' + encodeURIComponent(query.get('mark')) : '')); }
 translate();
 preview();
-</script>
-</body>
-</html>

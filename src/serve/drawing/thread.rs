@@ -1,0 +1,272 @@
+//! The one thread that draws: it owns every session's head, makes each frame when it is due, and hands it on.
+//!
+//! A live session's frame is due a little before its sound is heard. When drawing falls behind, pictures are passed over and
+//! the sound goes on. A session that is rendered for a file has no time: it gets what is left.
+
+use super::open_session::{MadeFrame, OpenSession};
+use super::options::SessionOptions;
+use super::shared::{Command, OpenRequest, Shared, lock};
+use crate::gpu::Gpu;
+use crate::head::backend;
+use crate::head::backend::SharedBackend;
+use crate::serve::backdrop::Backdrop;
+use crate::serve::command::{SendCommand, SessionCommand, Wish};
+use crate::serve::heads::ServedHead;
+use crate::serve::session::Session;
+use crate::serve::speaker::Speaker;
+use crate::{Error, Result};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+/// Frames that are drawn of each head before anyone may come in: the first ones are slow.
+const WARM_UP: u32 = 6;
+/// How soon it is asked again whether the reader of a file took a frame: it does not say so.
+const SOON: Duration = Duration::from_millis(4);
+
+/// The thread's own state.
+pub(super) struct Thread {
+    gpu: Option<Gpu>,
+    shared: Arc<Shared>,
+    commands: Sender<Command>,
+    sessions: BTreeMap<u64, OpenSession>,
+    backends: Vec<(Weak<ServedHead>, SharedBackend)>,
+    /// Sessions that are to be opened: one after each frame, so that those that run need not wait for all of them.
+    opening: VecDeque<OpenRequest>,
+}
+
+impl Thread {
+    pub(super) fn new(gpu: Option<Gpu>, shared: Arc<Shared>, commands: Sender<Command>) -> Self {
+        Thread {
+            gpu,
+            shared,
+            commands,
+            sessions: BTreeMap::new(),
+            backends: Vec::new(),
+            opening: VecDeque::new(),
+        }
+    }
+
+    /// Draws until it is stopped.
+    pub(super) fn run(mut self, heads: &[Arc<ServedHead>], commands: &Receiver<Command>) {
+        if let Err(error) = heads.iter().try_for_each(|head| self.warm_up(head)) {
+            tracing::error!(%error, "a head cannot be drawn");
+            *lock(&self.shared.fault) = Some(error.to_string());
+        }
+        self.shared.is_ready.store(true, Ordering::Release);
+        loop {
+            while let Ok(command) = commands.try_recv() {
+                self.obey(command);
+            }
+            if self.shared.stopping.load(Ordering::Acquire) {
+                self.close_all(None);
+                return;
+            }
+            let wait = match self.next_session() {
+                Some((key, wait)) if wait.is_zero() => {
+                    self.draw(key);
+                    self.open_next();
+                    continue;
+                }
+                Some((_, wait)) => wait,
+                None => Duration::from_secs(3600),
+            };
+            if self.open_next() {
+                continue;
+            }
+            match commands.recv_timeout(wait) {
+                Ok(command) => self.obey(command),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Draws some frames of a head, so that what a frame costs is known, and keeps the first one as its still picture.
+    fn warm_up(&mut self, head: &Arc<ServedHead>) -> Result<()> {
+        let mut speaker = self.speaker(head, &Backdrop::default())?;
+        for k in 0..WARM_UP {
+            let begin = Instant::now();
+            let frame = speaker.next_frame(true)?;
+            // The first ones also load plates and, on a GPU, shaders.
+            if k >= WARM_UP / 2 {
+                lock(&self.shared.places).add_cost(&head.name, begin.elapsed());
+            }
+            if let Some(picture) = frame.picture {
+                head.keep_still(picture);
+            }
+        }
+        let milliseconds = 1e3 * lock(&self.shared.places).cost(&head.name);
+        tracing::info!(head = head.name, size = ?head.size, milliseconds, "a head is ready");
+        Ok(())
+    }
+
+    /// A head that speaks. All sessions of a head draw with one backend, which holds its parameters once.
+    fn speaker(&mut self, head: &Arc<ServedHead>, backdrop: &Backdrop) -> Result<Speaker> {
+        // Those of heads that nobody serves or speaks with any more go.
+        self.backends.retain(|(served, _)| served.strong_count() > 0);
+        let known = self.backends.iter().find(|(served, _)| served.as_ptr() == Arc::as_ptr(head));
+        let backend = match known {
+            Some((_, backend)) => backend.clone(),
+            None => {
+                let branch = head.head.first()?;
+                let opened = backend::open(self.gpu.as_ref(), branch, branch.cloud.len(), 1);
+                if let Some(note) = opened.note {
+                    tracing::warn!(head = head.name, "{note}");
+                }
+                let backend = SharedBackend::load(opened.backend, branch)?;
+                self.backends.push((Arc::downgrade(head), backend.clone()));
+                backend
+            }
+        };
+        Speaker::new(&head.head, Box::new(backend), backdrop.options(head)?)
+    }
+
+    /// The session whose frame is to be made next, and the time until then.
+    fn next_session(&self) -> Option<(u64, Duration)> {
+        let now = Instant::now();
+        let live = self.sessions.iter().filter_map(|(key, open)| Some((*key, open.due()?)));
+        let live =
+            live.min_by_key(|(_, due)| *due).map(|(key, due)| (key, due.saturating_duration_since(now)));
+        if live.is_some_and(|(_, wait)| wait.is_zero()) {
+            return live;
+        }
+        let mut files = self.sessions.iter().filter(|(_, open)| open.due().is_none()).peekable();
+        if files.peek().is_none() {
+            return live;
+        }
+        match files.find(|(_, open)| open.has_work()) {
+            Some((key, _)) => Some((*key, Duration::ZERO)),
+            None => Some(live.map_or((u64::MAX, SOON), |(key, wait)| (key, wait.min(SOON)))),
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Open(request) => self.opening.push_back(request),
+            Command::Session(SessionCommand { key, wish: Wish::Close }) => self.close(key, None),
+            Command::Session(SessionCommand { key, wish }) => {
+                if let Some(Err(error)) = self.sessions.get_mut(&key).map(|open| open.obey(wish)) {
+                    self.fail(key, &error);
+                }
+            }
+            Command::Prepare(heads, reply) => {
+                let prepared = heads.iter().try_for_each(|head| self.warm_up(head));
+                // Who asked may be gone.
+                let _ = reply.send(prepared);
+            }
+            Command::Stop => {}
+        }
+    }
+
+    /// Opens the session that has waited longest; false when none has.
+    fn open_next(&mut self) -> bool {
+        let Some(request) = self.opening.pop_front() else { return false };
+        let OpenRequest { key, head, options, id, reply } = request;
+        // Who asked may be gone.
+        let opened = match reply.is_closed() {
+            true => Err(Error::Internal("nobody waits for this session".into())),
+            false => self.open(key, &head, &options, id),
+        };
+        if opened.is_err() {
+            lock(&self.shared.places).free(key);
+        }
+        // Where who asked is gone by now, the session goes with the handle.
+        drop(reply.send(opened));
+        true
+    }
+
+    fn open(
+        &mut self,
+        key: u64,
+        head: &Arc<ServedHead>,
+        options: &SessionOptions,
+        id: String,
+    ) -> Result<Arc<Session>> {
+        let speaker = self.speaker(head, &options.backdrop)?;
+        let (shared, commands) = (Arc::clone(&self.shared), self.commands.clone());
+        let send: SendCommand = Arc::new(move |command| {
+            if matches!(command.wish, Wish::Close) {
+                // Its place is free at once, also while the thread draws.
+                lock(&shared.places).free(command.key);
+            }
+            // Fails only after the thread has ended.
+            let _ = commands.send(Command::Session(command));
+        });
+        let session = Arc::new(Session::new(id, key, Arc::clone(head), send));
+        self.sessions.insert(key, OpenSession::new(speaker, &session, options.pace));
+        lock(&self.shared.figures).opened += 1;
+        Ok(session)
+    }
+
+    fn close(&mut self, key: u64, fault: Option<String>) {
+        if let Some(session) = self.sessions.remove(&key).and_then(|open| open.session()) {
+            session.outbox.close(fault);
+        }
+        lock(&self.shared.places).free(key);
+    }
+
+    fn close_all(&mut self, fault: Option<&str>) {
+        let keys: Vec<u64> = self.sessions.keys().copied().collect();
+        keys.into_iter().for_each(|key| self.close(key, fault.map(str::to_owned)));
+    }
+
+    /// Ends a session that cannot go on; all of them when the device is gone.
+    fn fail(&mut self, key: u64, error: &Error) {
+        tracing::error!(%error, "a session cannot go on");
+        if matches!(error, Error::DeviceLost(_)) {
+            *lock(&self.shared.fault) = Some(error.to_string());
+            self.close_all(Some("the device was lost"));
+        } else {
+            self.close(key, Some(error.to_string()));
+        }
+    }
+
+    fn draw(&mut self, key: u64) {
+        let Some(open) = self.sessions.get_mut(&key) else { return };
+        let Some(session) = open.session() else {
+            self.close(key, None);
+            return;
+        };
+        let MadeFrame { frame, taken, delay } = match open.make_frame(&session) {
+            Ok(made) => made,
+            Err(error) => return self.fail(key, &error),
+        };
+        count(&self.shared, &open.head, frame.picture.is_some(), taken, delay);
+        let waiting = open.speaker.waiting();
+        if !session.deliver(frame, waiting) {
+            self.close(key, None);
+        }
+    }
+}
+
+/// Counts a frame.
+fn count(shared: &Shared, head: &str, is_drawn: bool, taken: Duration, delay: Option<Duration>) {
+    {
+        let mut figures = lock(&shared.figures);
+        if is_drawn {
+            figures.drawn += 1;
+            figures.seconds += taken.as_secs_f64();
+        } else {
+            figures.skipped += 1;
+        }
+        if let Some(delay) = delay {
+            figures.add_delay(delay);
+        }
+    }
+    if is_drawn {
+        lock(&shared.places).add_cost(head, taken);
+    }
+}
+
+impl Drop for Thread {
+    /// A bug ends the thread; then nobody waits for it in vain.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *lock(&self.shared.fault) = Some("the thread that draws ended in a bug".into());
+            self.close_all(Some("this is a bug of surfeltalk; please report it"));
+        }
+    }
+}

@@ -1,0 +1,33 @@
+// What the page says, in each language.
+const WORDS = {
+  en: {
+    picture: 'The talking head', synthetic: 'synthetic', start: '▶ Start', token: 'Token of this server', enter: 'Connect',
+    say_label: 'Text to say', say: 'Say it', stop: 'Interrupt (Esc)', talk: 'Hold to talk', record: 'Record', recording: 'End recording',
+    drop: 'Drop a sound file here, or choose one', head: 'Head', voice: 'Voice', auto: 'Server’s choice', background: 'Background',
+    bg_room: 'Room and shoulders', bg_scene: 'Room', bg_torso: 'Shoulders on black', bg_white: 'White', bg_black: 'Black',
+    bg_color: 'Colour', bg_picture: 'Picture', bg_transparent: 'Transparent', bg_choose: 'Picture behind the head (PNG or JPEG)',
+    captions: 'Captions', figures: 'Figures', debug: 'Debug', debug_enabled: 'Debugging', debug_frames: 'Keep pictures', debug_audio: 'Keep sounds',
+    footer: 'This picture and this voice are synthetic: a program makes them from the text or the sound that you give. Use the face or voice of a person only with their consent.',
+    hello: 'Hello! I am a head made of surfels. Type a sentence, and I will say it.',
+    s_click: 'Press Start: a browser plays sound only after a click.', s_connecting: 'Connecting to the server …', s_waiting: 'Ready. Type a text, drop a sound file, or hold to talk.',
+    s_making: 'Making speech …', s_speaking: 'Speaking.', s_listening: 'Listening: speak now.', s_lost: 'The connection is lost. Trying again …',
+    s_full: 'All sessions are taken. Trying again …', s_loading: 'The heads are being loaded. Trying again …', s_token: 'This server wants a token.', s_sending: 'Sending the sound …',
+    s_mic: 'The microphone is not available: ', s_error: 'Error: ', s_video: 'Making the video …', s_saved: 'The video is ready.', download: 'Download the video',
+    f_fps: 'Pictures a second', f_dropped: 'Pictures dropped', f_late: 'Sounds too late', f_buffer: 'Buffer', f_delay: 'Text to speech', f_cut: 'Interruption', f_rate: 'Data', f_transport: 'Transport', f_size: 'Size',
+  },
+  zh: {
+    picture: '会说话的头像', synthetic: '合成影像', start: '▶ 开始', token: '此服务器的令牌', enter: '连接',
+    say_label: '要说的文字', say: '说出来', stop: '打断 (Esc)', talk: '按住说话', record: '录制', recording: '结束录制',
+    drop: '将声音文件拖到这里，或点击选择', head: '头像', voice: '声音', auto: '由服务器选择', background: '背景',
+    bg_room: '房间与肩部', bg_scene: '房间', bg_torso: '黑底肩部', bg_white: '白色', bg_black: '黑色',
+    bg_color: '纯色', bg_picture: '图片', bg_transparent: '透明', bg_choose: '头像背后的图片（PNG 或 JPEG）',
+    captions: '字幕', figures: '统计', debug: '调试', debug_enabled: '启用调试', debug_frames: '保存图片', debug_audio: '保存声音',
+    footer: '此影像和声音均由程序根据您提供的文字或声音合成。使用他人的面容或声音须征得本人同意。',
+    hello: 'Hello! I am a head made of surfels. Type a sentence, and I will say it.',
+    s_click: '请点击“开始”：浏览器需要一次点击才能播放声音。', s_connecting: '正在连接服务器……', s_waiting: '就绪。输入文字、拖入声音文件，或按住说话。',
+    s_making: '正在合成语音……', s_speaking: '正在说话。', s_listening: '正在聆听，请讲。', s_lost: '连接中断，正在重试……',
+    s_full: '会话已满，正在重试……', s_loading: '正在加载头像，请稍候……', s_token: '此服务器需要令牌。', s_sending: '正在发送声音……',
+    s_mic: '麦克风不可用：', s_error: '错误：', s_video: '正在生成视频……', s_saved: '视频已生成。', download: '下载视频',
+    f_fps: '每秒图片数', f_dropped: '丢弃的图片', f_late: '迟到的声音', f_buffer: '缓冲', f_delay: '文字到语音', f_cut: '打断耗时', f_rate: '数据量', f_transport: '传输', f_size: '尺寸',
+  },
+};
