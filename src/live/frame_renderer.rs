@@ -1,7 +1,7 @@
 //! Frames from their inputs: field and rasterizer draw the head, plates are decoded on other threads meanwhile, and both are
 //! put together. The frames of a new voice and the dataset's own go through here alike.
 
-use super::background::{BackgroundLayers, BackgroundType};
+use super::background::{Backdrop, BackgroundLayers, BackgroundType};
 use super::driver::FrameInputs;
 use super::plate_source::{FramePlate, PlateRequest, PlateSource};
 use super::stopwatch::{FrameTimes, timed};
@@ -11,6 +11,7 @@ use crate::head::backend::{Backend, Images, Output, PendingImages, RenderRequest
 use crate::head::field::Conditions;
 use crate::raster::Outputs;
 use crate::{Camera, Error, Result};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -27,6 +28,8 @@ pub struct FrameOptions {
     pub batch: usize,
     /// What is behind the head.
     pub background: BackgroundType,
+    /// What takes the place of the room there.
+    pub backdrop: Backdrop,
     /// How the edge of the head is softened.
     pub seam: Seam,
     /// Cut the head by the filmed mask of its part; needs filmed frames.
@@ -42,11 +45,19 @@ impl Default for FrameOptions {
         FrameOptions {
             batch: 16,
             background: BackgroundType::default(),
+            backdrop: Backdrop::default(),
             seam: Seam::default(),
             use_gt_mask: false,
             attention: false,
             seed: 0,
         }
+    }
+}
+
+impl FrameOptions {
+    /// How the bytes of finished pictures are arranged.
+    fn format(&self) -> PixelFormat {
+        if self.backdrop == Backdrop::Transparent { PixelFormat::Rgba8 } else { PixelFormat::Rgb8 }
     }
 }
 
@@ -61,10 +72,20 @@ pub struct RenderedFrame {
     pub camera: Camera,
     /// The frame of the clip whose torso and background are shown.
     pub plate: usize,
-    /// The picture, RGB, `[rows, columns, 3]`.
+    /// The picture, RGB, `[rows, columns, 3]`; over [`Backdrop::Transparent`] RGBA of straight colours, `[rows, columns, 4]`.
     pub picture: Vec<u8>,
     /// Attention images, `[channels, rows, columns]`, when they were asked for; else empty.
     pub attention: Vec<f32>,
+}
+
+impl RenderedFrame {
+    /// The picture without its alpha, RGB, `[rows, columns, 3]`.
+    pub fn rgb(&self) -> Cow<'_, [u8]> {
+        match self.picture.len() == 4 * self.size[0] * self.size[1] {
+            true => self.picture.as_chunks::<4>().0.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]).collect(),
+            false => Cow::Borrowed(&self.picture),
+        }
+    }
 }
 
 /// Draws a head frame by frame.
@@ -114,7 +135,7 @@ impl FrameRenderer {
             return Err(Error::input(asked, "the frames of a dataset", found, "name the dataset folder too"));
         }
         let request = PlateRequest { torso: background.shows_clothes(), filmed };
-        let scene = background.needs_scene().then(|| plates.background()).transpose()?;
+        let scene = options.backdrop.needs_scene(background).then(|| plates.background()).transpose()?;
         let scene = scene.map(|picture| BackgroundPlate::new(picture.into_raw()));
         backend.load_state(branch, None)?;
         Ok(FrameRenderer {
@@ -217,7 +238,7 @@ impl FrameRenderer {
         let (options, scene) = (&self.options, self.background.as_ref());
         let layers = plates.iter().enumerate().map(|(k, plate)| layers(options, scene, first + k, plate));
         let layers: Vec<Layers<'_>> = layers.collect::<Result<_>>()?;
-        let composition = Composition { frames: &layers, seam: options.seam, format: PixelFormat::Rgb8 };
+        let composition = Composition { frames: &layers, seam: options.seam, format: options.format() };
         let request = RenderRequest {
             conditions: &conditions,
             cameras: &cameras,
@@ -262,6 +283,6 @@ fn layers<'a>(
     Ok(Layers {
         occlusion: options.background.shows_clothes().then(|| plate.torso.occlusion_patch()),
         mask: filmed.filter(|_| options.use_gt_mask).map(|frame| frame.mask.as_slice()),
-        ..options.background.layers(&behind, number as u64, options.seed)?
+        ..options.background.layers(options.backdrop, &behind, number as u64, options.seed)?
     })
 }
