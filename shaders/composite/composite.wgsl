@@ -7,7 +7,8 @@
 
 // The layers of a frame: offsets in `layers` in words, or ABSENT.
 struct FrameLayers {
-    // Its background: in `layers`; else the plate, where that is not 0; else the colour.
+    // Its background: in `layers`; else the plate, where that is not 0; else the colour, or nothing where all frames are
+    // transparent.
     frame: u32,
     plate: u32,
     red: f32,
@@ -38,6 +39,8 @@ struct FrameLayers {
 @group(0) @binding(4) var<storage, read> images: array<f32>;
 // RGB, not clipped, and what the seam's edge is taken of: [frames, rows, columns].
 @group(0) @binding(5) var<storage, read_write> pictures: array<vec4<f32>>;
+// How much of each pixel is covered: [frames, rows, columns]; one word unless pictures are transparent.
+@group(0) @binding(6) var<storage, read_write> coverage: array<f32>;
 
 // Number of a pixel in a patch, or ABSENT outside it.
 fn in_patch(start: u32, x: u32, y: u32, corner: vec2<u32>, size: vec2<u32>) -> u32 {
@@ -66,6 +69,8 @@ fn composite(
     let i = flat % plane;
     let own = frames[frame];
     var behind = vec3(own.red, own.green, own.blue);
+    // Only asked for where all backgrounds are nothing.
+    var covered = 0.0;
     if own.frame != ABSENT {
         behind = unpack4x8unorm(layers[own.frame + i]).xyz;
     } else if own.plate != 0u {
@@ -78,6 +83,7 @@ fn composite(
     if torso_at != ABSENT {
         let torso = unpack4x8unorm(layers[own.torso + torso_at]);
         behind += (torso.xyz - behind) * torso.w;
+        covered += (1.0 - covered) * torso.w;
     }
     var mask = 1.0;
     if own.mask != ABSENT { mask = mask_at(own.mask, i); }
@@ -89,6 +95,8 @@ fn composite(
     let at = params.at_color + 3u * frame * plane + i;
     let color = vec3(images[at], images[at + plane], images[at + 2u * plane]);
     let alpha = images[params.at_alpha + flat];
-    let rgb = color * inside + behind * (1.0 - inside * clamp(alpha, 0.0, 1.0));
+    let cover = inside * clamp(alpha, 0.0, 1.0);
+    let rgb = color * inside + behind * (1.0 - cover);
+    if params.transparent != 0u { coverage[flat] = cover + covered * (1.0 - cover); }
     pictures[flat] = vec4(rgb, select(mask, alpha, own.mask == ABSENT));
 }

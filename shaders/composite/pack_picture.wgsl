@@ -10,6 +10,8 @@ override FORMAT: u32 = 0u;
 @group(0) @binding(1) var<storage, read> pictures: array<vec4<f32>>;
 // [frames, out_words], the lowest byte first.
 @group(0) @binding(2) var<storage, read_write> bytes: array<u32>;
+// How much of each pixel is covered, where pictures are transparent.
+@group(0) @binding(3) var<storage, read> coverage: array<f32>;
 
 // A pixel, clipped; beyond the last row or column that one once more.
 fn rgb_at(frame: u32, x: u32, y: u32) -> vec3<f32> {
@@ -58,7 +60,20 @@ fn pack_picture(
     let frame = flat / params.out_words;
     let word = flat % params.out_words;
     if FORMAT == 0u {
-        bytes[flat] = pack4x8unorm(vec4(rgb_at(frame, word % params.out_width, word / params.out_width), 1.0));
+        let x = word % params.out_width;
+        let y = word / params.out_width;
+        if params.transparent == 0u {
+            bytes[flat] = pack4x8unorm(vec4(rgb_at(frame, x, y), 1.0));
+            return;
+        }
+        // Colours that are not multiplied by their alpha; nothing where that is 0 of 255.
+        let at = pixel_index(params, frame, x, y);
+        let covered = coverage[at];
+        if covered * 255.0 + 0.5 >= 1.0 {
+            bytes[flat] = pack4x8unorm(clamp(vec4(pictures[at].xyz / covered, covered), vec4(0.0), vec4(1.0)));
+        } else {
+            bytes[flat] = 0u;
+        }
         return;
     }
     let total = select(params.out_width * params.out_height / 2u, params.width * params.height, FORMAT == 1u) * 3u;

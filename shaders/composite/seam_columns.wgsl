@@ -11,6 +11,9 @@
 @group(0) @binding(2) var<storage, read> lowest: array<f32>;
 // Each thread reads and writes its own pixel alone.
 @group(0) @binding(3) var<storage, read_write> pictures: array<vec4<f32>>;
+// As in `seam_rows`, where pictures are transparent.
+@group(0) @binding(4) var<storage, read> blurred_coverage: array<f32>;
+@group(0) @binding(5) var<storage, read_write> coverage: array<f32>;
 
 @compute @workgroup_size(256)
 fn seam_columns(
@@ -39,4 +42,11 @@ fn seam_columns(
     }
     let picture = pictures[flat];
     pictures[flat] = vec4(picture.xyz + (soft - picture.xyz) * edge, picture.w);
+    if params.transparent != 0u {
+        var covered = 0.0;
+        for (var k = 0u; k <= 2u * BLUR_RADIUS; k++) {
+            covered += blur_tap(k) * blurred_coverage[column + mirrored(y, k, params.height) * params.width];
+        }
+        coverage[flat] += (covered - coverage[flat]) * edge;
+    }
 }

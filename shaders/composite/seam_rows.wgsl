@@ -10,6 +10,9 @@
 @group(0) @binding(2) var<storage, read_write> blurred: array<vec4<f32>>;
 // The lowest value within `radius`: [frames, rows, columns].
 @group(0) @binding(3) var<storage, read_write> lowest: array<f32>;
+// How much of each pixel is covered, and the same blurred, where pictures are transparent.
+@group(0) @binding(4) var<storage, read> coverage: array<f32>;
+@group(0) @binding(5) var<storage, read_write> blurred_coverage: array<f32>;
 
 @compute @workgroup_size(256)
 fn seam_rows(
@@ -24,6 +27,13 @@ fn seam_rows(
     var rgb = vec3(0.0);
     for (var k = 0u; k <= 2u * BLUR_RADIUS; k++) {
         rgb += blur_tap(k) * pictures[row + mirrored(x, k, params.width)].xyz;
+    }
+    if params.transparent != 0u {
+        var covered = 0.0;
+        for (var k = 0u; k <= 2u * BLUR_RADIUS; k++) {
+            covered += blur_tap(k) * coverage[row + mirrored(x, k, params.width)];
+        }
+        blurred_coverage[flat] = covered;
     }
     var high = pictures[flat].w;
     var low = high;

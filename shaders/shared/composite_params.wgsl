@@ -13,6 +13,8 @@ struct CompositeParams {
     out_width: u32,
     out_height: u32,
     out_words: u32,
+    // Not 0 where a picture has no background, and the coverage of its pixels is asked for.
+    transparent: u32,
 }
 
 // Row-major number of a pixel of a frame.

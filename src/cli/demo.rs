@@ -6,7 +6,7 @@ use super::interrupt::Interrupt;
 use super::output;
 use super::presets;
 use super::progress::{Progress, duration};
-use super::record::Recording;
+use super::record::{Recording, RecordingOptions};
 use super::watcher::TrainingWatcher;
 use crate::gpu::Gpu;
 use crate::head::cloud::model_dir::ModelDir;
@@ -32,6 +32,7 @@ use clap::Parser;
 use data_utils::audio::FRAME_RATE;
 use data_utils::audio::features::{AudioFeatures, AudioKind};
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions};
+use data_utils::media::Encoder;
 use image::RgbImage;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -196,7 +197,9 @@ fn say(flags: &DemoFlags, talker: &Talker, dataset: &Dataset, model: &Path, gpu:
     talking.finish()?;
     let interrupt = Interrupt::get();
     let mut progress = Progress::start("new sentence", 0, clip.frames() as u64, flags.quiet);
-    let mut recording = Recording::create(&flags.out, dataset.size, Some(sound), false, started)?;
+    let encoder = Encoder::from_environment()?;
+    let how = RecordingOptions { encoder: &encoder, has_alpha: false, attention: false };
+    let mut recording = Recording::create(&flags.out, dataset.size, Some(sound), &how, started)?;
     while let Some(frame) = talking.next_frame()? {
         recording.push(&frame, |frame| comparison.add(frame))?;
         progress.update(frame.number as u64 + 1, String::new);

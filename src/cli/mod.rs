@@ -1,5 +1,6 @@
 //! Flags, progress and exit codes of the programs.
 
+mod background;
 pub mod convert;
 pub mod demo;
 pub mod device;
@@ -11,6 +12,7 @@ pub mod presets;
 pub mod process;
 mod record;
 pub mod render;
+mod render_flags;
 mod score;
 mod score_motion;
 mod score_poses;

@@ -6,8 +6,10 @@ use crate::{Error, Result};
 use data_utils::workspace::{Ledger, Lock, Origin, remove_temporaries_of};
 use std::path::{Path, PathBuf};
 
-/// Endings of videos, with ffmpeg and without.
-const ENDINGS: [&str; 2] = ["mp4", "avi"];
+/// Endings of videos, with ffmpeg and without, with an alpha, and of the sound beside PNG files.
+const ENDINGS: [&str; 4] = ["mp4", "avi", "webm", "wav"];
+/// The first of the PNG files in place of a video.
+const FIRST_FRAME: &str = "frames/00000.png";
 /// The scores beside a video.
 pub const METRICS: &str = "metrics.json";
 /// Opening, width and shapes of the drawn lips, frame by frame.
@@ -114,8 +116,9 @@ fn other_content(folder: &Path, request: &str) -> Result<Option<String>> {
     let ledger = Ledger::read(folder).unwrap_or_default().filter(|l| l.program == "render");
     let videos = ["renders"].into_iter().chain(CHANNELS);
     let names = videos.flat_map(|name| ENDINGS.map(|ending| format!("{name}.{ending}")));
-    for name in
-        names.chain([METRICS, LIPS, LIP_METRICS].map(str::to_owned)).filter(|name| folder.join(name).exists())
+    for name in names
+        .chain([METRICS, LIPS, LIP_METRICS, FIRST_FRAME].map(str::to_owned))
+        .filter(|name| folder.join(name).exists())
     {
         let same = match &ledger {
             Some(ledger) if ledger.request == request => ledger.origin(folder, &name)? == Origin::Ours,

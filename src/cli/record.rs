@@ -4,8 +4,8 @@ use crate::Result;
 use crate::live::attention::AttentionVideos;
 use crate::live::frame_renderer::RenderedFrame;
 use crate::live::stopwatch::FrameTimes;
-use data_utils::audio::{FRAME_RATE, Sound};
-use data_utils::media::{Encoder, PixelFormat, VideoFormat, VideoWriter};
+use data_utils::audio::{self, FRAME_RATE, Sound};
+use data_utils::media::{Encoder, PixelFormat, VideoFormat, VideoWriter, frame_file};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 pub struct RenderSummary {
     /// Frames of the video.
     pub frames: usize,
-    /// The video with its sound.
+    /// The video with its sound, or the folder of PNG files.
     pub video: PathBuf,
+    /// All files of it.
+    pub files: Vec<PathBuf>,
     /// The attention videos, when they were asked for.
     pub attention: Vec<PathBuf>,
     /// From the program's start to the finished file.
@@ -30,9 +32,22 @@ pub struct RenderSummary {
     pub scoring: Duration,
 }
 
+/// How a video is written.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordingOptions<'a> {
+    /// What turns frames into a file.
+    pub encoder: &'a Encoder,
+    /// Whether the frames are RGBA.
+    pub has_alpha: bool,
+    /// Whether attention videos are written beside it.
+    pub attention: bool,
+}
+
 /// A video that is being written.
 pub struct Recording {
     writer: VideoWriter,
+    /// Written beside PNG files, which have none.
+    sound: Option<(PathBuf, Sound)>,
     attention: Option<AttentionVideos>,
     started: Instant,
     start: Duration,
@@ -42,8 +57,8 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Starts `renders.mp4` (`.avi` without ffmpeg) in `dir`, and with `attention` the attention videos beside it. `started` is
-    /// when the program was.
+    /// Starts `renders` with the encoder's ending in `dir` (PNG files: the folder `frames`, and `renders.wav`), and with
+    /// `attention` the attention videos beside it. `started` is when the program was.
     ///
     /// # Errors
     /// [`Error::Input`] when the folder cannot be written to.
@@ -51,17 +66,24 @@ impl Recording {
         dir: &Path,
         size: [u32; 2],
         sound: Option<&Sound>,
-        attention: bool,
+        options: &RecordingOptions<'_>,
         started: Instant,
     ) -> Result<Self> {
-        let encoder = Encoder::from_environment()?;
-        let format = VideoFormat { size, fps: FRAME_RATE, pixels: PixelFormat::Rgb24 };
-        let writer =
-            VideoWriter::create(&encoder, &dir.join("renders.mp4"), format, sound.map(Sound::samples))?;
+        let RecordingOptions { encoder, has_alpha, attention } = *options;
+        let opaque = VideoFormat { size, fps: FRAME_RATE, pixels: PixelFormat::Rgb24 };
+        let pixels = if has_alpha { PixelFormat::Rgba8 } else { PixelFormat::Rgb24 };
+        let is_folder = *encoder == Encoder::Frames;
+        let name = if is_folder { "frames" } else { "renders.mp4" };
+        let format = VideoFormat { pixels, ..opaque };
+        let writer = VideoWriter::create(encoder, &dir.join(name), format, sound.map(Sound::samples))?;
+        // Attention is looked at, not composed.
+        let viewing = if encoder.keeps_alpha() { &Encoder::from_environment()? } else { encoder };
         let attention =
-            attention.then(|| AttentionVideos::create(&encoder, dir, format, sound)).transpose()?;
+            attention.then(|| AttentionVideos::create(viewing, dir, opaque, sound)).transpose()?;
+        let sound = sound.filter(|_| is_folder).map(|sound| (dir.join("renders.wav"), sound.clone()));
         Ok(Recording {
             writer,
+            sound,
             attention,
             started,
             start: started.elapsed(),
@@ -101,9 +123,18 @@ impl Recording {
         let begin = Instant::now();
         let attention = self.attention.take().map_or(Ok(Vec::new()), AttentionVideos::finish)?;
         let video = self.writer.finish()?;
+        let mut files = vec![video.clone()];
+        if video.is_dir() {
+            files = (0..self.frames).map(|frame| video.join(frame_file(frame))).collect();
+        }
+        if let Some((path, sound)) = &self.sound {
+            audio::write_wav(path, sound)?;
+            files.push(path.clone());
+        }
         Ok(RenderSummary {
             frames: self.frames,
             video,
+            files,
             attention,
             total: self.started.elapsed(),
             start: self.start,

@@ -1,137 +1,41 @@
 //! The `render` program: a trained head says a voice, or redraws the frames of its dataset.
 
-use super::device::{Device, backend, rasterizer};
+use super::background::{NamedBackground, encoder};
+use super::device::{backend, rasterizer};
 use super::interrupt::Interrupt;
-use super::model_source::{ModelSource, dataset_of};
 use super::output;
 use super::output_folder::{Destination, LIP_METRICS, LIPS, METRICS, OutputFolder, voice_name};
 use super::progress::Progress;
-use super::record::{Recording, RenderSummary};
+use super::record::{Recording, RecordingOptions, RenderSummary};
+pub use super::render_flags::{MotionChoice, RenderFlags};
 use crate::composite::Seam;
 use crate::gpu::Gpu;
 use crate::head::backend::Backend;
 use crate::head::cloud::model_dir::ModelDir;
 use crate::head::folder::head_file;
 use crate::head::{Branch, Clip, ClipFrame, Head, VoiceStatistics};
-use crate::live::background::BackgroundType;
+use crate::live::background::Backdrop;
 use crate::live::frame_renderer::{FrameOptions, FrameRenderer};
 use crate::live::generated_motion::GeneratedMotion;
-use crate::live::performance::{Performance, PerformanceOptions, no_torso};
-use crate::live::plate_source::{ClipPlates, DatasetPlates, PlateSource};
+use crate::live::performance::{Performance, PerformanceOptions};
+use crate::live::plate_source::{BeforePicture, ClipPlates, DatasetPlates, PlateSource};
 use crate::live::pose_source::ClipPoses;
 use crate::live::split::split_frames;
 use crate::live::start_time::start_at;
 use crate::metrics::accumulator::{MetricAccumulator, MetricModels};
 use crate::metrics::lip_track::LipTrack;
 use crate::{Error, Result};
-use clap::Parser;
 use data_utils::audio::ave::AveEncoder;
 use data_utils::audio::features::{AudioFeatures, AudioKind};
 use data_utils::audio::listen::Loudness;
 use data_utils::audio::{self, Sound};
-use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Split, find_ave_weights};
-use data_utils::workspace::{digest_file, digest_text};
+use data_utils::dataset::{Dataset, Split, find_ave_weights};
+use data_utils::media::Encoder;
+use data_utils::workspace::{digest_bytes, digest_file, digest_text};
+use image::RgbImage;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Where the head's motion comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum MotionChoice {
-    /// As in the clip, forwards and backwards.
-    Clip,
-    /// Generated from the sound.
-    Generated,
-}
-
-/// Makes a trained head talk: any voice, or the frames of its dataset again.
-#[derive(Debug, Parser)]
-#[command(name = "render", version, rename_all = "snake_case")]
-pub struct RenderFlags {
-    /// Dataset folder (data/xxx): needed to redraw and score its frames, or for another background; a voice does without
-    #[arg(short = 's', long = "source_path")]
-    source_path: Option<PathBuf>,
-    /// Folder of the trained model (model/xxx)
-    #[arg(short = 'm', long = "model_path")]
-    model_path: PathBuf,
-    /// Which saved iteration; the newest by default
-    #[arg(long, allow_hyphen_values = true)]
-    iteration: Option<i64>,
-    /// A voice (.wav, .mp3, .m4a, .flac) or features (.npy) to say; training and test frames are then not redrawn
-    #[arg(long)]
-    custom_aud: Option<PathBuf>,
-    /// Where in the source video the head motion of a voice starts, HH:MM:SS
-    #[arg(long, default_value = "00:00:00")]
-    ss: String,
-    /// Frames drawn at once
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
-    batch: u16,
-    /// Does not redraw the training frames
-    #[arg(long)]
-    skip_train: bool,
-    /// Does not redraw the held-out frames
-    #[arg(long)]
-    skip_test: bool,
-    /// Also writes the attention channels as videos
-    #[arg(long)]
-    visualize_attention: bool,
-    /// What is behind the head: drawn_torso (that of the head's own branch, over the background), bg_w_torso (the filmed one),
-    /// torso, scene, gt, black, white or random [default: drawn_torso for a voice where the model
-    /// has a torso branch, else bg_w_torso]
-    #[arg(long)]
-    background_type: Option<BackgroundType>,
-    /// How the head moves while it says a voice: clip (as in the clip, forwards and backwards) or generated (by the sound: pose,
-    /// brows, gaze and blinks as this person has them)
-    #[arg(long, default_value = "clip", requires = "custom_aud")]
-    motion: MotionChoice,
-    /// Seed of generated motion
-    #[arg(long, default_value_t = 0)]
-    motion_seed: u64,
-    /// Neighbours on each side that every pose is averaged with
-    #[arg(long, default_value_t = 1)]
-    smooth_win: usize,
-    /// Part of the way the camera follows the head in each frame, 0 to 1; smaller lags more
-    #[arg(long, default_value_t = 1.0)]
-    smooth_coef: f64,
-    /// Width of a soft edge around the head, an odd number of pixels; 0 for none
-    #[arg(long, default_value_t = 0)]
-    erode_size: usize,
-    /// Cuts the head by the dataset's mask instead of the drawn alpha alone
-    #[arg(long)]
-    use_gt_mask: bool,
-    /// Audio feature, when it cannot be told from the model
-    #[arg(long, default_value = "auto")]
-    asr: AudioChoice,
-    /// Weights of the audio-visual encoder (audio_visual_encoder.pth)
-    #[arg(long)]
-    ave_weights: Option<PathBuf>,
-    /// MediaPipe's face_landmarker.task, for landmark distance and mouth opening
-    #[arg(long)]
-    face_landmarker: Option<PathBuf>,
-    /// Filmed lips of the person whose voice is said (an .npy file that this program wrote, or [frames, 2]: opening and width over
-    /// the distance of the eyes), to score how the lips follow the voice
-    #[arg(long, requires = "custom_aud", requires = "face_landmarker")]
-    lips_truth: Option<PathBuf>,
-    /// LPIPS weights (SqueezeNet, AlexNet or VGG16)
-    #[arg(long)]
-    lpips_weights: Option<PathBuf>,
-    /// Where the work is done: auto, gpu or cpu
-    #[arg(long, default_value = "auto")]
-    device: Device,
-    /// Folder the video and its scores are written to; by default one in the model folder, with a number added where
-    /// it already holds another video
-    #[arg(long)]
-    out: Option<PathBuf>,
-    /// Replaces another video in the folder it is written to
-    #[arg(long)]
-    overwrite: bool,
-    /// Memory for decoded frames of the dataset, MiB
-    #[arg(long, default_value_t = 512)]
-    image_budget: u64,
-    /// No progress, only problems
-    #[arg(long)]
-    quiet: bool,
-}
 
 /// Samples of a voice that are given at once.
 const PIECE: usize = 16_000;
@@ -145,6 +49,9 @@ struct RenderJob<'a> {
     models: MetricModels,
     iteration: u64,
     options: FrameOptions,
+    /// In place of the room.
+    picture: Option<RgbImage>,
+    encoder: Encoder,
     interrupt: Interrupt,
     started: Instant,
 }
@@ -159,13 +66,16 @@ pub fn run(flags: &RenderFlags) -> Result<()> {
     let wanted = flags.iteration.and_then(|i| u64::try_from(i).ok());
     let iteration = folder.iteration(wanted)?;
     let head = Arc::new(Head::load(&folder.iteration_dir(iteration))?);
-    let background = flags.background(&head)?;
+    let background = flags.kind_of_background(&head)?;
     let dataset = flags.dataset(&folder, &head, background)?;
     let settings = &head.first()?.settings;
+    let NamedBackground { backdrop, picture } =
+        NamedBackground::open(flags.background.as_deref(), background)?;
+    let encoder = encoder(flags.format, backdrop)?;
     let options = FrameOptions {
         batch: flags.batch.into(),
-        transparent: false,
         background,
+        backdrop,
         seam: Seam::new(flags.erode_size)?,
         use_gt_mask: flags.use_gt_mask,
         attention: flags.visualize_attention,
@@ -179,68 +89,24 @@ pub fn run(flags: &RenderFlags) -> Result<()> {
         output::tell(format_args!("rendering with the model of iteration {iteration} on {device}"));
     }
     let interrupt = Interrupt::get();
-    let job = RenderJob { flags, head, dataset, gpu, models, iteration, options, interrupt, started };
+    let job = RenderJob {
+        flags,
+        head,
+        dataset,
+        gpu,
+        models,
+        iteration,
+        options,
+        picture,
+        encoder,
+        interrupt,
+        started,
+    };
     // Work that is stopped may fail for its very end, as when ffmpeg hung.
     job.render_all().map_err(|error| match error {
         Error::Input(_) if job.interrupt.raised() => job.interrupt.error("no video was written"),
         other => other,
     })
-}
-
-impl RenderFlags {
-    /// What is behind the head.
-    fn background(&self, head: &Head) -> Result<BackgroundType> {
-        match (self.background_type, head.torso()) {
-            (Some(BackgroundType::DrawnTorso), None) => Err(no_torso()),
-            (Some(background), _) => Ok(background),
-            // Frames of the dataset are compared with what was filmed, torso and all.
-            (None, Some(_)) if self.custom_aud.is_some() => Ok(BackgroundType::DrawnTorso),
-            (None, _) => Ok(BackgroundType::default()),
-        }
-    }
-
-    /// The dataset, where one is named or cannot be done without.
-    fn dataset(
-        &self,
-        folder: &ModelDir,
-        head: &Head,
-        background: BackgroundType,
-    ) -> Result<Option<Arc<Dataset>>> {
-        let settings = &head.first()?.settings;
-        let needs_frames = self.use_gt_mask || background.needs_original();
-        let why = match (&self.custom_aud, &head.clip) {
-            (Some(_), Some(_)) if !needs_frames => None,
-            (Some(_), Some(_)) => Some("its filmed frames are shown"),
-            (Some(_), None) => Some("the model holds no clip"),
-            (None, _) => Some("its frames are redrawn"),
-        };
-        let Some(path) = dataset_of(&ModelSource { folder, source_path: self.source_path.as_deref(), why })?
-        else {
-            return Ok(None);
-        };
-        let trained_with = AudioChoice::Kind(settings.audio);
-        let options = OpenOptions {
-            audio: if self.asr == AudioChoice::Auto { trained_with } else { self.asr },
-            ave_weights: self.ave_weights.clone(),
-            image_budget: self.image_budget << 20,
-            max_side: Some(settings.max_side),
-            check_frames: false,
-        };
-        let dataset = Dataset::open(&path, &options)?;
-        if !self.quiet {
-            dataset.notes().iter().for_each(output::note);
-            if self.custom_aud.is_some() && head.clip.is_none() {
-                let (model, path) = (folder.root().display(), path.display());
-                output::note(format!(
-                    "this model needs its dataset {path}; `surfeltalk convert -m {model}` makes it do without"
-                ));
-            }
-            if background.needs_torso() && !background.draws_torso() && !dataset.has_torsos() {
-                output::note("no torso_imgs; the torso is cut out of each frame by its parsing");
-            }
-        }
-        Ok(Some(Arc::new(dataset)))
-    }
 }
 
 impl RenderJob<'_> {
@@ -269,7 +135,7 @@ impl RenderJob<'_> {
         };
         let whole = dataset.sound_path().map(|path| audio::load(&path)).transpose()?;
         let sound = whole.map(|whole| whole.cut(dataset.frames[first.plate].aud_id as usize, frames.len()));
-        let plates = Arc::new(DatasetPlates::new(Arc::clone(dataset), branch.settings.part));
+        let plates = self.before(Arc::new(DatasetPlates::new(Arc::clone(dataset), branch.settings.part)));
         let backend = backend(self.gpu.as_ref(), branch, self.options.batch);
         let mut renderer = FrameRenderer::new(branch, backend, plates, self.options)?;
         if let (Some(torso), Some(backend)) = (self.head.torso(), self.torso_backend()) {
@@ -287,7 +153,7 @@ impl RenderJob<'_> {
                 renderer.submit(inputs.by_ref().take(renderer.batch()).collect())?;
             }
             let Some(frame) = renderer.next_frame()? else { break };
-            recording.push(&frame, |frame| metrics.add(frame.size, &frame.picture, frame.plate))?;
+            recording.push(&frame, |frame| metrics.add(frame.size, &frame.rgb(), frame.plate))?;
             progress.update(frame.number as u64 + 1, String::new);
             if self.interrupt.raised() {
                 return Err(self.interrupt.error("no video was written"));
@@ -334,7 +200,7 @@ impl RenderJob<'_> {
                 }
                 continue;
             };
-            recording.push(&frame, |frame| metrics.add(frame.size, &frame.picture, frame.plate))?;
+            recording.push(&frame, |frame| metrics.add(frame.size, &frame.rgb(), frame.plate))?;
             progress.update(frame.number as u64 + 1, String::new);
             if self.interrupt.raised() {
                 return Err(self.interrupt.error("no video was written"));
@@ -373,7 +239,7 @@ impl RenderJob<'_> {
                 Some(generated) => Box::new(generated),
                 None => Box::new(ClipPoses::new(&frames, start, self.flags.smooth_win)?),
             }),
-            plates: Some(plates),
+            plates: Some(self.before(plates)),
             trained_voice,
             known_voice: voice.levels.clone(),
             encoder: self.encoder(branch, voice)?,
@@ -440,6 +306,14 @@ impl RenderJob<'_> {
         AveEncoder::open(&weights, &candle_core::Device::Cpu).map(Some)
     }
 
+    /// Plates before the picture that was named.
+    fn before(&self, plates: Arc<dyn PlateSource>) -> Arc<dyn PlateSource> {
+        match &self.picture {
+            Some(picture) => Arc::new(BeforePicture::new(plates, picture)),
+            None => plates,
+        }
+    }
+
     fn folder(&self, set: &str) -> PathBuf {
         self.flags.model_path.join(set).join(format!("ours_{}", self.iteration)).join("renders")
     }
@@ -482,14 +356,20 @@ impl RenderJob<'_> {
         }
         // How many frames are drawn at once does not change them.
         let options = FrameOptions { batch: 1, ..self.options };
-        parts.push(format!("{options:?} {:?} {:?}", flags.asr, flags.ave_weights));
+        parts.push(format!("{options:?} {:?} {:?} {:?}", flags.format, flags.asr, flags.ave_weights));
+        parts.extend(self.picture.as_ref().map(|picture| digest_bytes(picture.as_raw())));
         parts.push(format!("{} {} {}", flags.ss, flags.smooth_win, flags.smooth_coef));
         parts.push(format!("{:?} {}", flags.motion, flags.motion_seed));
         Ok(digest_text(&parts.join("\n")))
     }
 
     fn recording(&self, dir: &Path, size: [u32; 2], sound: Option<&Sound>) -> Result<Recording> {
-        Recording::create(dir, size, sound, self.options.attention, self.started)
+        let options = RecordingOptions {
+            encoder: &self.encoder,
+            has_alpha: self.options.backdrop == Backdrop::Transparent,
+            attention: self.options.attention,
+        };
+        Recording::create(dir, size, sound, &options, self.started)
     }
 }
 
@@ -521,7 +401,8 @@ fn report(
     if let (Some(path), Some(report)) = (&lip_scores, &lip_report) {
         report.write_json(path)?;
     }
-    let files = summary.attention.iter().chain([&summary.video, &scores]).chain(&lips).chain(&lip_scores);
+    let files =
+        summary.attention.iter().chain(&summary.files).chain([&scores]).chain(&lips).chain(&lip_scores);
     folder.record(files.map(PathBuf::as_path))?;
     output::result(format_args!("{summary}\n{report}"));
     if let Some(report) = lip_report {

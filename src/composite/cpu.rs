@@ -39,7 +39,7 @@ pub fn compose(
     if seam.radius() == 0 || width * height == 0 {
         return Ok(pack(size, format, |y, row| write_row(head, layers, y, row)));
     }
-    let mut image = vec![[0.0; 3]; width * height];
+    let mut image = vec![[0.0; 4]; width * height];
     image.par_chunks_exact_mut(width).enumerate().for_each(|(y, row)| write_row(head, layers, y, row));
     let edge_of = match layers.mask {
         Some(mask) => mask.iter().map(|m| unit(*m)).collect(),
@@ -54,34 +54,37 @@ fn unit(byte: u8) -> f32 {
     f32::from(byte) * (1.0 / 255.0)
 }
 
-/// Row `y` before the seam, RGB, not clipped.
-fn write_row(head: &HeadImages<'_>, layers: &Layers<'_>, y: usize, row: &mut [[f32; 3]]) {
+/// Row `y` before the seam: premultiplied RGB, not clipped, and how much of it is covered.
+fn write_row(head: &HeadImages<'_>, layers: &Layers<'_>, y: usize, row: &mut [[f32; 4]]) {
     let [width, height] = head.size;
     let (first, pixels) = (y * width, width * height);
-    let rgb_row = |rgb: &[u8], row: &mut [[f32; 3]]| {
-        let rgb = &rgb[3 * first..][..3 * width];
-        row.as_flattened_mut().iter_mut().zip(rgb).for_each(|(to, byte)| *to = unit(*byte));
+    let rgb_row = |rgb: &[u8], row: &mut [[f32; 4]]| {
+        let rgb = rgb[3 * first..][..3 * width].as_chunks::<3>().0;
+        row.iter_mut().zip(rgb).for_each(|(to, [r, g, b])| *to = [unit(*r), unit(*g), unit(*b), 1.0]);
     };
     match layers.background {
-        Background::Color(color) => row.fill(color),
+        Background::Color([r, g, b]) => row.fill([r, g, b, 1.0]),
+        Background::Transparent => row.fill([0.0; 4]),
         Background::Plate(plate) => rgb_row(plate.rgb(), row),
         Background::Frame(rgb) => rgb_row(rgb, row),
     }
     if let Some(torso) = layers.torso {
         let (left, bytes) = torso.row(y, 4);
         for (to, rgba) in row[left..].iter_mut().zip(bytes.as_chunks::<4>().0) {
-            let alpha = unit(rgba[3]);
-            for (to, value) in to.iter_mut().zip(rgba) {
-                *to += (unit(*value) - *to) * alpha;
+            let [r, g, b, alpha] = rgba.map(unit);
+            for (to, value) in to.iter_mut().zip([r, g, b, 1.0]) {
+                *to += (value - *to) * alpha;
             }
         }
     }
     let alpha = &head.alpha[first..][..width];
     let color: [&[f32]; 3] = std::array::from_fn(|k| &head.color[k * pixels + first..][..width]);
-    let over = |row: &mut [[f32; 3]], x: usize, inside: f32| {
-        let behind = 1.0 - inside * alpha[x].clamp(0.0, 1.0);
-        for (to, color) in row[x].iter_mut().zip(color) {
-            *to = color[x] * inside + *to * behind;
+    let over = |row: &mut [[f32; 4]], x: usize, inside: f32| {
+        let cover = inside * alpha[x].clamp(0.0, 1.0);
+        let behind = 1.0 - cover;
+        let [r, g, b] = color.map(|color| color[x] * inside);
+        for (to, value) in row[x].iter_mut().zip([r, g, b, cover]) {
+            *to = value + *to * behind;
         }
     };
     let (left, hidden) = layers.occlusion.map_or((0, &[][..]), |patch| patch.row(y, 1));
@@ -138,6 +141,37 @@ mod tests {
                 let image = rgb(&head, &layers, Seam::new(seam).unwrap());
                 assert!(image.iter().all(|v| v.abs_diff(179) <= 1), "mask {mask:?}: {image:?}");
             }
+        }
+    }
+
+    #[test]
+    fn over_nothing_the_picture_keeps_its_colours_and_carries_their_alpha() {
+        // A head of half alpha over a torso of half alpha on the right, over nothing on the left.
+        let head = HeadImages { size: [2, 1], color: &[0.4, 0.4, 0.0, 0.0, 0.0, 0.0], alpha: &[0.5; 2] };
+        let torso = Patch { corner: [1, 0], size: [1, 1], bytes: &[0, 255, 0, 128] };
+        let layers = Layers { torso: Some(torso), ..Layers::on(Background::Transparent) };
+        let rgba = compose(&head, &layers, Seam::default(), PixelFormat::Rgba8).unwrap().bytes;
+        // Straight: the colour is not darkened by its alpha; 0.5 + 0.5 · 128/255 of the right pixel is covered.
+        assert_eq!(rgba, [204, 0, 0, 128, 136, 85, 0, 191]);
+        let black = rgb(&HeadImages { ..head }, &layers, Seam::default());
+        assert_eq!(black, [102, 0, 0, 102, 64, 0], "other formats show black behind it");
+        let none = HeadImages { size: [2, 1], color: &[0.0; 6], alpha: &[0.0; 2] };
+        let empty = compose(&none, &Layers::on(Background::Transparent), Seam::default(), PixelFormat::Rgba8);
+        assert_eq!(empty.unwrap().bytes, [0; 8]);
+    }
+
+    #[test]
+    fn a_softened_edge_over_nothing_keeps_its_colour() {
+        // One colour, from opaque to nothing: a blur of straight colours would pull black into the edge.
+        let alpha: Vec<f32> = (0..40).map(|i| f32::from(u8::from(i % 20 < 10))).collect();
+        let color: Vec<f32> = (0..3).flat_map(|_| alpha.iter().map(|a| a * 0.6)).collect();
+        let head = HeadImages { size: [20, 2], color: &color, alpha: &alpha };
+        let layers = Layers::on(Background::Transparent);
+        let rgba = compose(&head, &layers, Seam::new(5).unwrap(), PixelFormat::Rgba8).unwrap().bytes;
+        let soft = rgba.as_chunks::<4>().0.iter().filter(|p| (1..255).contains(&p[3])).count();
+        assert!(soft >= 8, "{soft} pixels of the edge are soft");
+        for pixel in rgba.as_chunks::<4>().0.iter().filter(|p| p[3] > 8) {
+            assert!(pixel[..3].iter().all(|v| v.abs_diff(153) <= 1), "{pixel:?}");
         }
     }
 

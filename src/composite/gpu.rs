@@ -23,6 +23,7 @@ uniform! {
         out_width: u32,
         out_height: u32,
         out_words: u32,
+        transparent: u32,
     }
 }
 
@@ -91,6 +92,7 @@ pub struct DeviceLayers {
     count: usize,
     radius: usize,
     format: PixelFormat,
+    transparent: bool,
     frames: PooledBuffer,
     layers: PooledBuffer,
     plate: Arc<PooledBuffer>,
@@ -104,6 +106,8 @@ pub struct DevicePictures {
     format: PixelFormat,
     params: PooledBuffer,
     pictures: PooledBuffer,
+    /// How much of each pixel is covered, `[frames, rows, columns]`; a word where all of it is.
+    coverage: PooledBuffer,
     /// Needed until the stages are submitted.
     _scratch: Vec<PooledBuffer>,
 }
@@ -142,6 +146,11 @@ impl Compositor {
             Error::Internal(format!("layers of {count} frames where {frames:?} are drawn"))
         })?;
         frames.iter().try_for_each(|layers| layers.check(size))?;
+        let is_transparent = |layers: &Layers<'_>| matches!(layers.background, Background::Transparent);
+        let transparent = frames.iter().any(is_transparent);
+        if transparent && !frames.iter().all(is_transparent) {
+            return Err(Error::Internal("frames with and without a background composed together".into()));
+        }
         let pixels = size[0] * size[1];
         let mut next = 0;
         let mut place = |words: Option<usize>| {
@@ -153,7 +162,7 @@ impl Compositor {
         for layers in frames {
             let (rgb, [red, green, blue]) = match layers.background {
                 Background::Color(color) => (None, color),
-                Background::Plate(_) => (None, [0.0; 3]),
+                Background::Plate(_) | Background::Transparent => (None, [0.0; 3]),
                 Background::Frame(rgb) => (Some(rgb), [0.0; 3]),
             };
             let corner_and_size = |patch: Option<Patch<'_>>| {
@@ -202,6 +211,7 @@ impl Compositor {
             count: frames.len(),
             radius: composition.seam.radius(),
             format: composition.format,
+            transparent,
             frames: self.gpu.upload(&[&words])?,
             layers: uploaded,
             plate: self.plate(frames)?,
@@ -241,7 +251,7 @@ impl Compositor {
         images: &DeviceImages<'_>,
         layers: &DeviceLayers,
     ) -> Result<DevicePictures> {
-        let DeviceLayers { size, count, radius, format, .. } = *layers;
+        let DeviceLayers { size, count, radius, format, transparent, .. } = *layers;
         let [out_width, out_height] = format.size(size).map(|side| side as u32);
         let params = CompositeParams {
             width: size[0] as u32,
@@ -253,33 +263,51 @@ impl Compositor {
             out_width,
             out_height,
             out_words: format.bytes(size).div_ceil(4) as u32,
+            transparent: u32::from(transparent),
         };
         let params = self.gpu.uniform_as_storage(&params.words());
         let pixels = (count * size[0] * size[1]) as u64;
         let pictures = self.gpu.storage(16 * pixels);
+        // A word where nobody asks: most pictures have a background.
+        let covered = || self.gpu.storage(if transparent { 4 * pixels } else { 4 });
+        let coverage = covered();
         let groups = pixels.div_ceil(256);
         let any = Reduce::Threads;
-        let buffers: [(u32, &wgpu::Buffer); 6] = [
+        let buffers: [(u32, &wgpu::Buffer); 7] = [
             (0, &params),
             (1, &layers.frames),
             (2, &layers.plate),
             (3, &layers.layers),
             (4, images.buffer),
             (5, &pictures),
+            (6, &coverage),
         ];
         recorder.stage("composite", any, vec![], &buffers, groups)?;
         let mut scratch = Vec::new();
         if radius > 0 {
             let (blurred, lowest) = (self.gpu.storage(16 * pixels), self.gpu.storage(4 * pixels));
-            let buffers: [(u32, &wgpu::Buffer); 4] =
-                [(0, &params), (1, &pictures), (2, &blurred), (3, &lowest)];
+            let blurred_coverage = covered();
+            let buffers: [(u32, &wgpu::Buffer); 6] = [
+                (0, &params),
+                (1, &pictures),
+                (2, &blurred),
+                (3, &lowest),
+                (4, &coverage),
+                (5, &blurred_coverage),
+            ];
             recorder.stage("seam_rows", any, vec![], &buffers, groups)?;
-            let buffers: [(u32, &wgpu::Buffer); 4] =
-                [(0, &params), (1, &blurred), (2, &lowest), (3, &pictures)];
+            let buffers: [(u32, &wgpu::Buffer); 6] = [
+                (0, &params),
+                (1, &blurred),
+                (2, &lowest),
+                (3, &pictures),
+                (4, &blurred_coverage),
+                (5, &coverage),
+            ];
             recorder.stage("seam_columns", any, vec![], &buffers, groups)?;
-            scratch.extend([blurred, lowest]);
+            scratch.extend([blurred, lowest, blurred_coverage]);
         }
-        Ok(DevicePictures { size, count, format, params, pictures, _scratch: scratch })
+        Ok(DevicePictures { size, count, format, params, pictures, coverage, _scratch: scratch })
     }
 
     /// Records the packing of finished pictures as bytes, to be read back.
@@ -296,13 +324,15 @@ impl Compositor {
             PixelFormat::I420 => 2,
             PixelFormat::Nv12 => 3,
         };
-        let buffers: [(u32, &wgpu::Buffer); 3] = [(0, &from.params), (1, &from.pictures), (2, &buffer)];
+        let buffers: [(u32, &wgpu::Buffer); 4] =
+            [(0, &from.params), (1, &from.pictures), (2, &buffer), (3, &from.coverage)];
         let constants = vec![("FORMAT", number)];
         recorder.stage("pack_picture", Reduce::Threads, constants, &buffers, words.div_ceil(256))?;
         Ok(PackedPictures { size, count, format, buffer, bytes: 4 * words })
     }
 
-    /// Records the drawing of the first finished picture onto all of a texture, which the caller has made to be rendered to.
+    /// Records the drawing of the first finished picture onto all of a texture, which the caller has made to be rendered to. Over
+    /// nothing it is shown on black.
     ///
     /// # Errors
     /// As [`Compositor::record`].

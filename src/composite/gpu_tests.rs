@@ -59,6 +59,7 @@ impl Scene {
         frames
             .map(|(k, ((rgb, torso), [occlusion, mask]))| Layers {
                 background: match (kind + k) % 3 {
+                    _ if kind % 7 == 3 => Background::Transparent,
                     0 => Background::Color([0.2, 0.4, 0.9]),
                     1 => Background::Plate(&self.plate),
                     _ => Background::Frame(rgb),
@@ -172,6 +173,7 @@ fn another_layer_is_another_picture_on_both_sides() {
         Layers { occlusion: None, ..full[0] },
         Layers { mask: None, ..full[0] },
         Layers { background: Background::Color([0.0; 3]), ..full[0] },
+        Layers { background: Background::Transparent, ..full[0] },
     ];
     for layers in less {
         let other = [layers];

@@ -2,7 +2,7 @@
 //! takes.
 //!
 //! ```text
-//! behind  = torso over (plate | filmed frame | one colour)
+//! behind  = torso over (plate | filmed frame | one colour | nothing)
 //! inside  = mask · (1 − occlusion)
 //! picture = inside · colour + (1 − inside · alpha) · behind         then the seam, then bytes
 //! ```
@@ -10,17 +10,18 @@
 //! The rasterizer draws on black, so its colour already carries its alpha (premultiplied) and the head is put over what is
 //! behind it by "over" (Porter & Duff 1984). With a mask, colour and alpha are both cut by it. (SyncGaussianTalker blends
 //! the drawn colour with the mask in place of alpha; where the head is not quite opaque that leaves a dark edge.)
+//! How much of the picture is covered is counted along: 1 wherever there is a background, and over nothing
+//! torso, then inside · alpha + (1 − inside · alpha) · torso. Colours stay premultiplied, also through the seam, and are
+//! divided by the coverage when they become bytes.
 //!
 //! * `cpu` on the host, by rows; the product's path where there is no GPU
 //! * `gpu` the same by `shaders/composite/`, from the rasterizer's images on the device
-//! * [`cutout`] head and torso alone, with alpha
 //! * [`seam`] the softened edge; [`picture`] formats and their bytes
 //!
 //! Drawn images are planar `[3, rows, columns]` f32 as [`crate::raster::Rendered`] has them; all layers are bytes,
 //! `[rows, columns, channels]`, 0..255.
 
 pub mod cpu;
-pub mod cutout;
 pub mod gpu;
 pub mod picture;
 pub mod seam;
@@ -65,6 +66,8 @@ pub enum Background<'a> {
     Plate(&'a BackgroundPlate),
     /// A picture of this frame alone, RGB, `[rows, columns, 3]`.
     Frame(&'a [u8]),
+    /// Nothing: the picture has an alpha of its own, straight in [`PixelFormat::Rgba8`]; the other formats show black.
+    Transparent,
 }
 
 /// A rectangle of a picture; outside it all is 0.
@@ -151,7 +154,7 @@ impl Layers<'_> {
     fn check(&self, size: [usize; 2]) -> Result<()> {
         let pixels = size[0] * size[1];
         let background = match self.background {
-            Background::Color(_) => None,
+            Background::Color(_) | Background::Transparent => None,
             Background::Plate(plate) => Some(plate.rgb()),
             Background::Frame(rgb) => Some(rgb),
         };

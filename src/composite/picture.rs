@@ -10,7 +10,7 @@ use rayon::prelude::*;
 /// How the bytes of a picture are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PixelFormat {
-    /// Red, green, blue, 255: `[rows, columns, 4]`.
+    /// Red, green, blue, and an alpha that they are not multiplied by, 255 wherever there is a background: `[rows, columns, 4]`.
     #[default]
     Rgba8,
     /// Red, green, blue: `[rows, columns, 3]`.
@@ -110,18 +110,29 @@ fn rgb_of(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     [red, green, blue].map(|difference| to_byte(luma + difference))
 }
 
-/// Puts a picture together row by row, with all threads: `row` writes row `y` as RGB, 0..1, clipped here.
+/// A premultiplied pixel as bytes of straight colour and alpha; where nothing is covered all are 0.
+fn straight([r, g, b, covered]: [f32; 4]) -> [u8; 4] {
+    let alpha = to_byte(covered);
+    if alpha == 0 {
+        return [0; 4];
+    }
+    let [r, g, b] = [r, g, b].map(|v| to_byte(v / covered));
+    [r, g, b, alpha]
+}
+
+/// Puts a picture together row by row, with all threads: `row` writes row `y` as premultiplied RGB and coverage, 0..1, clipped
+/// here.
 pub(super) fn pack(
     size: [usize; 2],
     format: PixelFormat,
-    row: impl Fn(usize, &mut [[f32; 3]]) + Sync,
+    row: impl Fn(usize, &mut [[f32; 4]]) + Sync,
 ) -> Picture {
     let [width, height] = size;
     let mut picture = Picture { size: format.size(size), format, bytes: vec![0; format.bytes(size)] };
     if width * height == 0 {
         return picture;
     }
-    let new_row = || vec![[0.0_f32; 3]; width];
+    let new_row = || vec![[0.0_f32; 4]; width];
     match format {
         PixelFormat::Rgba8 => {
             picture.bytes.par_chunks_exact_mut(4 * width).enumerate().for_each_init(
@@ -129,7 +140,7 @@ pub(super) fn pack(
                 |rgb, (y, to)| {
                     row(y, rgb);
                     for (to, rgb) in to.as_chunks_mut::<4>().0.iter_mut().zip(&*rgb) {
-                        *to = [to_byte(rgb[0]), to_byte(rgb[1]), to_byte(rgb[2]), 255];
+                        *to = straight(*rgb);
                     }
                 },
             );
@@ -139,8 +150,8 @@ pub(super) fn pack(
                 new_row,
                 |rgb, (y, to)| {
                     row(y, rgb);
-                    for (to, rgb) in to.iter_mut().zip(rgb.as_flattened()) {
-                        *to = to_byte(*rgb);
+                    for (to, [r, g, b, _]) in to.as_chunks_mut::<3>().0.iter_mut().zip(&*rgb) {
+                        *to = [to_byte(*r), to_byte(*g), to_byte(*b)];
                     }
                 },
             );
@@ -151,17 +162,17 @@ pub(super) fn pack(
 }
 
 /// The two formats whose colour is halved: two rows at a time.
-fn pack_halved(picture: &mut Picture, size: [usize; 2], row: &(impl Fn(usize, &mut [[f32; 3]]) + Sync)) {
+fn pack_halved(picture: &mut Picture, size: [usize; 2], row: &(impl Fn(usize, &mut [[f32; 4]]) + Sync)) {
     let [width, height] = picture.size;
     let (luma, chroma) = picture.bytes.split_at_mut(width * height);
-    let new_rows = || [vec![[0.0_f32; 3]; width], vec![[0.0_f32; 3]; width]];
-    let write = |rows: &mut [Vec<[f32; 3]>; 2], k: usize, luma: &mut [u8], chroma: [&mut [u8]; 2]| {
+    let new_rows = || [vec![[0.0_f32; 4]; width], vec![[0.0_f32; 4]; width]];
+    let write = |rows: &mut [Vec<[f32; 4]>; 2], k: usize, luma: &mut [u8], chroma: [&mut [u8]; 2]| {
         for (j, rgb) in rows.iter_mut().enumerate() {
             row((2 * k + j).min(size[1] - 1), &mut rgb[..size[0]]);
             rgb[width - 1] = rgb[size[0] - 1];
             for (to, rgb) in luma[j * width..][..width].iter_mut().zip(rgb.iter_mut()) {
                 *rgb = rgb.map(|v| if v > 0.0 { v.min(1.0) } else { 0.0 });
-                *to = luma_byte(*rgb);
+                *to = luma_byte([rgb[0], rgb[1], rgb[2]]);
             }
         }
         let step = if chroma[1].is_empty() { 2 } else { 1 };
@@ -210,8 +221,8 @@ mod tests {
     #[test]
     fn planes_are_where_players_look_for_them_also_with_odd_sides() {
         // Left column red, the others green; three columns and three rows become four.
-        let row = |_: usize, rgb: &mut [[f32; 3]]| {
-            rgb.copy_from_slice(&[[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]);
+        let row = |_: usize, rgb: &mut [[f32; 4]]| {
+            rgb.copy_from_slice(&[[1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0]]);
         };
         let i420 = pack([3, 3], PixelFormat::I420, row);
         assert_eq!(i420.size, [4, 4]);
@@ -229,7 +240,7 @@ mod tests {
     #[test]
     fn a_flat_picture_comes_back_from_its_planes() {
         for rgb in [[0.1, 0.7, 0.3], [0.9, 0.2, 0.5], [0.4, 0.4, 0.4]] {
-            let flat = |_: usize, to: &mut [[f32; 3]]| to.fill(rgb);
+            let flat = |_: usize, to: &mut [[f32; 4]]| to.fill([rgb[0], rgb[1], rgb[2], 1.0]);
             for format in [PixelFormat::I420, PixelFormat::Nv12] {
                 let back = pack([6, 4], format, flat).to_rgb();
                 assert!(back.chunks_exact(3).all(|p| (0..3).all(|k| p[k].abs_diff(to_byte(rgb[k])) <= 2)));

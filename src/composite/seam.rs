@@ -2,7 +2,7 @@
 //! original frame: along the edge of the mask the finished picture is blurred a little.
 //!
 //! edge = dilate_k(m) − erode_k(m); result = image·(1 − edge) + gauss₁₅,σ₅(image)·edge (SyncGaussianTalker).
-//! Pictures are `[rows, columns, 3]`, masks `[rows, columns]`, both row-major and 0..1. Twin of
+//! Pictures are `[rows, columns, channels]`, masks `[rows, columns]`, both row-major and 0..1. Twin of
 //! `shaders/composite/seam_rows.wgsl` and `seam_columns.wgsl`.
 
 use crate::{Error, Result};
@@ -41,7 +41,7 @@ impl Seam {
     }
 
     /// Blurs `image` along the edge of `mask`, in place. A width of 0 or 1 changes nothing.
-    pub(super) fn apply(self, image: &mut [[f32; 3]], mask: &[f32], width: usize) {
+    pub(super) fn apply<const N: usize>(self, image: &mut [[f32; N]], mask: &[f32], width: usize) {
         let radius = self.radius();
         if radius == 0 || width == 0 {
             return;
@@ -52,7 +52,7 @@ impl Seam {
         let taps = kernel();
         image.par_chunks_exact_mut(width).enumerate().for_each(|(y, row)| {
             for (x, pixel) in row.iter_mut().enumerate().filter(|(x, _)| edge[y * width + x] > 0.0) {
-                let mut soft = [0.0; 3];
+                let mut soft = [0.0; N];
                 for (k, tap) in taps.iter().enumerate() {
                     let from = &rows[reflect(y, k, height) * width + x];
                     soft.iter_mut().zip(from).for_each(|(to, value)| *to += tap * value);
@@ -101,10 +101,10 @@ fn square_extreme(
 
 /// The first half of a separable Gaussian of 15 taps: along rows, mirrored at the border (without repeating the border
 /// itself), only where a pixel of the edge will read it; elsewhere 0.
-fn blur_rows(image: &[[f32; 3]], edge: &[f32], width: usize) -> Vec<[f32; 3]> {
+fn blur_rows<const N: usize>(image: &[[f32; N]], edge: &[f32], width: usize) -> Vec<[f32; N]> {
     let taps = kernel();
     let height = image.len() / width;
-    let mut blurred = vec![[0.0; 3]; image.len()];
+    let mut blurred = vec![[0.0; N]; image.len()];
     blurred.par_chunks_exact_mut(width).enumerate().for_each(|(y, to)| {
         let row = &image[y * width..][..width];
         // The mirror brings no row nearer than it is.

@@ -58,6 +58,43 @@ impl FromStr for BackgroundType {
     }
 }
 
+/// What takes the place of the room behind the person (`--background`); [`BackgroundType`] then says whether the torso is
+/// shown with the head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Backdrop {
+    /// What the background type has.
+    #[default]
+    Own,
+    /// One colour, RGB.
+    Color([u8; 3]),
+    /// A still picture of the frame's size: [`BackgroundLayers::scene`].
+    Picture,
+    /// Nothing: pictures have an alpha.
+    Transparent,
+}
+
+impl Backdrop {
+    /// Whether it can stand behind a background type: those that are a place or a torso, not those that are a colour or a frame.
+    pub fn goes_with(self, kind: BackgroundType) -> bool {
+        use BackgroundType::{BgWithTorso, DrawnTorso, Scene, Torso};
+        self == Backdrop::Own || matches!(kind, Scene | Torso | BgWithTorso | DrawnTorso)
+    }
+
+    /// Whether it wants [`BackgroundLayers::scene`].
+    pub fn needs_scene(self, kind: BackgroundType) -> bool {
+        match self {
+            Backdrop::Own => kind.needs_scene(),
+            Backdrop::Picture => true,
+            Backdrop::Color(_) | Backdrop::Transparent => false,
+        }
+    }
+
+    /// Whether the camera may lag behind the source frame, see [`BackgroundType::allows_lag`].
+    pub fn allows_lag(self, kind: BackgroundType) -> bool {
+        kind.allows_lag() && self != Backdrop::Picture
+    }
+}
+
 /// Which pictures of the source frame a background is made of. Those it does not need may be absent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BackgroundLayers<'a> {
@@ -101,20 +138,34 @@ impl BackgroundType {
         !self.needs_scene() || self.draws_torso()
     }
 
-    /// The layers behind the head in output frame `frame`.
+    /// The layers behind the head in output frame `frame`, before `backdrop`.
     ///
     /// # Errors
     /// [`Error::Internal`] when a plate it needs is absent.
-    pub fn layers<'a>(self, plates: &BackgroundLayers<'a>, frame: u64, seed: u64) -> Result<Layers<'a>> {
+    pub fn layers<'a>(
+        self,
+        backdrop: Backdrop,
+        plates: &BackgroundLayers<'a>,
+        frame: u64,
+        seed: u64,
+    ) -> Result<Layers<'a>> {
         let absent = |name: &str| Error::Internal(format!("background {self} without its {name}"));
-        let background = match self {
-            BackgroundType::White => Background::Color([1.0; 3]),
-            BackgroundType::Black | BackgroundType::Torso => Background::Color([0.0; 3]),
-            BackgroundType::Random => Background::Color(color_of(seed, frame)),
+        let own = || match self {
+            BackgroundType::White => Ok(Background::Color([1.0; 3])),
+            BackgroundType::Black | BackgroundType::Torso => Ok(Background::Color([0.0; 3])),
+            BackgroundType::Random => Ok(Background::Color(color_of(seed, frame))),
             BackgroundType::Scene | BackgroundType::BgWithTorso | BackgroundType::DrawnTorso => {
-                Background::Plate(plates.scene.ok_or_else(|| absent("scene"))?)
+                plates.scene.map(Background::Plate).ok_or_else(|| absent("scene"))
             }
-            BackgroundType::Gt => Background::Frame(plates.original.ok_or_else(|| absent("original frame"))?),
+            BackgroundType::Gt => {
+                plates.original.map(Background::Frame).ok_or_else(|| absent("original frame"))
+            }
+        };
+        let background = match backdrop {
+            Backdrop::Own => own()?,
+            Backdrop::Color(rgb) => Background::Color(rgb.map(|v| f32::from(v) / 255.0)),
+            Backdrop::Picture => Background::Plate(plates.scene.ok_or_else(|| absent("picture"))?),
+            Backdrop::Transparent => Background::Transparent,
         };
         let torso = match self.needs_torso() {
             true => Some(plates.torso.ok_or_else(|| absent("torso"))?),
@@ -145,7 +196,7 @@ mod tests {
     /// The background alone, behind a head of which nothing shows.
     fn painted(kind: BackgroundType, plates: &BackgroundLayers<'_>) -> Vec<u8> {
         let head = HeadImages { size: [2, 1], color: &[0.0; 6], alpha: &[0.0; 2] };
-        let layers = kind.layers(plates, 0, 0).unwrap();
+        let layers = kind.layers(Backdrop::Own, plates, 0, 0).unwrap();
         compose(&head, &layers, Seam::default(), PixelFormat::Rgb8).unwrap().bytes
     }
 
@@ -182,9 +233,35 @@ mod tests {
     }
 
     #[test]
+    fn a_backdrop_takes_the_place_of_the_room_and_leaves_the_torso() {
+        let scene = BackgroundPlate::new([10, 20, 30, 40, 50, 60]);
+        let plates = BackgroundLayers {
+            scene: Some(&scene),
+            torso: Some(Patch::whole([2, 1], &[200, 100, 50, 255, 9, 9, 9, 0])),
+            original: None,
+        };
+        let head = HeadImages { size: [2, 1], color: &[0.0; 6], alpha: &[0.0; 2] };
+        let painted = |kind: BackgroundType, backdrop| {
+            let layers = kind.layers(backdrop, &plates, 0, 0).unwrap();
+            compose(&head, &layers, Seam::default(), PixelFormat::Rgba8).unwrap().bytes
+        };
+        let green = Backdrop::Color([0, 255, 0]);
+        assert_eq!(painted(BackgroundType::BgWithTorso, green), [200, 100, 50, 255, 0, 255, 0, 255]);
+        assert_eq!(painted(BackgroundType::Scene, green), [0, 255, 0, 255].repeat(2));
+        let nothing = Backdrop::Transparent;
+        assert_eq!(painted(BackgroundType::BgWithTorso, nothing), [200, 100, 50, 255, 0, 0, 0, 0]);
+        let picture = Backdrop::Picture;
+        assert_eq!(painted(BackgroundType::Torso, picture), [200, 100, 50, 255, 40, 50, 60, 255]);
+        assert!(!nothing.goes_with(BackgroundType::Gt) && !green.goes_with(BackgroundType::White));
+        assert!(!picture.allows_lag(BackgroundType::Torso) && nothing.allows_lag(BackgroundType::Torso));
+    }
+
+    #[test]
     fn random_is_one_colour_a_frame_and_the_same_for_the_same_seed() {
         let color = |frame, seed| {
-            let layers = BackgroundType::Random.layers(&BackgroundLayers::default(), frame, seed).unwrap();
+            let layers = BackgroundType::Random
+                .layers(Backdrop::Own, &BackgroundLayers::default(), frame, seed)
+                .unwrap();
             let Background::Color(color) = layers.background else { panic!("{layers:?}") };
             color
         };
@@ -199,7 +276,7 @@ mod tests {
         for kind in
             [BackgroundType::Scene, BackgroundType::Torso, BackgroundType::BgWithTorso, BackgroundType::Gt]
         {
-            assert!(kind.layers(&BackgroundLayers::default(), 0, 0).is_err(), "{kind}");
+            assert!(kind.layers(Backdrop::Own, &BackgroundLayers::default(), 0, 0).is_err(), "{kind}");
         }
     }
 

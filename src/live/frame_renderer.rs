@@ -1,19 +1,18 @@
 //! Frames from their inputs: field and rasterizer draw the head, plates are decoded on other threads meanwhile, and both are
 //! put together. The frames of a new voice and the dataset's own go through here alike.
 
-use super::background::{BackgroundLayers, BackgroundType};
+use super::background::{Backdrop, BackgroundLayers, BackgroundType};
 use super::driver::FrameInputs;
 use super::plate_source::{FramePlate, PlateRequest, PlateSource};
 use super::stopwatch::{FrameTimes, timed};
 use super::torso_branch::TorsoBranch;
-use crate::composite::cpu::HeadImages;
-use crate::composite::cutout::cut_out;
 use crate::composite::{BackgroundPlate, Composition, Layers, Picture, PixelFormat, Seam};
 use crate::head::Branch;
 use crate::head::backend::{Backend, Images, Output, PendingImages, RenderRequest};
 use crate::head::field::Conditions;
 use crate::raster::Outputs;
 use crate::{Camera, Error, Result};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -30,9 +29,8 @@ pub struct FrameOptions {
     pub batch: usize,
     /// What is behind the head.
     pub background: BackgroundType,
-    /// Head and torso alone, with alpha: what stands behind them is left out of [`FrameOptions::background`], and the edge is
-    /// as it was drawn.
-    pub transparent: bool,
+    /// What takes the place of the room there.
+    pub backdrop: Backdrop,
     /// How the edge of the head is softened.
     pub seam: Seam,
     /// Cut the head by the filmed mask of its part; needs filmed frames.
@@ -48,12 +46,19 @@ impl Default for FrameOptions {
         FrameOptions {
             batch: 16,
             background: BackgroundType::default(),
-            transparent: false,
+            backdrop: Backdrop::default(),
             seam: Seam::default(),
             use_gt_mask: false,
             attention: false,
             seed: 0,
         }
+    }
+}
+
+impl FrameOptions {
+    /// How the bytes of finished pictures are arranged.
+    fn format(&self) -> PixelFormat {
+        if self.backdrop == Backdrop::Transparent { PixelFormat::Rgba8 } else { PixelFormat::Rgb8 }
     }
 }
 
@@ -68,10 +73,20 @@ pub struct RenderedFrame {
     pub camera: Camera,
     /// The frame of the clip whose torso and background are shown.
     pub plate: usize,
-    /// The picture, RGB, `[rows, columns, 3]`; RGBA with straight alpha, `[rows, columns, 4]`, where it is transparent.
+    /// The picture, RGB, `[rows, columns, 3]`; over [`Backdrop::Transparent`] RGBA of straight colours, `[rows, columns, 4]`.
     pub picture: Vec<u8>,
     /// Attention images, `[channels, rows, columns]`, when they were asked for; else empty.
     pub attention: Vec<f32>,
+}
+
+impl RenderedFrame {
+    /// The picture without its alpha, RGB, `[rows, columns, 3]`.
+    pub fn rgb(&self) -> Cow<'_, [u8]> {
+        match self.picture.len() == 4 * self.size[0] * self.size[1] {
+            true => self.picture.as_chunks::<4>().0.iter().flat_map(|[r, g, b, _]| [*r, *g, *b]).collect(),
+            false => Cow::Borrowed(&self.picture),
+        }
+    }
 }
 
 /// Draws a head frame by frame.
@@ -101,8 +116,6 @@ struct DrawingBatch {
     first: usize,
     inputs: Vec<FrameInputs>,
     images: PendingImages,
-    /// Where pictures are put together here: the plates of each frame.
-    plates: Vec<FramePlate>,
 }
 
 impl FrameRenderer {
@@ -124,8 +137,7 @@ impl FrameRenderer {
             return Err(Error::input(asked, "the frames of a dataset", found, "name the dataset folder too"));
         }
         let request = PlateRequest { torso: background.shows_clothes(), filmed };
-        let scene =
-            (background.needs_scene() && !options.transparent).then(|| plates.background()).transpose()?;
+        let scene = options.backdrop.needs_scene(background).then(|| plates.background()).transpose()?;
         let scene = scene.map(|picture| BackgroundPlate::new(picture.into_raw()));
         backend.load_state(branch, None)?;
         Ok(FrameRenderer {
@@ -241,41 +253,24 @@ impl FrameRenderer {
             plates.iter_mut().zip(drawn).for_each(|(plate, torso)| plate.torso = torso);
         }
         let (options, scene) = (&self.options, self.background.as_ref());
-        let layers: Vec<Layers<'_>> = match options.transparent {
-            true => Vec::new(),
-            false => (plates.iter().enumerate())
-                .map(|(k, plate)| layers(options, scene, first + k, plate))
-                .collect::<Result<_>>()?,
-        };
-        let composition = Composition { frames: &layers, seam: options.seam, format: PixelFormat::Rgb8 };
+        let layers = plates.iter().enumerate().map(|(k, plate)| layers(options, scene, first + k, plate));
+        let layers: Vec<Layers<'_>> = layers.collect::<Result<_>>()?;
+        let composition = Composition { frames: &layers, seam: options.seam, format: options.format() };
         let request = RenderRequest {
             conditions: &conditions,
             cameras: &cameras,
             background: [0.0; 7],
             outputs: Outputs { attention: options.attention, ..Outputs::default() },
-            output: if options.transparent { Output::Planes } else { Output::Pictures(&composition) },
+            output: Output::Pictures(&composition),
         };
         let backend = &mut self.backend;
         let images = timed(&mut self.times.drawing, || backend.render(&request))?;
-        let plates = if options.transparent { plates } else { Vec::new() };
-        Ok(DrawingBatch { first, inputs, images, plates })
+        Ok(DrawingBatch { first, inputs, images })
     }
 
     fn finish(&mut self, batch: DrawingBatch) -> Result<Vec<RenderedFrame>> {
-        let DrawingBatch { first, inputs, images, plates } = batch;
-        let Images { planes, mut pictures } = timed(&mut self.times.drawing, || images.wait())?;
-        for (k, plate) in plates.iter().enumerate() {
-            let shows = self.options.background.shows_clothes();
-            let size = [planes.width, planes.height];
-            let pixels = size[0] * size[1];
-            let head = HeadImages {
-                size,
-                color: &planes.color[3 * k * pixels..][..3 * pixels],
-                alpha: &planes.alpha[k * pixels..][..pixels],
-            };
-            let torso = shows.then(|| plate.torso.torso_patch());
-            pictures.push(cut_out(&head, torso, shows.then(|| plate.torso.occlusion_patch()))?);
-        }
+        let DrawingBatch { first, inputs, images } = batch;
+        let Images { planes, pictures } = timed(&mut self.times.drawing, || images.wait())?;
         let each = planes.attention.len() / inputs.len().max(1);
         let frame = |(k, (inputs, picture)): (usize, (FrameInputs, Picture))| RenderedFrame {
             number: first + k,
@@ -305,6 +300,6 @@ fn layers<'a>(
     Ok(Layers {
         occlusion: options.background.shows_clothes().then(|| plate.torso.occlusion_patch()),
         mask: filmed.filter(|_| options.use_gt_mask).map(|frame| frame.mask.as_slice()),
-        ..options.background.layers(&behind, number as u64, options.seed)?
+        ..options.background.layers(options.backdrop, &behind, number as u64, options.seed)?
     })
 }

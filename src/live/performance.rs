@@ -99,7 +99,8 @@ impl Performance {
             None => VoiceMatch::running(trained, kind.width()),
         });
         let voice = VoiceInput::new(kind, options.encoder, matching)?;
-        let smooth_coef = if options.frames.background.allows_lag() { options.smooth_coef } else { 1.0 };
+        let FrameOptions { background, backdrop, .. } = options.frames;
+        let smooth_coef = if backdrop.allows_lag(background) { options.smooth_coef } else { 1.0 };
         let window = WindowShape::of(kind);
         let driver = Driver::new(poses, voice.row_len(), window, smooth_coef, options.frame_count)?;
         let mut renderer = FrameRenderer::new(branch, backend, plates, options.frames)?;

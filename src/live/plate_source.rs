@@ -3,7 +3,8 @@
 use crate::head::{Clip, Head, Plate};
 use crate::{Error, Result};
 use data_utils::dataset::{Dataset, Part};
-use image::RgbImage;
+use image::imageops::FilterType;
+use image::{DynamicImage, RgbImage};
 use std::sync::Arc;
 
 /// What is wanted of a frame's plate.
@@ -98,6 +99,48 @@ impl PlateSource for ClipPlates {
     }
 }
 
+/// Plates of another source, before a still picture in place of its background.
+pub struct BeforePicture {
+    plates: Arc<dyn PlateSource>,
+    picture: RgbImage,
+}
+
+impl BeforePicture {
+    /// `picture` is scaled to fill the frame, keeping its proportions, and what then sticks out is cut off evenly on both
+    /// sides.
+    pub fn new(plates: Arc<dyn PlateSource>, picture: &RgbImage) -> Self {
+        let [width, height] = plates.size();
+        BeforePicture { plates, picture: fill(picture, width, height) }
+    }
+}
+
+impl PlateSource for BeforePicture {
+    fn size(&self) -> [u32; 2] {
+        self.plates.size()
+    }
+
+    fn background(&self) -> Result<RgbImage> {
+        Ok(self.picture.clone())
+    }
+
+    fn has_filmed_frames(&self) -> bool {
+        self.plates.has_filmed_frames()
+    }
+
+    fn load(&self, index: usize, request: PlateRequest) -> Result<FramePlate> {
+        self.plates.load(index, request)
+    }
+}
+
+/// A picture that fills `width` × `height`, cut in the middle.
+fn fill(picture: &RgbImage, width: u32, height: u32) -> RgbImage {
+    if picture.dimensions() == (width, height) {
+        return picture.clone();
+    }
+    let picture = DynamicImage::ImageRgb8(picture.clone());
+    picture.resize_to_fill(width, height, FilterType::Lanczos3).into_rgb8()
+}
+
 /// The frames of a dataset, decoded when they are asked for.
 pub struct DatasetPlates {
     dataset: Arc<Dataset>,
@@ -136,5 +179,22 @@ impl PlateSource for DatasetPlates {
         let mask = pixels.part_mask(self.part).into_iter().map(|inside| 255 * u8::from(inside));
         let filmed = FilmedFrame { mask: mask.collect(), rgb: pixels.rgb.clone() };
         Ok(FramePlate { torso, filmed: Some(filmed) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_fills_the_frame_and_is_cut_in_the_middle() {
+        // Three stripes; a square takes the middle one of a wide picture.
+        let wide = RgbImage::from_fn(90, 30, |x, _| image::Rgb([(x / 30) as u8 * 100; 3]));
+        let square = fill(&wide, 60, 60);
+        assert_eq!(square.dimensions(), (60, 60));
+        assert!(square.get_pixel(30, 30).0 == [100; 3] && square.get_pixel(10, 5).0 == [100; 3]);
+        let tall = fill(&wide, 10, 30);
+        assert_eq!((tall.dimensions(), tall.get_pixel(0, 0).0), ((10, 30), [100; 3]));
+        assert_eq!(fill(&wide, 90, 30), wide, "one that fits stays as it is");
     }
 }

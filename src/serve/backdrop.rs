@@ -1,13 +1,12 @@
 //! What is behind a head in a session: its own room, a colour, a picture, or nothing.
 
 use super::heads::ServedHead;
-use crate::live::background::BackgroundType;
+use crate::live::background::{self, BackgroundType};
 use crate::live::frame_renderer::FrameOptions;
 use crate::live::performance::PerformanceOptions;
-use crate::live::plate_source::{ClipPlates, FramePlate, PlateRequest, PlateSource};
+use crate::live::plate_source::{BeforePicture, ClipPlates, PlateSource};
 use crate::{Error, Result};
-use image::imageops::{FilterType, crop_imm, resize};
-use image::{Rgb, RgbImage};
+use image::RgbImage;
 use std::sync::Arc;
 
 /// What is behind a head.
@@ -47,12 +46,14 @@ impl Backdrop {
         }
         match name.parse() {
             // Filmed frames, and another colour in each frame, are not for live pictures.
-            Ok(BackgroundType::Gt | BackgroundType::Random) | Err(_) => Err(Error::input(
-                "the background",
-                "white, black, scene, torso, bg_w_torso, transparent, a colour as #rrggbb, or the id of an uploaded picture",
-                format!("{name:?}"),
-                "choose one of these",
-            )),
+            Ok(BackgroundType::Gt | BackgroundType::Random | BackgroundType::DrawnTorso) | Err(_) => {
+                Err(Error::input(
+                    "the background",
+                    "white, black, scene, torso, bg_w_torso, transparent, a colour as #rrggbb, or the id of an uploaded picture",
+                    format!("{name:?}"),
+                    "choose one of these",
+                ))
+            }
             Ok(own) => Ok(Backdrop::Own(own)),
         }
     }
@@ -62,66 +63,27 @@ impl Backdrop {
         *self == Backdrop::Transparent
     }
 
-    /// How a head is drawn before it, one frame at a time.
+    /// How a head is drawn before it, one frame at a time. A head that has a torso branch is drawn with that one.
     ///
     /// # Errors
     /// [`Error::Input`] for a head without its clip.
     pub(super) fn options(&self, head: &ServedHead) -> Result<PerformanceOptions> {
         let mut frames = FrameOptions { batch: 1, ..FrameOptions::default() };
         let mut plates = None;
-        let [width, height] = head.size;
         match self {
             Backdrop::Own(own) => frames.background = *own,
-            Backdrop::Transparent => {
-                frames.background = BackgroundType::Torso;
-                frames.transparent = true;
+            Backdrop::Transparent => frames.backdrop = background::Backdrop::Transparent,
+            Backdrop::Color(color) => frames.backdrop = background::Backdrop::Color(*color),
+            Backdrop::Picture(picture) => {
+                frames.backdrop = background::Backdrop::Picture;
+                let clip = Arc::new(ClipPlates::new(Arc::clone(&head.head))?);
+                plates = Some(Arc::new(BeforePicture::new(clip, picture)) as Arc<dyn PlateSource>);
             }
-            Backdrop::Color(color) => plates = Some(RgbImage::from_pixel(width, height, Rgb(*color))),
-            Backdrop::Picture(picture) => plates = Some(covering(picture, head.size)),
         }
-        let plates = match plates {
-            Some(background) => {
-                let clip = ClipPlates::new(Arc::clone(&head.head))?;
-                Some(Arc::new(OtherRoom { clip, background }) as Arc<dyn PlateSource>)
-            }
-            None => None,
-        };
+        if frames.background == BackgroundType::BgWithTorso && head.head.torso().is_some() {
+            frames.background = BackgroundType::DrawnTorso;
+        }
         Ok(PerformanceOptions { frames, plates, ..PerformanceOptions::default() })
-    }
-}
-
-/// The middle of a picture, as large as it is with these proportions, in a size.
-fn covering(picture: &RgbImage, [width, height]: [u32; 2]) -> RgbImage {
-    let (own_width, own_height) = picture.dimensions();
-    let scale = (f64::from(own_width) / f64::from(width)).min(f64::from(own_height) / f64::from(height));
-    let side = |length: u32, most: u32| ((f64::from(length) * scale).round() as u32).clamp(1, most);
-    let (part_width, part_height) = (side(width, own_width), side(height, own_height));
-    let corner = ((own_width - part_width) / 2, (own_height - part_height) / 2);
-    let part = crop_imm(picture, corner.0, corner.1, part_width, part_height);
-    resize(&*part, width, height, FilterType::Triangle)
-}
-
-/// The plates of a clip before another background.
-struct OtherRoom {
-    clip: ClipPlates,
-    background: RgbImage,
-}
-
-impl PlateSource for OtherRoom {
-    fn size(&self) -> [u32; 2] {
-        self.clip.size()
-    }
-
-    fn background(&self) -> Result<RgbImage> {
-        Ok(self.background.clone())
-    }
-
-    fn has_filmed_frames(&self) -> bool {
-        false
-    }
-
-    fn load(&self, index: usize, request: PlateRequest) -> Result<FramePlate> {
-        self.clip.load(index, request)
     }
 }
 
@@ -131,6 +93,7 @@ mod tests {
     use super::super::speaker::Speaker;
     use super::*;
     use crate::head::backend::CpuBackend;
+    use image::Rgb;
 
     #[test]
     fn names_are_read_and_others_refused() {
@@ -142,17 +105,6 @@ mod tests {
             let error = Backdrop::parse(wrong).expect_err(wrong).to_string();
             assert!(error.contains("#rrggbb"), "{error}");
         }
-    }
-
-    #[test]
-    fn a_picture_covers_the_frame_without_being_stretched() {
-        // Columns get brighter; a wide picture loses its sides.
-        let wide = RgbImage::from_fn(40, 10, |x, _| Rgb([(6 * x) as u8; 3]));
-        let fitted = covering(&wide, [20, 20]);
-        assert_eq!(fitted.dimensions(), (20, 20));
-        let (left, right) = (fitted.get_pixel(0, 10).0[0], fitted.get_pixel(19, 10).0[0]);
-        assert!(left.abs_diff(90) < 8 && right.abs_diff(144) < 8, "{left} {right}");
-        assert_eq!(covering(&RgbImage::new(1, 1), [300, 2]).dimensions(), (300, 2));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Ffmpeg {
     pub has_h264: bool,
     /// Whether it writes AAC.
     pub has_aac: bool,
+    /// Whether it writes VP9 and Opus, by libvpx and libopus.
+    pub has_webm: bool,
 }
 
 impl Ffmpeg {
@@ -65,7 +67,13 @@ impl Ffmpeg {
         let has = |name: &str| list.lines().any(|line| line.split_whitespace().nth(1) == Some(name));
         let beside = program.with_file_name("ffprobe");
         let probe = if beside.is_file() { beside } else { PathBuf::from("ffprobe") };
-        Ok(Ffmpeg { program: program.into(), probe, has_h264: has("libx264"), has_aac: has("aac") })
+        Ok(Ffmpeg {
+            program: program.into(),
+            probe,
+            has_h264: has("libx264"),
+            has_aac: has("aac"),
+            has_webm: has("libvpx-vp9") && has("libopus"),
+        })
     }
 
     /// Whether it can write H.264 and AAC, the pair that every player reads; otherwise what it lacks.
@@ -77,6 +85,17 @@ impl Ffmpeg {
             (true, true) => Ok(()),
             (false, _) => Err(format!("{} lacks libx264", self.program.display())),
             (true, false) => Err(format!("{} lacks aac", self.program.display())),
+        }
+    }
+
+    /// Whether it can write VP9 and Opus, of which a video with an alpha is made; otherwise what it lacks.
+    ///
+    /// # Errors
+    /// One sentence that says so.
+    pub fn writes_webm(&self) -> Result<(), String> {
+        match self.has_webm {
+            true => Ok(()),
+            false => Err(format!("{} lacks libvpx-vp9 or libopus", self.program.display())),
         }
     }
 

@@ -9,6 +9,8 @@ pub mod ffmpeg;
 #[cfg(feature = "native")]
 pub mod files;
 #[cfg(feature = "native")]
+mod frame_files;
+#[cfg(feature = "native")]
 mod frames;
 #[cfg(feature = "native")]
 mod live_matroska;
@@ -36,10 +38,14 @@ pub mod push;
 pub mod sound;
 mod track;
 #[cfg(feature = "native")]
+mod webm;
+#[cfg(feature = "native")]
 pub mod writer;
 
 #[cfg(feature = "native")]
 pub use ffmpeg::Ffmpeg;
+#[cfg(feature = "native")]
+pub use frame_files::frame_file;
 #[cfg(feature = "native")]
 pub use frames::Frames;
 #[cfg(feature = "native")]

@@ -190,7 +190,7 @@ fn verify(written: &Path, path: &Path, said: &str, frames: Option<u64>) -> Resul
 }
 
 /// Whether ffmpeg's words are about the file it writes, and not about the one it reads.
-fn is_of_writing(said: &str) -> bool {
+pub(super) fn is_of_writing(said: &str) -> bool {
     const WORDS: [&str; 10] = [
         "No space left",
         "Disk quota",
@@ -207,19 +207,19 @@ fn is_of_writing(said: &str) -> bool {
 }
 
 /// The sound as a file of samples: ffmpeg has one standard input, and frames take it.
-fn sound_file(track: Track, path: &Path) -> Result<(Track, NamedTempFile)> {
+pub(super) fn sound_file(track: Track, path: &Path) -> Result<(Track, NamedTempFile)> {
     let fail = |e: std::io::Error| Error::io(path, "a temporary folder for the sound of a video", &e);
     let mut samples = NamedTempFile::new().map_err(fail)?;
     samples.write_all(&track.bytes_of(0, track.frames())).map_err(fail)?;
     Ok((track, samples))
 }
 
-fn raw_frames(c: &mut Command, format: PixelFormat, size: [u32; 2], fps: u32) -> &mut Command {
+pub(super) fn raw_frames(c: &mut Command, format: PixelFormat, size: [u32; 2], fps: u32) -> &mut Command {
     c.args(["-f", "rawvideo", "-pix_fmt", format.name(), "-s", &format!("{}x{}", size[0], size[1])]);
     c.args(["-framerate", &fps.to_string(), "-i", "pipe:0"])
 }
 
-fn raw_sound<'a>(command: &'a mut Command, track: &Track) -> &'a mut Command {
+pub(super) fn raw_sound<'a>(command: &'a mut Command, track: &Track) -> &'a mut Command {
     command.args(["-f", "s16le", "-ar", &track.rate.to_string(), "-ac", "1", "-i"])
 }
 
@@ -253,11 +253,11 @@ fn code_sound(command: &mut Command, coding: Coding) {
     };
 }
 
-fn start(command: &mut Command, path: &Path) -> Result<Process> {
+pub(super) fn start(command: &mut Command, path: &Path) -> Result<Process> {
     Process::start(command, Pipe::Input, None).map_err(|e| failure(path, e.to_string()))
 }
 
-fn feed(process: &mut Process, bytes: &[u8], path: &Path) -> Result<()> {
+pub(super) fn feed(process: &mut Process, bytes: &[u8], path: &Path) -> Result<()> {
     process.write(bytes).map_err(|e| {
         // The pipe breaks when ffmpeg has ended before us; why is in its own words.
         let said = process.finish(None).err().unwrap_or_else(|| e.to_string());
@@ -265,7 +265,7 @@ fn feed(process: &mut Process, bytes: &[u8], path: &Path) -> Result<()> {
     })
 }
 
-fn failure(path: &Path, found: String) -> Error {
+pub(super) fn failure(path: &Path, found: String) -> Error {
     let remedy = match found.contains("No space left") || found.contains("Disk quota") {
         true => "free some space".to_owned(),
         false => format!("check the disk, or set {ENCODER_VARIABLE}=embedded to do without ffmpeg"),

@@ -1,11 +1,13 @@
 //! A playable video with its sound, written whole or not at all.
 //!
-//! Two encoders stand behind one [`VideoWriter`]:
+//! Four encoders stand behind one [`VideoWriter`]:
 //!
 //! * `mp4`: H.264 (yuv420p) and AAC in an MP4 that starts playing before it is loaded; ffmpeg runs as a child process
 //!   and gets the frames through a pipe.
 //! * `avi`: Motion-JPEG and PCM in an AVI, without any other program, for machines that have no ffmpeg with these two
 //!   encoders. Several times larger, just as playable.
+//! * `webm`: VP9 and Opus by ffmpeg, with an alpha where the frames have one.
+//! * PNG files in a folder, with an alpha where the frames have one; no sound.
 //!
 //! Encoding overlaps with the caller's drawing: a frame that was pushed waits in a short queue for a thread that
 //! feeds ffmpeg, or is made a JPEG by rayon's threads. The sound is cut or filled with silence to exactly the length
@@ -13,9 +15,11 @@
 
 use super::avi::{self, AviWriter};
 use super::ffmpeg::{ENCODER_VARIABLE, Ffmpeg};
+use super::frame_files::{self, FrameFiles};
 use super::mp4::Mp4Writer;
 use super::pixels::PixelFormat;
 use super::track::{Samples, Track};
+use super::webm::WebmWriter;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -33,6 +37,10 @@ pub enum Encoder {
     Ffmpeg(Ffmpeg),
     /// The one inside, and why it was chosen.
     Embedded(String),
+    /// This ffmpeg, as WebM.
+    Webm(Ffmpeg),
+    /// PNG files in a folder.
+    Frames,
 }
 
 impl Encoder {
@@ -71,15 +79,24 @@ impl Encoder {
             Encoder::Embedded(why) => {
                 format!("Motion-JPEG and PCM in AVI by the embedded encoder ({why})")
             }
+            Encoder::Webm(ffmpeg) => format!("VP9 and Opus in WebM by {}", ffmpeg.program.display()),
+            Encoder::Frames => "PNG files".into(),
         }
     }
 
-    /// The ending of the files it writes.
+    /// The ending of the files it writes; none for a folder.
     pub fn extension(&self) -> &'static str {
         match self {
             Encoder::Ffmpeg(_) => "mp4",
             Encoder::Embedded(_) => "avi",
+            Encoder::Webm(_) => "webm",
+            Encoder::Frames => "",
         }
+    }
+
+    /// Whether what it writes can hold an alpha.
+    pub fn keeps_alpha(&self) -> bool {
+        matches!(self, Encoder::Webm(_) | Encoder::Frames)
     }
 }
 
@@ -103,7 +120,7 @@ pub struct VideoWriter {
     path: PathBuf,
     size: [usize; 2],
     format: PixelFormat,
-    is_jpeg: bool,
+    encoding: Encoding,
     frames: u64,
 }
 
@@ -112,8 +129,8 @@ pub struct VideoWriter {
 enum Job {
     /// Pixels of a frame with even sides.
     Pixels(Vec<u8>),
-    /// Where the JPEG of a frame will come from.
-    Jpeg(Receiver<Result<Vec<u8>>>),
+    /// Where the JPEG or PNG of a frame will come from.
+    Encoded(Receiver<Result<Vec<u8>>>),
     /// There are no more frames.
     Finish,
 }
@@ -122,11 +139,22 @@ enum Job {
 enum Sink {
     Mp4(Mp4Writer),
     Avi(AviWriter),
+    Webm(WebmWriter),
+    Frames(FrameFiles),
+}
+
+/// What is done to a frame before it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    /// Nothing: ffmpeg takes pixels.
+    None,
+    Jpeg,
+    Png,
 }
 
 impl VideoWriter {
-    /// Starts a video. The ending of `path` becomes that of the encoder; [`VideoWriter::finish`] says what it is.
-    /// Without a sound the video is silent.
+    /// Starts a video. The ending of `path` becomes that of the encoder; [`VideoWriter::finish`] says what it is. PNG files go into
+    /// the folder of that name without an ending. Without a sound the video is silent.
     ///
     /// # Errors
     /// [`Error::Input`] when the place cannot be written to, for a side of 0 or above 16384, for planes with an odd
@@ -154,18 +182,28 @@ impl VideoWriter {
             Encoder::Ffmpeg(ffmpeg) => {
                 (Sink::Mp4(Mp4Writer::create(ffmpeg, &path, even, fps, pixels, track)?), QUEUE)
             }
+            Encoder::Webm(ffmpeg) => {
+                (Sink::Webm(WebmWriter::create(ffmpeg, &path, even, fps, pixels, track)?), QUEUE)
+            }
             // Every thread of rayon's has one at hand while it works on another.
             Encoder::Embedded(_) => (
                 Sink::Avi(AviWriter::create(&path, even, fps, track)?),
                 QUEUE.max(2 * rayon::current_num_threads()),
             ),
+            Encoder::Frames => {
+                (Sink::Frames(FrameFiles::create(&path)?), QUEUE.max(2 * rayon::current_num_threads()))
+            }
         };
-        let is_jpeg = matches!(sink, Sink::Avi(_));
+        let encoding = match sink {
+            Sink::Avi(_) => Encoding::Jpeg,
+            Sink::Frames(_) => Encoding::Png,
+            Sink::Mp4(_) | Sink::Webm(_) => Encoding::None,
+        };
         let (queue, jobs) = sync_channel(waiting);
         let thread = std::thread::Builder::new().name("video".into()).spawn(move || write(sink, &jobs));
         let thread = Some(thread.map_err(|e| Error::Internal(format!("a thread for a video: {e}")))?);
         let size = size.map(|side| side as usize);
-        Ok(VideoWriter { queue: Some(queue), thread, path, size, format: pixels, is_jpeg, frames: 0 })
+        Ok(VideoWriter { queue: Some(queue), thread, path, size, format: pixels, encoding, frames: 0 })
     }
 
     /// Adds a frame in the format that was announced; waits while the queue is full.
@@ -185,11 +223,16 @@ impl VideoWriter {
         }
         self.frames += 1;
         let (size, format) = (self.size, self.format);
-        let pixels = format.pad_to_even(pixels, size);
         let even = size.map(|side| side.next_multiple_of(2));
-        let job = match self.is_jpeg {
-            false => Job::Pixels(pixels),
-            true => Job::Jpeg(jpeg(pixels, even, format)),
+        let job = match self.encoding {
+            Encoding::None => Job::Pixels(format.pad_to_even(pixels, size)),
+            Encoding::Jpeg => {
+                let pixels = format.pad_to_even(pixels, size);
+                Job::Encoded(encoded(move || {
+                    avi::encode(&format.into_rgb(pixels, even), even.map(|side| side as u32))
+                }))
+            }
+            Encoding::Png => Job::Encoded(encoded(move || frame_files::encode(pixels, size, format))),
         };
         self.send(job)
     }
@@ -245,14 +288,24 @@ fn write(mut sink: Sink, jobs: &Receiver<Job>) -> Result<()> {
     for job in jobs {
         match (job, &mut sink) {
             (Job::Pixels(pixels), Sink::Mp4(writer)) => writer.push(&pixels)?,
-            (Job::Jpeg(jpeg), Sink::Avi(writer)) => {
+            (Job::Pixels(pixels), Sink::Webm(writer)) => writer.push(&pixels)?,
+            (Job::Encoded(coming), sink) => {
                 let lost = |_| Error::Internal("a picture that was never encoded".into());
-                writer.push(&jpeg.recv().map_err(lost)??)?;
+                let bytes = coming.recv().map_err(lost)??;
+                match sink {
+                    Sink::Avi(writer) => writer.push(&bytes)?,
+                    Sink::Frames(writer) => writer.push(&bytes)?,
+                    Sink::Mp4(_) | Sink::Webm(_) => {
+                        return Err(Error::Internal("an encoded frame for ffmpeg".into()));
+                    }
+                }
             }
             (Job::Finish, _) => {
                 return match sink {
                     Sink::Mp4(writer) => writer.finish(),
                     Sink::Avi(writer) => writer.finish(),
+                    Sink::Webm(writer) => writer.finish(),
+                    Sink::Frames(writer) => writer.finish(),
                 };
             }
             _ => return Err(Error::Internal("a frame for another encoder".into())),
@@ -261,14 +314,11 @@ fn write(mut sink: Sink, jobs: &Receiver<Job>) -> Result<()> {
     Ok(())
 }
 
-/// Makes a frame a JPEG on one of rayon's threads.
-fn jpeg(pixels: Vec<u8>, size: [usize; 2], format: PixelFormat) -> Receiver<Result<Vec<u8>>> {
+/// Encodes a frame on one of rayon's threads.
+fn encoded(encode: impl FnOnce() -> Result<Vec<u8>> + Send + 'static) -> Receiver<Result<Vec<u8>>> {
     let (done, coming) = sync_channel(1);
-    let encode = move || {
-        let rgb = format.into_rgb(pixels, size);
-        // Nobody waits for it any more when the video was given up.
-        drop(done.send(avi::encode(&rgb, size.map(|side| side as u32))));
-    };
+    // Nobody waits for it any more when the video was given up.
+    let encode = move || drop(done.send(encode()));
     // A caller inside rayon's pool may be the only thread that could do it.
     if rayon::current_thread_index().is_some() {
         encode()

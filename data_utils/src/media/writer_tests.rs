@@ -337,8 +337,13 @@ fn what_cannot_be_a_video_is_refused() {
 
 #[test]
 fn the_environment_chooses_the_encoder() {
-    let ffmpeg =
-        |has_aac| Ffmpeg { program: "ffmpeg".into(), probe: "ffprobe".into(), has_h264: true, has_aac };
+    let ffmpeg = |has_aac| Ffmpeg {
+        program: "ffmpeg".into(),
+        probe: "ffprobe".into(),
+        has_h264: true,
+        has_aac,
+        has_webm: true,
+    };
     let found = || Ok(ffmpeg(true));
     let missing = || Err("no ffmpeg on the search path".to_string());
     assert_eq!(Encoder::chosen("", found).unwrap(), Encoder::Ffmpeg(ffmpeg(true)));
@@ -412,7 +417,7 @@ fn an_encoder_that_fails_is_noticed_and_quoted() {
     let program = dir.path().join("broken");
     std::fs::write(&program, "#!/bin/sh\necho cannot encode >&2\nexit 1\n").unwrap();
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let ffmpeg = Ffmpeg { program, probe: "ffprobe".into(), has_h264: true, has_aac: true };
+    let ffmpeg = Ffmpeg { program, probe: "ffprobe".into(), has_h264: true, has_aac: true, has_webm: true };
     let video = dir.path().join("talk");
     let mut writer = VideoWriter::create(&Encoder::Ffmpeg(ffmpeg), &video, rgb([128, 128]), None).unwrap();
     let pushed = (0..100).find_map(|frame| writer.push(picture([128, 128], frame)).err());
@@ -421,4 +426,75 @@ fn an_encoder_that_fails_is_noticed_and_quoted() {
     assert_eq!(error.exit_code(), 2);
     assert!(text.contains("cannot encode") && text.contains("embedded"), "{text}");
     assert_eq!(files_in(dir.path()), ["broken"]);
+}
+
+/// A disc of half alpha in a transparent picture, straight colours.
+fn see_through(size: [u32; 2]) -> Vec<u8> {
+    let pixel = |at: u32| {
+        let (x, y) = (at % size[0], at / size[0]);
+        let is_inside = x.abs_diff(size[0] / 2).pow(2) + y.abs_diff(size[1] / 2).pow(2) < 300;
+        if is_inside { [200, 80, 40, 128] } else { [0; 4] }
+    };
+    (0..size[0] * size[1]).flat_map(pixel).collect()
+}
+
+#[test]
+fn png_files_hold_the_alpha_as_it_was_and_an_unfinished_run_leaves_none() {
+    let dir = tempfile::tempdir().unwrap();
+    // Odd sides stay odd: only video codecs need even ones.
+    let format = VideoFormat { size: [61, 45], fps: 25, pixels: PixelFormat::Rgba8 };
+    let start = || VideoWriter::create(&Encoder::Frames, &dir.path().join("frames"), format, None).unwrap();
+    let mut writer = start();
+    writer.push(see_through([61, 45])).unwrap();
+    drop(writer);
+    assert!(files_in(dir.path()).is_empty());
+    let mut writer = start();
+    (0..3).for_each(|_| writer.push(see_through([61, 45])).unwrap());
+    let folder = writer.finish().unwrap();
+    let mut names = files_in(&folder);
+    names.sort();
+    assert_eq!(names, ["00000.png", "00001.png", "00002.png"]);
+    let picture = image::open(folder.join("00001.png")).unwrap().into_rgba8();
+    assert_eq!(picture.into_raw(), see_through([61, 45]));
+}
+
+#[test]
+fn a_webm_carries_alpha_and_sound_of_its_length() {
+    let Some(Encoder::Ffmpeg(ffmpeg)) = ffmpeg() else { return };
+    if let Err(why) = ffmpeg.writes_webm() {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let size = [96, 64];
+    let format = VideoFormat { size, fps: 25, pixels: PixelFormat::Rgba8 };
+    let sound = tone(RATE as usize);
+    // As long as the sound, and shorter: then it is cut.
+    for frames in [25, 10] {
+        let path = dir.path().join(format!("{frames}.mp4"));
+        let encoder = Encoder::Webm(ffmpeg.clone());
+        let mut writer = VideoWriter::create(&encoder, &path, format, Some(sound.samples())).unwrap();
+        (0..frames).for_each(|_| writer.push(see_through(size)).unwrap());
+        let video = writer.finish().unwrap();
+        assert_eq!(video.extension().unwrap(), "webm");
+        let decoded = Command::new(&ffmpeg.program)
+            .args(["-v", "error", "-c:v", "libvpx-vp9", "-i"])
+            .arg(&video)
+            .args(["-f", "rawvideo", "-pix_fmt", "rgba", "-"])
+            .output()
+            .unwrap();
+        let pictures: Vec<&[u8]> = decoded.stdout.chunks_exact(96 * 64 * 4).collect();
+        assert_eq!(pictures.len(), frames);
+        let last = pictures[frames - 1];
+        let (middle, corner) = (&last[(32 * 96 + 48) * 4..][..4], &last[..4]);
+        assert!(middle[3].abs_diff(128) < 8 && corner[3] < 8, "{middle:?} {corner:?}");
+        assert!(middle[..3].iter().zip([200, 80, 40]).all(|(a, b)| a.abs_diff(b) < 16), "{middle:?}");
+        let probe = Command::new(&ffmpeg.probe)
+            .args(["-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0"])
+            .arg(&video)
+            .output()
+            .unwrap();
+        let seconds: f64 = String::from_utf8_lossy(&probe.stdout).trim().parse().unwrap();
+        assert!((seconds - frames as f64 / 25.0).abs() < 0.06, "{seconds} s for {frames} frames");
+    }
 }

@@ -7,8 +7,10 @@ use super::open_session::{MadeFrame, OpenSession};
 use super::options::SessionOptions;
 use super::shared::{Command, OpenRequest, Shared, lock};
 use crate::gpu::Gpu;
-use crate::head::backend;
-use crate::head::backend::SharedBackend;
+use crate::head::Branch;
+use crate::head::backend::{self, Backend, SharedBackend};
+use crate::live::generated_motion::GeneratedMotion;
+use crate::live::pose_source::PoseSource;
 use crate::serve::backdrop::Backdrop;
 use crate::serve::command::{SendCommand, SessionCommand, Wish};
 use crate::serve::heads::ServedHead;
@@ -26,13 +28,22 @@ const WARM_UP: u32 = 6;
 /// How soon it is asked again whether the reader of a file took a frame: it does not say so.
 const SOON: Duration = Duration::from_millis(4);
 
+/// What draws a head and, where it has a branch for it, its torso.
+struct Loaded {
+    served: Weak<ServedHead>,
+    head: SharedBackend,
+    torso: Option<SharedBackend>,
+}
+
 /// The thread's own state.
 pub(super) struct Thread {
     gpu: Option<Gpu>,
     shared: Arc<Shared>,
     commands: Sender<Command>,
     sessions: BTreeMap<u64, OpenSession>,
-    backends: Vec<(Weak<ServedHead>, SharedBackend)>,
+    backends: Vec<Loaded>,
+    /// Speakers made so far, a seed for each.
+    speakers: u64,
     /// Sessions that are to be opened: one after each frame, so that those that run need not wait for all of them.
     opening: VecDeque<OpenRequest>,
 }
@@ -45,6 +56,7 @@ impl Thread {
             commands,
             sessions: BTreeMap::new(),
             backends: Vec::new(),
+            speakers: 0,
             opening: VecDeque::new(),
         }
     }
@@ -103,25 +115,39 @@ impl Thread {
         Ok(())
     }
 
-    /// A head that speaks. All sessions of a head draw with one backend, which holds its parameters once.
+    /// A head that speaks. All sessions of a head draw with the same backends, which hold its parameters once.
     fn speaker(&mut self, head: &Arc<ServedHead>, backdrop: &Backdrop) -> Result<Speaker> {
         // Those of heads that nobody serves or speaks with any more go.
-        self.backends.retain(|(served, _)| served.strong_count() > 0);
-        let known = self.backends.iter().find(|(served, _)| served.as_ptr() == Arc::as_ptr(head));
-        let backend = match known {
-            Some((_, backend)) => backend.clone(),
+        self.backends.retain(|loaded| loaded.served.strong_count() > 0);
+        let known = self.backends.iter().find(|loaded| loaded.served.as_ptr() == Arc::as_ptr(head));
+        let (backend, torso) = match known {
+            Some(loaded) => (loaded.head.clone(), loaded.torso.clone()),
             None => {
-                let branch = head.head.first()?;
-                let opened = backend::open(self.gpu.as_ref(), branch, branch.cloud.len(), 1);
-                if let Some(note) = opened.note {
-                    tracing::warn!(head = head.name, "{note}");
-                }
-                let backend = SharedBackend::load(opened.backend, branch)?;
-                self.backends.push((Arc::downgrade(head), backend.clone()));
-                backend
+                let of_head = self.load(&head.name, head.head.first()?)?;
+                let torso = head.head.torso().map(|branch| self.load(&head.name, branch)).transpose()?;
+                let (served, loaded) = (Arc::downgrade(head), (of_head.clone(), torso.clone()));
+                self.backends.push(Loaded { served, head: of_head, torso });
+                loaded
             }
         };
-        Speaker::new(&head.head, Box::new(backend), backdrop.options(head)?)
+        let mut options = backdrop.options(head)?;
+        options.torso_backend = torso.map(|torso| Box::new(torso) as Box<dyn Backend>);
+        // With a torso for any pose the head moves by the sound, each session in its own way.
+        let (kind, clip) = (head.head.first()?.settings.audio, head.head.clip.as_ref());
+        self.speakers += 1;
+        if let Some(clip) = clip.filter(|_| options.frames.background.draws_torso()) {
+            let motion = GeneratedMotion::new(clip, kind, self.speakers);
+            options.poses = motion.map(|motion| Box::new(motion) as Box<dyn PoseSource>);
+        }
+        Speaker::new(&head.head, Box::new(backend), options)
+    }
+
+    fn load(&self, name: &str, branch: &Branch) -> Result<SharedBackend> {
+        let opened = backend::open(self.gpu.as_ref(), branch, branch.cloud.len(), 1);
+        if let Some(note) = opened.note {
+            tracing::warn!(head = name, "{note}");
+        }
+        SharedBackend::load(opened.backend, branch)
     }
 
     /// The session whose frame is to be made next, and the time until then.
