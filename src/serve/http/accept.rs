@@ -21,7 +21,7 @@ const BRIEF: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(100);
 /// What a connection that is one too many is told.
 const FULL: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 43\r\n\
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 44\r\n\
     Retry-After: 5\r\nConnection: close\r\n\r\n{\"error\": \"there are too many connections\"}\n";
 
 /// Answers connections until `stopping` says so, then waits until those that are being answered are done.

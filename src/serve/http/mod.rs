@@ -11,6 +11,7 @@
 
 mod accept;
 mod admin;
+mod backdrop_table;
 mod backdrops;
 mod body;
 mod connection;

@@ -1,6 +1,6 @@
 //! What every request sees, and who may ask.
 
-use super::backdrops::Backdrops;
+use super::backdrop_table::Backdrops;
 use super::debug_files::DebugSettings;
 use super::job_table::Jobs;
 use super::recording::Recordings;
