@@ -9,7 +9,7 @@ use crate::head::Head;
 use crate::head::cloud::model_dir::ModelDir;
 use crate::live::background::BackgroundType;
 use clap::Parser;
-use data_utils::dataset::{AudioChoice, Dataset, OpenOptions};
+use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Part};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -44,13 +44,20 @@ pub struct RenderFlags {
     /// Also writes the attention channels as videos
     #[arg(long)]
     pub(super) visualize_attention: bool,
-    /// What is behind the head: torso, bg_w_torso, scene, gt, black, white or random
-    #[arg(long, default_value_t = BackgroundType::default())]
-    pub(super) background_type: BackgroundType,
+    /// What is behind the head: torso, bg_w_torso, scene, gt, hair (the frame with its face taken out), black, white or random; by
+    /// default bg_w_torso, and hair where a head of --part face redraws the frames of its dataset
+    #[arg(long)]
+    pub(super) background_type: Option<BackgroundType>,
     /// What stands behind head and torso in place of the room: a PNG or JPEG picture (scaled to fill the frame, cut evenly where
     /// it sticks out), a colour such as #00ff00, or none for an alpha; with --background_type scene behind the head alone
     #[arg(long)]
     pub(super) background: Option<String>,
+    /// Lays the drawn face softly into the frames of the original video, at their full size; poses are not smoothed
+    #[arg(long, conflicts_with_all = ["background", "background_type", "use_gt_mask", "erode_size", "smooth_win", "smooth_coef"])]
+    pub(super) portrait: bool,
+    /// The original video for --portrait, where it is no longer where `process` read it
+    #[arg(long, requires = "portrait")]
+    pub(super) video: Option<PathBuf>,
     /// The file that is written
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: VideoKind,
@@ -101,11 +108,30 @@ pub struct RenderFlags {
 }
 
 impl RenderFlags {
+    /// What is behind the head.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] for a head without a branch.
+    pub(super) fn background(&self, head: &Head) -> Result<BackgroundType> {
+        let is_face = head.first()?.settings.part == Part::Face;
+        let is_redrawn = self.custom_aud.is_none() && self.background.is_none();
+        Ok(match self.background_type {
+            _ if self.portrait => BackgroundType::Gt,
+            Some(kind) => kind,
+            None if is_face && is_redrawn => BackgroundType::Hair,
+            None => BackgroundType::default(),
+        })
+    }
+
     /// The dataset, where one is named or cannot be done without.
     pub(super) fn dataset(&self, folder: &ModelDir, head: &Head) -> Result<Option<Arc<Dataset>>> {
         let settings = &head.first()?.settings;
-        let needs_frames = self.use_gt_mask || self.background_type.needs_original();
+        let background = self.background(head)?;
+        let needs_frames = self.use_gt_mask || self.portrait || background.needs_original();
         let why = match (&self.custom_aud, &head.clip) {
+            _ if self.portrait => Some(
+                "a portrait takes the face's masks and the place of the crop from it (--video names the film alone)",
+            ),
             (Some(_), Some(_)) if !needs_frames => None,
             (Some(_), Some(_)) => Some("its filmed frames are shown"),
             (Some(_), None) => Some("the model holds no clip"),
@@ -132,7 +158,7 @@ impl RenderFlags {
                     "this model needs its dataset {path}; `surfeltalk convert -m {model}` makes it do without"
                 ));
             }
-            if self.background_type.needs_torso() && !dataset.has_torsos() {
+            if background.needs_torso() && !dataset.has_torsos() {
                 output::note("no torso_imgs; the torso is cut out of each frame by its parsing");
             }
         }

@@ -11,6 +11,7 @@
 //! * [`pose_source`] where the motion of the head comes from; [`smooth`] a steadier camera path; [`start_time`] `--ss`
 //! * [`voice_match`] a new voice brought to the levels of the one a head was trained with
 //! * [`frame_renderer`] field, rasterizer and composition, with plates decoded ahead; [`plate_source`] where plates come from
+//! * [`portrait`] a face laid into the original video's frames
 //! * [`background`] what is behind the head; [`crate::composite`] puts the head over it
 //! * [`attention`] the attention channels as pictures and videos
 
@@ -20,8 +21,11 @@ pub mod driver;
 #[cfg(test)]
 mod driver_tests;
 pub mod frame_renderer;
+mod kept_hair;
 pub mod performance;
 pub mod plate_source;
+pub mod portrait;
+mod portrait_mask;
 pub mod pose_source;
 pub mod smooth;
 pub mod split;

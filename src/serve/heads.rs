@@ -101,7 +101,7 @@ impl Heads {
 pub fn background(name: Option<&str>) -> Result<BackgroundType> {
     let Some(name) = name else { return Ok(BackgroundType::default()) };
     match name.parse() {
-        Ok(BackgroundType::Gt | BackgroundType::Random) | Err(_) => Err(Error::input(
+        Ok(BackgroundType::Gt | BackgroundType::Hair | BackgroundType::Random) | Err(_) => Err(Error::input(
             "the background",
             "one of white, black, scene, torso, bg_w_torso",
             format!("{name:?}"),

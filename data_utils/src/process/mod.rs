@@ -32,6 +32,7 @@ mod sheets;
 pub mod shots;
 pub mod smooth;
 mod sound;
+mod source;
 pub mod stage;
 pub mod torso;
 pub mod track_params;
@@ -53,7 +54,7 @@ use options::Options;
 use stage::Stage;
 
 /// All stages, in an order in which nothing is read before it is written.
-pub const STAGES: [Stage; 11] = [
+pub const STAGES: [Stage; 12] = [
     Stage {
         name: "crop",
         tasks: [0, 0],
@@ -66,6 +67,19 @@ pub const STAGES: [Stage; 11] = [
         follows: false,
         options: |o| vec![("scale", format!("{:?}", o.scale))],
         run: crop::run,
+    },
+    Stage {
+        name: "source",
+        tasks: [0, 0],
+        version: 1,
+        inputs: &["@video", "anchor_box.txt"],
+        outputs: &[source::FILE],
+        accepts: &[],
+        fits: &["crop"],
+        invalidates: &[],
+        follows: false,
+        options: |_| Vec::new(),
+        run: source::run,
     },
     Stage {
         name: "frames",
