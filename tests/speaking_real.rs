@@ -25,7 +25,8 @@ fn a_clip_keeps_its_torsos() -> Outcome {
     let start = Instant::now();
     let decoded = clip.plates.decode(100).expect("a plate");
     println!("decoded in {:.2} ms", 1e3 * start.elapsed().as_secs_f64());
-    let filmed = own.load(100, PlateRequest { torso: true, filmed: false }).expect("a plate").torso;
+    let filmed =
+        own.load(100, PlateRequest { torso: true, filmed: false, keep_hair: false }).expect("a plate").torso;
     assert_eq!(
         (decoded.corner, decoded.size, &decoded.occlusion),
         (filmed.corner, filmed.size, &filmed.occlusion)

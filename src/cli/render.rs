@@ -14,23 +14,25 @@ use crate::head::backend::Backend;
 use crate::head::cloud::model_dir::ModelDir;
 use crate::head::folder::head_file;
 use crate::head::{Branch, Clip, ClipFrame, Head, VoiceStatistics};
-use crate::live::background::Backdrop;
-use crate::live::frame_renderer::{FrameOptions, FrameRenderer};
+use crate::live::background::{Backdrop, BackgroundType};
+use crate::live::frame_renderer::{FrameOptions, FrameRenderer, RenderedFrame};
 use crate::live::generated_motion::GeneratedMotion;
 use crate::live::performance::{Performance, PerformanceOptions};
 use crate::live::plate_source::{BeforePicture, ClipPlates, DatasetPlates, PlateSource};
+use crate::live::portrait::{PortraitFrame, PortraitPlates};
 use crate::live::pose_source::ClipPoses;
 use crate::live::split::split_frames;
 use crate::live::start_time::start_at;
 use crate::metrics::accumulator::{MetricAccumulator, MetricModels};
 use crate::metrics::lip_track::LipTrack;
+use crate::metrics::portrait::{PortraitPicture, PortraitScore};
 use crate::{Error, Result};
 use data_utils::audio::ave::AveEncoder;
 use data_utils::audio::features::{AudioFeatures, AudioKind};
 use data_utils::audio::listen::Loudness;
 use data_utils::audio::{self, Sound};
-use data_utils::dataset::{Dataset, Split, find_ave_weights};
-use data_utils::media::Encoder;
+use data_utils::dataset::{Dataset, Part, SourceVideo, Split, find_ave_weights};
+use data_utils::media::{Encoder, Ffmpeg, SourceFrames};
 use data_utils::workspace::{digest_bytes, digest_file, digest_text};
 use image::RgbImage;
 use std::path::{Path, PathBuf};
@@ -39,6 +41,9 @@ use std::time::Instant;
 
 /// Samples of a voice that are given at once.
 const PIECE: usize = 16_000;
+
+/// Most pixels of portraits that are drawn at once: those of 16 frames of 512 × 512.
+const PIXELS_AT_ONCE: usize = 16 << 18;
 
 /// Everything a video needs.
 struct RenderJob<'a> {
@@ -135,9 +140,11 @@ impl RenderJob<'_> {
         };
         let whole = dataset.sound_path().map(|path| audio::load(&path)).transpose()?;
         let sound = whole.map(|whole| whole.cut(dataset.frames[first.plate].aud_id as usize, frames.len()));
-        let plates = self.before(Arc::new(DatasetPlates::new(Arc::clone(dataset), branch.settings.part)));
-        let backend = backend(self.gpu.as_ref(), branch, self.options.batch);
-        let mut renderer = FrameRenderer::new(branch, backend, plates, self.options)?;
+        let plates = self.plates(dataset, branch.settings.part)?;
+        let size = plates.picture_size();
+        let options = self.options_for(&*plates);
+        let backend = backend(self.gpu.as_ref(), branch, options.batch);
+        let mut renderer = FrameRenderer::new(branch, backend, plates, options)?;
         if let (Some(torso), Some(backend)) = (self.head.torso(), self.torso_backend()) {
             renderer = renderer.with_torso(torso, backend)?;
         }
@@ -145,29 +152,37 @@ impl RenderJob<'_> {
         let mut inputs = frames.into_iter();
         let mut metrics = self.models.against_truth(dataset, branch.settings.part);
         metrics.hear(sound.as_ref());
+        match self.options.background {
+            BackgroundType::Hair => metrics.look_at_seam(Part::Face),
+            kind if kind.is_as_filmed() && self.options.backdrop == Backdrop::Own => {
+                metrics.look_at_seam(branch.settings.part);
+            }
+            _ => {}
+        }
+        let mut scores = Scores { metrics, portrait: self.portrait_score(true) };
         let folder = self.output(&self.folder(name), name, None)?;
-        let mut recording = self.recording(folder.path(), dataset.size, sound.as_ref())?;
+        let mut recording = self.recording(folder.path(), size, sound.as_ref())?;
         let mut progress = Progress::start(&format!("render {name}"), 0, total as u64, self.flags.quiet);
         loop {
             while renderer.wants_frames() && inputs.len() > 0 {
                 renderer.submit(inputs.by_ref().take(renderer.batch()).collect())?;
             }
             let Some(frame) = renderer.next_frame()? else { break };
-            recording.push(&frame, |frame| metrics.add(frame.size, &frame.rgb(), frame.plate))?;
+            recording.push(&frame, |frame| scores.add(frame))?;
             progress.update(frame.number as u64 + 1, String::new);
             if self.interrupt.raised() {
                 return Err(self.interrupt.error("no video was written"));
             }
         }
         progress.finish();
-        report(&recording.finish(renderer.times())?, &metrics, name, &folder)
+        report(&recording.finish(renderer.times())?, &scores, name, &folder)
     }
 
     /// A voice that the head has never said.
     fn render_voice(&self, path: &Path) -> Result<()> {
         let voice = self.voice(path)?;
         let mut options = self.performance_options(&voice)?;
-        let size = options.plates.as_ref().map_or([0; 2], |plates| plates.size());
+        let size = options.plates.as_ref().map_or([0; 2], |plates| plates.picture_size());
         options.frame_count = voice.sound.as_ref().map(Sound::video_frames);
         let name = voice_name(path);
         let folder = self.output(&self.folder("custom").join(&name), "custom", Some(path))?;
@@ -175,7 +190,8 @@ impl RenderJob<'_> {
         if let Some(filmed) = &self.flags.lips_truth {
             metrics.against_lips(LipTrack::read(filmed)?);
         }
-        let backend = backend(self.gpu.as_ref(), self.head.first()?, self.options.batch);
+        let mut scores = Scores { metrics, portrait: self.portrait_score(false) };
+        let backend = backend(self.gpu.as_ref(), self.head.first()?, options.frames.batch);
         let mut performance = Performance::new(&self.head, backend, options)?;
         // A voice is given in pieces, so that memory does not grow with its features.
         let mut pieces: std::slice::Chunks<f32> = [].chunks(PIECE);
@@ -200,14 +216,14 @@ impl RenderJob<'_> {
                 }
                 continue;
             };
-            recording.push(&frame, |frame| metrics.add(frame.size, &frame.rgb(), frame.plate))?;
+            recording.push(&frame, |frame| scores.add(frame))?;
             progress.update(frame.number as u64 + 1, String::new);
             if self.interrupt.raised() {
                 return Err(self.interrupt.error("no video was written"));
             }
         }
         progress.finish();
-        report(&recording.finish(performance.times())?, &metrics, &name, &folder)
+        report(&recording.finish(performance.times())?, &scores, &name, &folder)
     }
 
     /// Poses, plates and levels of the voice: those of the dataset where one is open, else those of the head's clip.
@@ -215,11 +231,10 @@ impl RenderJob<'_> {
         let branch = self.head.first()?;
         let (plates, frames): (Arc<dyn PlateSource>, Vec<ClipFrame>) = match (&self.dataset, &self.head.clip)
         {
-            (Some(dataset), _) => (
-                Arc::new(DatasetPlates::new(Arc::clone(dataset), branch.settings.part)),
-                Clip::frames_of(dataset),
-            ),
-            (None, Some(clip)) => (Arc::new(ClipPlates::new(Arc::clone(&self.head))?), clip.frames.clone()),
+            (Some(dataset), _) => (self.plates(dataset, branch.settings.part)?, Clip::frames_of(dataset)),
+            (None, Some(clip)) => {
+                (self.before(Arc::new(ClipPlates::new(Arc::clone(&self.head))?)), clip.frames.clone())
+            }
             (None, None) => return Err(Error::Internal("neither a dataset nor a clip".into())),
         };
         let trained_voice = match (&self.dataset, &self.head.clip) {
@@ -232,14 +247,16 @@ impl RenderJob<'_> {
         };
         let ids: Vec<u32> = frames.iter().map(|frame| frame.img_id).collect();
         let start = start_at(&self.flags.ss, &ids)?;
+        let smooth_win = if self.flags.portrait { 0 } else { self.flags.smooth_win };
         Ok(PerformanceOptions {
-            frames: self.options,
+            frames: self.options_for(&*plates),
             torso_backend: self.torso_backend(),
             poses: Some(match generated {
                 Some(generated) => Box::new(generated),
-                None => Box::new(ClipPoses::new(&frames, start, self.flags.smooth_win)?),
+                // A smoothed head would swim inside the frame it is laid into.
+                None => Box::new(ClipPoses::new(&frames, start, smooth_win)?),
             }),
-            plates: Some(self.before(plates)),
+            plates: Some(plates),
             trained_voice,
             known_voice: voice.levels.clone(),
             encoder: self.encoder(branch, voice)?,
@@ -306,6 +323,34 @@ impl RenderJob<'_> {
         AveEncoder::open(&weights, &candle_core::Device::Cpu).map(Some)
     }
 
+    /// Where the pictures around the head come from: the original video's frames for a portrait.
+    fn plates(&self, dataset: &Arc<Dataset>, part: Part) -> Result<Arc<dyn PlateSource>> {
+        if !self.flags.portrait {
+            return Ok(self.before(Arc::new(DatasetPlates::new(Arc::clone(dataset), part))));
+        }
+        let source = SourceVideo::read(dataset.dir())?;
+        let tools = Ffmpeg::find_with_probe().map_err(|found| {
+            Error::input("--portrait", "ffmpeg, which reads the original video", found, "install ffmpeg")
+        })?;
+        let video = source.locate(dataset.dir(), self.flags.video.as_deref(), &tools)?;
+        let frames = SourceFrames::open(&tools, &video, source.rate)?;
+        Ok(Arc::new(PortraitPlates::new(Arc::clone(dataset), source, frames)?))
+    }
+
+    /// How frames are drawn around these plates: of large pictures fewer at once.
+    fn options_for(&self, plates: &dyn PlateSource) -> FrameOptions {
+        let [width, height] = plates.size().map(|side| side as usize);
+        let batch = match self.flags.portrait {
+            true => self.options.batch.min((PIXELS_AT_ONCE / (width * height).max(1)).max(1)),
+            false => self.options.batch,
+        };
+        FrameOptions { batch, ..self.options }
+    }
+
+    fn portrait_score(&self, is_own_voice: bool) -> Option<PortraitScore<'_>> {
+        self.flags.portrait.then(|| PortraitScore::new(&self.models, is_own_voice))
+    }
+
     /// Plates before the picture that was named.
     fn before(&self, plates: Arc<dyn PlateSource>) -> Arc<dyn PlateSource> {
         match &self.picture {
@@ -358,6 +403,7 @@ impl RenderJob<'_> {
         let options = FrameOptions { batch: 1, ..self.options };
         parts.push(format!("{options:?} {:?} {:?} {:?}", flags.format, flags.asr, flags.ave_weights));
         parts.extend(self.picture.as_ref().map(|picture| digest_bytes(picture.as_raw())));
+        parts.push(format!("{} {:?}", flags.portrait, flags.video));
         parts.push(format!("{} {} {}", flags.ss, flags.smooth_win, flags.smooth_coef));
         parts.push(format!("{:?} {}", flags.motion, flags.motion_seed));
         Ok(digest_text(&parts.join("\n")))
@@ -382,14 +428,45 @@ struct Voice {
     levels: Option<(VoiceStatistics, usize)>,
 }
 
+/// How good the frames are.
+struct Scores<'a> {
+    metrics: MetricAccumulator<'a>,
+    /// In portrait mode.
+    portrait: Option<PortraitScore<'a>>,
+}
+
+impl Scores<'_> {
+    fn add(&mut self, frame: &RenderedFrame) -> Result<()> {
+        let Some((score, laid)) = self.portrait.as_mut().zip(frame.portrait.as_ref()) else {
+            return self.metrics.add(frame.size, &frame.rgb(), frame.plate);
+        };
+        let finished = PortraitFrame { original: Arc::new(frame.to_image()?), ..laid.clone() };
+        score.add(&PortraitPicture {
+            size: frame.size,
+            finished: &frame.picture,
+            original: laid.original.as_raw(),
+            crops: [&finished.filmed(), &laid.filmed()],
+            width: laid.size[0] as usize,
+            mask: &laid.mask,
+            copied: laid.copied()[0],
+        })?;
+        // Lips of another voice are looked at in the whole frame.
+        if self.metrics.has_truth() {
+            Ok(())
+        } else {
+            self.metrics.add(frame.size, &frame.picture, frame.plate)
+        }
+    }
+}
+
 /// Prints what was made and how good it is, and writes the metrics beside it.
-fn report(
-    summary: &RenderSummary,
-    metrics: &MetricAccumulator<'_>,
-    name: &str,
-    folder: &OutputFolder,
-) -> Result<()> {
-    let report = metrics.report(name)?;
+fn report(summary: &RenderSummary, scores: &Scores<'_>, name: &str, folder: &OutputFolder) -> Result<()> {
+    let Scores { metrics, portrait } = scores;
+    let mut report = metrics.report(name)?;
+    if let Some(portrait) = portrait {
+        let of_portrait = portrait.report(&format!("{name} portrait"))?;
+        report = if metrics.has_truth() { of_portrait } else { report.beside(of_portrait)? };
+    }
     let scores = folder.path().join(METRICS);
     report.write_json(&scores)?;
     let lips = metrics.lips().map(|_| folder.path().join(LIPS));

@@ -10,7 +10,7 @@ use crate::head::cloud::model_dir::ModelDir;
 use crate::live::background::BackgroundType;
 use crate::live::performance::no_torso;
 use clap::Parser;
-use data_utils::dataset::{AudioChoice, Dataset, OpenOptions};
+use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Part};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -55,20 +55,26 @@ pub struct RenderFlags {
     #[arg(long)]
     pub(super) visualize_attention: bool,
     /// What is behind the head: drawn_torso (that of the head's own branch, over the background), bg_w_torso (the filmed one),
-    /// torso, scene, gt, black, white or random [default: drawn_torso for a voice where the model
-    /// has a torso branch, else bg_w_torso]
+    /// torso, scene, gt, hair (the frame with its face taken out), black, white or random [default: drawn_torso for a voice where the
+    /// model has a torso branch, hair where a head of --part face redraws the frames of its dataset, else bg_w_torso]
     #[arg(long)]
     pub(super) background_type: Option<BackgroundType>,
     /// What stands behind head and torso in place of the room: a PNG or JPEG picture (scaled to fill the frame, cut evenly where
     /// it sticks out), a colour such as #00ff00, or none for an alpha; with --background_type scene behind the head alone
     #[arg(long)]
     pub(super) background: Option<String>,
+    /// Lays the drawn face softly into the frames of the original video, at their full size; poses are not smoothed
+    #[arg(long, conflicts_with_all = ["background", "background_type", "use_gt_mask", "erode_size", "smooth_win", "smooth_coef"])]
+    pub(super) portrait: bool,
+    /// The original video for --portrait, where it is no longer where `process` read it
+    #[arg(long, requires = "portrait")]
+    pub(super) video: Option<PathBuf>,
     /// The file that is written
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: VideoKind,
     /// How the head moves while it says a voice: clip (as in the clip, forwards and backwards) or generated (by the sound: pose,
     /// brows, gaze and blinks as this person has them)
-    #[arg(long, default_value = "clip", requires = "custom_aud")]
+    #[arg(long, default_value = "clip", requires = "custom_aud", conflicts_with = "portrait")]
     pub(super) motion: MotionChoice,
     /// Seed of generated motion
     #[arg(long, default_value_t = 0)]
@@ -121,13 +127,20 @@ pub struct RenderFlags {
 
 impl RenderFlags {
     /// What is behind the head.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] for a head without a branch, or without a torso where that is asked for.
     pub(super) fn kind_of_background(&self, head: &Head) -> Result<BackgroundType> {
-        match (self.background_type, head.torso()) {
-            (Some(BackgroundType::DrawnTorso), None) => Err(no_torso()),
-            (Some(background), _) => Ok(background),
+        let is_face = head.first()?.settings.part == Part::Face;
+        let is_redrawn = self.custom_aud.is_none();
+        match self.background_type {
+            _ if self.portrait => Ok(BackgroundType::Gt),
+            Some(BackgroundType::DrawnTorso) if head.torso().is_none() => Err(no_torso()),
+            Some(kind) => Ok(kind),
+            None if is_face && is_redrawn && self.background.is_none() => Ok(BackgroundType::Hair),
             // Frames of the dataset are compared with what was filmed, torso and all.
-            (None, Some(_)) if self.custom_aud.is_some() => Ok(BackgroundType::DrawnTorso),
-            (None, _) => Ok(BackgroundType::default()),
+            None if !is_redrawn && head.torso().is_some() => Ok(BackgroundType::DrawnTorso),
+            None => Ok(BackgroundType::default()),
         }
     }
 
@@ -139,8 +152,11 @@ impl RenderFlags {
         background: BackgroundType,
     ) -> Result<Option<Arc<Dataset>>> {
         let settings = &head.first()?.settings;
-        let needs_frames = self.use_gt_mask || background.needs_original();
+        let needs_frames = self.use_gt_mask || self.portrait || background.needs_original();
         let why = match (&self.custom_aud, &head.clip) {
+            _ if self.portrait => Some(
+                "a portrait takes the face's masks and the place of the crop from it (--video names the film alone)",
+            ),
             (Some(_), Some(_)) if !needs_frames => None,
             (Some(_), Some(_)) => Some("its filmed frames are shown"),
             (Some(_), None) => Some("the model holds no clip"),

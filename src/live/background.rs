@@ -25,9 +25,12 @@ pub enum BackgroundType {
     DrawnTorso,
     /// The source frame as it was filmed: the head is put back into the video.
     Gt,
+    /// The source frame with its face taken out and the torso over it (DEGSTalk): hair, ears and all around the face are the
+    /// frame's, face and mouth are drawn.
+    Hair,
 }
 
-const NAMES: [(&str, BackgroundType); 8] = [
+const NAMES: [(&str, BackgroundType); 9] = [
     ("white", BackgroundType::White),
     ("black", BackgroundType::Black),
     ("scene", BackgroundType::Scene),
@@ -36,6 +39,7 @@ const NAMES: [(&str, BackgroundType); 8] = [
     ("bg_w_torso", BackgroundType::BgWithTorso),
     ("drawn_torso", BackgroundType::DrawnTorso),
     ("gt", BackgroundType::Gt),
+    ("hair", BackgroundType::Hair),
 ];
 
 impl fmt::Display for BackgroundType {
@@ -102,7 +106,7 @@ pub struct BackgroundLayers<'a> {
     pub scene: Option<&'a BackgroundPlate>,
     /// The torso as RGBA, straight alpha.
     pub torso: Option<Patch<'a>>,
-    /// The frame as it was filmed, RGB.
+    /// The frame as it was filmed, RGB; for [`BackgroundType::Hair`] with its face taken out.
     pub original: Option<&'a [u8]>,
 }
 
@@ -124,7 +128,12 @@ impl BackgroundType {
 
     /// Whether it wants [`BackgroundLayers::original`].
     pub fn needs_original(self) -> bool {
-        self == BackgroundType::Gt
+        matches!(self, BackgroundType::Gt | BackgroundType::Hair)
+    }
+
+    /// Whether the person stands before the filmed room in it, so that it can be compared with the filmed frame.
+    pub fn is_as_filmed(self) -> bool {
+        self == BackgroundType::BgWithTorso || self.needs_original()
     }
 
     /// Whether the clothes of the source frame are in it.
@@ -157,7 +166,7 @@ impl BackgroundType {
             BackgroundType::Scene | BackgroundType::BgWithTorso | BackgroundType::DrawnTorso => {
                 plates.scene.map(Background::Plate).ok_or_else(|| absent("scene"))
             }
-            BackgroundType::Gt => {
+            BackgroundType::Gt | BackgroundType::Hair => {
                 plates.original.map(Background::Frame).ok_or_else(|| absent("original frame"))
             }
         };

@@ -4,6 +4,7 @@
 use super::background::{Backdrop, BackgroundLayers, BackgroundType};
 use super::driver::FrameInputs;
 use super::plate_source::{FramePlate, PlateRequest, PlateSource};
+use super::portrait::PortraitFrame;
 use super::stopwatch::{FrameTimes, timed};
 use super::torso_branch::TorsoBranch;
 use crate::composite::{BackgroundPlate, Composition, Layers, Picture, PixelFormat, Seam};
@@ -12,6 +13,7 @@ use crate::head::backend::{Backend, Images, Output, PendingImages, RenderRequest
 use crate::head::field::Conditions;
 use crate::raster::Outputs;
 use crate::{Camera, Error, Result};
+use image::RgbImage;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -75,11 +77,23 @@ pub struct RenderedFrame {
     pub plate: usize,
     /// The picture, RGB, `[rows, columns, 3]`; over [`Backdrop::Transparent`] RGBA of straight colours, `[rows, columns, 4]`.
     pub picture: Vec<u8>,
+    /// The original frame that the picture was laid into, in portrait mode.
+    pub portrait: Option<PortraitFrame>,
     /// Attention images, `[channels, rows, columns]`, when they were asked for; else empty.
     pub attention: Vec<f32>,
 }
 
 impl RenderedFrame {
+    /// The picture without its alpha.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for a picture of another size.
+    pub fn to_image(&self) -> Result<RgbImage> {
+        let [width, height] = self.size.map(|side| side as u32);
+        RgbImage::from_raw(width, height, self.rgb().into_owned())
+            .ok_or_else(|| Error::Internal(format!("a picture that is not of {:?}", self.size)))
+    }
+
     /// The picture without its alpha, RGB, `[rows, columns, 3]`.
     pub fn rgb(&self) -> Cow<'_, [u8]> {
         match self.picture.len() == 4 * self.size[0] * self.size[1] {
@@ -115,6 +129,8 @@ struct LoadingBatch {
 struct DrawingBatch {
     first: usize,
     inputs: Vec<FrameInputs>,
+    /// The frames that pictures are laid into.
+    portraits: Vec<Option<PortraitFrame>>,
     images: PendingImages,
 }
 
@@ -136,7 +152,11 @@ impl FrameRenderer {
             let found = "a head without its dataset";
             return Err(Error::input(asked, "the frames of a dataset", found, "name the dataset folder too"));
         }
-        let request = PlateRequest { torso: background.shows_clothes(), filmed };
+        let request = PlateRequest {
+            torso: background.shows_clothes(),
+            filmed,
+            keep_hair: background == BackgroundType::Hair,
+        };
         let scene = options.backdrop.needs_scene(background).then(|| plates.background()).transpose()?;
         let scene = scene.map(|picture| BackgroundPlate::new(picture.into_raw()));
         backend.load_state(branch, None)?;
@@ -247,7 +267,10 @@ impl FrameRenderer {
             plates.iter().map(|plate| plate.recv().map_err(lost)?).collect::<Result<_>>()
         })?;
         let conditions: Vec<Conditions> = inputs.iter().map(|f| f.conditions.clone()).collect();
-        let cameras: Vec<Camera> = inputs.iter().map(|f| f.camera).collect();
+        let [width, height] = self.plates.size();
+        let is_other = |camera: &Camera| [camera.width, camera.height] != [width, height];
+        let sized = |camera: Camera| if is_other(&camera) { camera.resized(width, height) } else { camera };
+        let cameras: Vec<Camera> = inputs.iter().map(|f| sized(f.camera)).collect();
         if let Some(branch) = &mut self.torso {
             let drawn = timed(&mut self.times.drawing, || branch.draw(&conditions, &cameras))?;
             plates.iter_mut().zip(drawn).for_each(|(plate, torso)| plate.torso = torso);
@@ -265,22 +288,29 @@ impl FrameRenderer {
         };
         let backend = &mut self.backend;
         let images = timed(&mut self.times.drawing, || backend.render(&request))?;
-        Ok(DrawingBatch { first, inputs, images })
+        let portrait = |plate: FramePlate| plate.filmed.and_then(|frame| frame.portrait);
+        let portraits = plates.into_iter().map(portrait).collect();
+        Ok(DrawingBatch { first, inputs, portraits, images })
     }
 
     fn finish(&mut self, batch: DrawingBatch) -> Result<Vec<RenderedFrame>> {
-        let DrawingBatch { first, inputs, images } = batch;
+        let DrawingBatch { first, inputs, portraits, images } = batch;
         let Images { planes, pictures } = timed(&mut self.times.drawing, || images.wait())?;
         let each = planes.attention.len() / inputs.len().max(1);
-        let frame = |(k, (inputs, picture)): (usize, (FrameInputs, Picture))| RenderedFrame {
-            number: first + k,
-            size: picture.size,
-            camera: inputs.camera,
-            plate: inputs.plate,
-            picture: picture.bytes,
-            attention: planes.attention[k * each..][..each].to_vec(),
+        let frame = |(k, ((inputs, picture), portrait)): (usize, ((FrameInputs, Picture), _))| {
+            let portrait: Option<PortraitFrame> = portrait;
+            let (size, picture) = match &portrait {
+                Some(portrait) => {
+                    let whole = portrait.laid(&picture.bytes)?;
+                    ([whole.width() as usize, whole.height() as usize], whole.into_raw())
+                }
+                None => (picture.size, picture.bytes),
+            };
+            let attention = planes.attention[k * each..][..each].to_vec();
+            let FrameInputs { camera, plate, .. } = inputs;
+            Ok(RenderedFrame { number: first + k, size, camera, plate, picture, portrait, attention })
         };
-        Ok(inputs.into_iter().zip(pictures).enumerate().map(frame).collect())
+        inputs.into_iter().zip(pictures).zip(portraits).enumerate().map(frame).collect()
     }
 }
 
@@ -299,7 +329,7 @@ fn layers<'a>(
     };
     Ok(Layers {
         occlusion: options.background.shows_clothes().then(|| plate.torso.occlusion_patch()),
-        mask: filmed.filter(|_| options.use_gt_mask).map(|frame| frame.mask.as_slice()),
+        mask: filmed.filter(|frame| options.use_gt_mask || frame.cuts).map(|frame| frame.mask.as_slice()),
         ..options.background.layers(options.backdrop, &behind, number as u64, options.seed)?
     })
 }

@@ -12,6 +12,7 @@
 //! * [`voice_match`] a new voice brought to the levels of the one a head was trained with
 //! * [`frame_renderer`] field, rasterizer and composition, with plates decoded ahead; [`plate_source`] where plates come from
 //! * `torso_branch` a torso that follows any pose of the head
+//! * [`portrait`] a face laid into the original video's frames
 //! * [`background`] what is behind the head; [`crate::composite`] puts the head over it
 //! * [`attention`] the attention channels as pictures and videos
 
@@ -22,8 +23,11 @@ pub mod driver;
 mod driver_tests;
 pub mod frame_renderer;
 pub mod generated_motion;
+mod kept_hair;
 pub mod performance;
 pub mod plate_source;
+pub mod portrait;
+mod portrait_mask;
 pub mod pose_source;
 pub mod smooth;
 pub mod split;

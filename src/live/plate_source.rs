@@ -1,11 +1,13 @@
 //! Where the pictures around a head come from: the clip in the head file, or the dataset's own frames.
 
+use super::kept_hair::kept_hair;
+use super::portrait::PortraitFrame;
 use crate::head::{Clip, Head, Plate};
 use crate::{Error, Result};
 use data_utils::dataset::{Dataset, Part};
 use image::imageops::FilterType;
 use image::{DynamicImage, RgbImage};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What is wanted of a frame's plate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub struct PlateRequest {
     pub torso: bool,
     /// The frame as it was filmed and the mask of the head's part.
     pub filmed: bool,
+    /// With the latter, the frame without its face (`--background_type hair`), and the mask of the face.
+    pub keep_hair: bool,
 }
 
 /// The pictures that are put around the head in one frame.
@@ -32,12 +36,21 @@ pub struct FilmedFrame {
     pub rgb: Vec<u8>,
     /// Where the head's part was filmed, 255 inside, `[rows, columns]`.
     pub mask: Vec<u8>,
+    /// Whether the head always shows inside the mask alone.
+    pub cuts: bool,
+    /// The frame that the finished picture is laid into, where the frame is a part of a larger one.
+    pub portrait: Option<PortraitFrame>,
 }
 
 /// Gives the plates of a clip's frames, in any order and on any thread.
 pub trait PlateSource: Send + Sync {
     /// Width and height of the pictures, pixels.
     fn size(&self) -> [u32; 2];
+
+    /// Width and height of the finished pictures, pixels: larger where they are laid into a larger frame.
+    fn picture_size(&self) -> [u32; 2] {
+        self.size()
+    }
 
     /// The static background.
     ///
@@ -119,6 +132,10 @@ impl PlateSource for BeforePicture {
         self.plates.size()
     }
 
+    fn picture_size(&self) -> [u32; 2] {
+        self.plates.picture_size()
+    }
+
     fn background(&self) -> Result<RgbImage> {
         Ok(self.picture.clone())
     }
@@ -145,12 +162,22 @@ fn fill(picture: &RgbImage, width: u32, height: u32) -> RgbImage {
 pub struct DatasetPlates {
     dataset: Arc<Dataset>,
     part: Part,
+    /// The empty room, once it was asked for.
+    room: OnceLock<RgbImage>,
 }
 
 impl DatasetPlates {
     /// The frames of `dataset` for a head of `part`.
     pub fn new(dataset: Arc<Dataset>, part: Part) -> Self {
-        DatasetPlates { dataset, part }
+        DatasetPlates { dataset, part, room: OnceLock::new() }
+    }
+
+    fn room(&self) -> Result<&RgbImage> {
+        if self.room.get().is_none() {
+            let room = self.dataset.background()?;
+            return Ok(self.room.get_or_init(|| room));
+        }
+        self.room.get().ok_or_else(|| Error::Internal("a room that was not kept".into()))
     }
 }
 
@@ -176,8 +203,15 @@ impl PlateSource for DatasetPlates {
             return Ok(FramePlate { torso, filmed: None });
         }
         let pixels = self.dataset.pixels(index)?;
-        let mask = pixels.part_mask(self.part).into_iter().map(|inside| 255 * u8::from(inside));
-        let filmed = FilmedFrame { mask: mask.collect(), rgb: pixels.rgb.clone() };
+        let part = if request.keep_hair { Part::Face } else { self.part };
+        let mask = pixels.part_mask(part).into_iter().map(|inside| 255 * u8::from(inside));
+        let rgb = match request.keep_hair {
+            true => kept_hair(&pixels, &self.dataset.torso(index)?, self.room()?),
+            false => pixels.rgb.clone(),
+        };
+        // A head with hair shows its face alone; one that is a face has nothing else, and may open its mouth wider than filmed.
+        let cuts = request.keep_hair && self.part != Part::Face;
+        let filmed = FilmedFrame { mask: mask.collect(), rgb, cuts, portrait: None };
         Ok(FramePlate { torso, filmed: Some(filmed) })
     }
 }

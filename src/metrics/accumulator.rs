@@ -9,6 +9,7 @@ use super::mouth_crop::MouthCrop;
 use super::planes::{masked_planes, part_mask};
 use super::psnr::psnr_masked;
 use super::report::{Column, Figure, Mean, Report};
+use super::seam::seam_error;
 use super::ssim::ssim;
 use crate::Result;
 use crate::gpu::Gpu;
@@ -59,6 +60,17 @@ impl MetricModels {
         MetricAccumulator { truth: Some((dataset, part)), ..MetricAccumulator::new(self) }
     }
 
+    /// LPIPS of two planar pictures of `[rows, columns]`, on the GPU where they fit it; none without weights.
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub fn lpips_of(&self, a: &[f32], b: &[f32], size: [usize; 2]) -> Result<Option<f64>> {
+        match self.device_lpips.as_ref().filter(|device| device.fits(size)) {
+            Some(device) => device.distance(a, b, size).map(Some),
+            None => self.lpips.as_ref().map(|lpips| lpips.distance(a, b, size)).transpose(),
+        }
+    }
+
     /// Scores how the lips follow a voice.
     pub fn of_voice(&self, sound: Option<&Sound>) -> MetricAccumulator<'_> {
         MetricAccumulator { loudness: sound.map(Sound::loudness_per_frame), ..MetricAccumulator::new(self) }
@@ -76,6 +88,10 @@ struct Face {
 pub struct MetricAccumulator<'a> {
     models: &'a MetricModels,
     truth: Option<(&'a Dataset, Part)>,
+    /// Along the edge of which part the seam is looked at, where the room behind is the filmed one.
+    seam_part: Option<Part>,
+    ring: Mean,
+    step: Mean,
     loudness: Option<Vec<f32>>,
     psnr: Mean,
     ssim: Mean,
@@ -101,6 +117,9 @@ impl<'a> MetricAccumulator<'a> {
         MetricAccumulator {
             models,
             truth: None,
+            seam_part: None,
+            ring: Mean::default(),
+            step: Mean::default(),
             loudness: None,
             psnr: Mean::default(),
             ssim: Mean::default(),
@@ -127,6 +146,11 @@ impl<'a> MetricAccumulator<'a> {
         };
         let rows_columns = [size[1], size[0]];
         let filmed = dataset.pixels(index)?;
+        if let Some(part) = self.seam_part {
+            let seam = seam_error(picture, &filmed.rgb, &filmed.part_mask(part), size[0]);
+            seam.ring.into_iter().for_each(|v| self.ring.add(v));
+            seam.step.into_iter().for_each(|v| self.step.add(v));
+        }
         let mask = part_mask(&filmed, part);
         let [a, b] = [picture, &filmed.rgb].map(|rgb| masked_planes(rgb, &mask, [0.0; 3]));
         // The GPU compares the pictures while the processor looks for faces in them.
@@ -168,9 +192,19 @@ impl<'a> MetricAccumulator<'a> {
         self.loudness = sound.map(Sound::loudness_per_frame);
     }
 
+    /// Also compares drawn and filmed frames along the edge of a part: what is behind the head is the filmed room or frame.
+    pub fn look_at_seam(&mut self, part: Part) {
+        self.seam_part = Some(part);
+    }
+
     /// The filmed lips of the person whose voice is said.
     pub fn against_lips(&mut self, filmed: LipTrack) {
         self.filmed_lips = filmed;
+    }
+
+    /// Whether frames are compared with filmed ones.
+    pub fn has_truth(&self) -> bool {
+        self.truth.is_some()
     }
 
     /// The lips of the drawn frames so far; none without a landmarker.
@@ -225,6 +259,8 @@ impl<'a> MetricAccumulator<'a> {
             Column::new("mouth_crop_psnr", "mouth crop PSNR dB", 2),
             Column::new("mouth_crop_lpips", "LPIPS", 4),
             Column::new("mouth_crop_sharpness", "sharpness / real", 2),
+            Column::new("ring_error", "ring ±8 px error", 2),
+            Column::new("seam_step", "seam step", 2),
         ]);
         let pairs = self.drawn.iter().zip(&self.filmed).filter_map(|(a, b)| a.zip(*b));
         let (drawn, filmed): (Vec<f64>, Vec<f64>) = pairs.unzip();
@@ -240,6 +276,11 @@ impl<'a> MetricAccumulator<'a> {
         let no_lpips =
             if self.models.lpips.is_some() { "the lips are too small in the picture" } else { NO_LPIPS };
         figures.extend(self.mouth.figures(no_face, no_lpips));
+        let no_seam = match self.seam_part {
+            Some(_) => "the part has no edge in the frames",
+            None => "the background is not the filmed one",
+        };
+        figures.extend([self.ring.figure(no_seam), self.step.figure(no_seam)]);
         report.push(name, self.drawn.len(), figures)?;
         Ok(report)
     }

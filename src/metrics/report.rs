@@ -136,6 +136,19 @@ impl Report {
         Ok(())
     }
 
+    /// The figures of another report of the same rows beside these, in columns of their own.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it has another number of rows.
+    pub fn beside(mut self, other: Report) -> Result<Self> {
+        if other.rows.len() != self.rows.len() {
+            return Err(Error::Internal(format!("{} rows beside {}", other.rows.len(), self.rows.len())));
+        }
+        self.columns.extend(other.columns);
+        self.rows.iter_mut().zip(other.rows).for_each(|(row, other)| row.figures.extend(other.figures));
+        Ok(self)
+    }
+
     /// The rows so far.
     pub fn rows(&self) -> &[Row] {
         &self.rows

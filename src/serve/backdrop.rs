@@ -46,14 +46,18 @@ impl Backdrop {
         }
         match name.parse() {
             // Filmed frames, and another colour in each frame, are not for live pictures.
-            Ok(BackgroundType::Gt | BackgroundType::Random | BackgroundType::DrawnTorso) | Err(_) => {
-                Err(Error::input(
-                    "the background",
-                    "white, black, scene, torso, bg_w_torso, transparent, a colour as #rrggbb, or the id of an uploaded picture",
-                    format!("{name:?}"),
-                    "choose one of these",
-                ))
-            }
+            Ok(
+                BackgroundType::Gt
+                | BackgroundType::Hair
+                | BackgroundType::Random
+                | BackgroundType::DrawnTorso,
+            )
+            | Err(_) => Err(Error::input(
+                "the background",
+                "white, black, scene, torso, bg_w_torso, transparent, a colour as #rrggbb, or the id of an uploaded picture",
+                format!("{name:?}"),
+                "choose one of these",
+            )),
             Ok(own) => Ok(Backdrop::Own(own)),
         }
     }

@@ -16,6 +16,7 @@
 //! | `torso_imgs/{i}.png` | no | no torso for that frame |
 //! | `bc.jpg` | no | black |
 //! | `bs.npy` | no | `au.csv`, else zeros |
+//! | `source.json` | no | no portrait mode |
 //! | `fused.ply` | no | `points3d.ply`, else points inside the masks of all cameras |
 //! | `aud_ave.npy`, `aud_ds.npy`, `aud_hu.npy`, `aud.wav` | one | as asked by [`AudioChoice`] |
 //!
@@ -47,6 +48,8 @@ mod rows;
 #[cfg(feature = "native")]
 mod scale;
 #[cfg(feature = "native")]
+mod source_video;
+#[cfg(feature = "native")]
 mod torso;
 #[cfg(feature = "native")]
 mod transforms;
@@ -67,3 +70,5 @@ pub use landmarks::{Points68, Rect};
 pub use masks::{Label, Part, grow, part_mask};
 #[cfg(feature = "native")]
 pub use pixels::FramePixels;
+#[cfg(feature = "native")]
+pub use source_video::{FILE as SOURCE_VIDEO, SourceVideo};

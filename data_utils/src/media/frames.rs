@@ -43,6 +43,23 @@ impl Ffmpeg {
         self.stream(path, [side, side], &filters, false)
     }
 
+    /// The frames of a video, `rate` a second from its very start, from number `first` on: those that [`Ffmpeg::window`] cuts its
+    /// windows from.
+    ///
+    /// # Errors
+    /// As [`Ffmpeg::frames`].
+    pub fn frames_from(&self, path: &Path, rate: u32, first: usize) -> Result<Frames> {
+        let found = self.probe(path)?;
+        // Whole seconds are whole in every clock that a file counts by; with one to spare the frame shown at the beginning is
+        // decoded as well.
+        let skipped = (first as u64 / u64::from(rate.max(1))).saturating_sub(1);
+        let mut filters = self.picture_filters(&found);
+        let start = first as f64 / f64::from(rate) - skipped as f64;
+        filters.push(format!("fps={rate}:start_time={start}"));
+        // Filled up to a constant rate, the output would begin with copies of its first frame, back to the beginning.
+        self.stream_from(skipped, path, [found.width, found.height], &filters, true)
+    }
+
     /// The filters that make of a video progressive pictures of square Rec. 709 pixels.
     pub(super) fn picture_filters(&self, info: &VideoInfo) -> Vec<String> {
         let has_zscale = info.picture.needs_conversion() && self.has_zscale();
@@ -50,7 +67,21 @@ impl Ffmpeg {
     }
 
     fn stream(&self, path: &Path, size: [u32; 2], filters: &[String], all_frames: bool) -> Result<Frames> {
+        self.stream_from(0, path, size, filters, all_frames)
+    }
+
+    fn stream_from(
+        &self,
+        skipped: u64,
+        path: &Path,
+        size: [u32; 2],
+        filters: &[String],
+        all_frames: bool,
+    ) -> Result<Frames> {
         let mut command = self.command();
+        if skipped > 0 {
+            command.args(["-ss", &skipped.to_string()]);
+        }
         command.arg("-i").arg(file_url(path)).args(["-map", "0:v:0", "-an"]);
         if all_frames {
             // Every decoded frame once; without this a variable rate is filled up with copies.

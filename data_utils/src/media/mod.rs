@@ -36,6 +36,8 @@ mod process;
 pub mod push;
 #[cfg(feature = "native")]
 pub mod sound;
+#[cfg(feature = "native")]
+mod source_frames;
 mod track;
 #[cfg(feature = "native")]
 mod webm;
@@ -54,6 +56,8 @@ pub use picture_kind::{Hdr, PictureKind};
 pub use pixels::PixelFormat;
 #[cfg(feature = "native")]
 pub use probe::{SoundTrack, VideoInfo};
+#[cfg(feature = "native")]
+pub use source_frames::SourceFrames;
 pub use track::Samples;
 #[cfg(feature = "native")]
 pub use writer::{Encoder, VideoFormat, VideoWriter};

@@ -31,6 +31,7 @@ mod sheets;
 pub mod shots;
 pub mod smooth;
 mod sound;
+mod source;
 pub mod stage;
 pub mod torso;
 pub mod track_params;
@@ -52,7 +53,7 @@ use options::Options;
 use stage::Stage;
 
 /// All stages, in an order in which nothing is read before it is written.
-pub const STAGES: [Stage; 11] = [
+pub const STAGES: [Stage; 12] = [
     Stage {
         name: "crop",
         tasks: [0, 0],
@@ -65,6 +66,19 @@ pub const STAGES: [Stage; 11] = [
         follows: false,
         options: |o| vec![("scale", format!("{:?}", o.scale))],
         run: crop::run,
+    },
+    Stage {
+        name: "source",
+        tasks: [0, 0],
+        version: 1,
+        inputs: &["@video", "anchor_box.txt"],
+        outputs: &[source::FILE],
+        accepts: &[],
+        fits: &["crop"],
+        invalidates: &[],
+        follows: false,
+        options: |_| Vec::new(),
+        run: source::run,
     },
     Stage {
         name: "frames",
