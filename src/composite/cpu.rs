@@ -152,7 +152,7 @@ mod tests {
         let layers = Layers { torso: Some(torso), ..Layers::on(Background::Transparent) };
         let rgba = compose(&head, &layers, Seam::default(), PixelFormat::Rgba8).unwrap().bytes;
         // Straight: the colour is not darkened by its alpha; 0.5 + 0.5 · 128/255 of the right pixel is covered.
-        assert_eq!(rgba, [204, 0, 0, 128, 136, 85, 0, 191]);
+        assert_eq!(rgba, [204, 0, 0, 128, 136, 85, 0, 192]);
         let black = rgb(&HeadImages { ..head }, &layers, Seam::default());
         assert_eq!(black, [102, 0, 0, 102, 64, 0], "other formats show black behind it");
         let none = HeadImages { size: [2, 1], color: &[0.0; 6], alpha: &[0.0; 2] };

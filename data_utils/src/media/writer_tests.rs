@@ -480,7 +480,7 @@ fn a_webm_carries_alpha_and_sound_of_its_length() {
         let decoded = Command::new(&ffmpeg.program)
             .args(["-v", "error", "-c:v", "libvpx-vp9", "-i"])
             .arg(&video)
-            .args(["-f", "rawvideo", "-pix_fmt", "rgba", "-"])
+            .args(["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgba", "-"])
             .output()
             .unwrap();
         let pictures: Vec<&[u8]> = decoded.stdout.chunks_exact(96 * 64 * 4).collect();
