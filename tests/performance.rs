@@ -5,13 +5,16 @@ mod common {
 }
 
 use common::speaking_head::{CLIP_FRAMES, speaking_head, spoken};
+use image::{Rgb, RgbImage};
 use std::sync::Arc;
 use surfeltalk::Result;
-use surfeltalk::head::Head;
 use surfeltalk::head::backend::CpuBackend;
+use surfeltalk::head::{Head, Plate};
 use surfeltalk::live::background::BackgroundType;
 use surfeltalk::live::frame_renderer::{FrameOptions, RenderedFrame};
 use surfeltalk::live::performance::{Performance, PerformanceOptions};
+use surfeltalk::live::plate_source::{FilmedFrame, FramePlate, PlateRequest, PlateSource};
+use surfeltalk::live::portrait_frame::PortraitFrame;
 use surfeltalk::live::pose_source::ping_pong;
 
 const SIZE: u32 = 48;
@@ -108,4 +111,66 @@ fn sound_after_the_end_at_another_rate_or_for_a_missing_dataset_is_refused() {
     let error =
         Performance::new(&Arc::new(bare), Box::new(CpuBackend::new()), options(1)).err().expect("no clip");
     assert!(error.to_string().contains("convert"), "{error}");
+}
+
+/// Frames of noise that a head is laid into: the crop's left half alone is the head's.
+struct Film;
+
+impl PlateSource for Film {
+    fn size(&self) -> [u32; 2] {
+        [30, 30]
+    }
+
+    fn picture_size(&self) -> [u32; 2] {
+        [64, 40]
+    }
+
+    fn background(&self) -> Result<RgbImage> {
+        Ok(RgbImage::new(30, 30))
+    }
+
+    fn has_filmed_frames(&self) -> bool {
+        true
+    }
+
+    fn load(&self, index: usize, _: PlateRequest) -> Result<FramePlate> {
+        let noise = |x: u32, y: u32| Rgb([(x * 37 + y * 11) as u8, (x * y) as u8, 20 * index as u8]);
+        let mask: Vec<u8> = (0..900).map(|at| if at % 30 < 15 { 255 } else { 0 }).collect();
+        let portrait = PortraitFrame {
+            original: Arc::new(RgbImage::from_fn(64, 40, noise)),
+            corner: [20, 5],
+            size: [30, 30],
+            mask: Arc::new(mask.clone()),
+        };
+        let filmed = FilmedFrame { rgb: portrait.filmed(), mask, cuts: true, portrait: Some(portrait) };
+        Ok(FramePlate { torso: Plate::default(), filmed: Some(filmed) })
+    }
+}
+
+#[test]
+fn a_portrait_is_the_film_to_the_bit_outside_its_mask_whatever_size_the_head_was_trained_at() {
+    let head = speaking_head(200, SIZE);
+    let mut options = options(4);
+    options.frames.background = BackgroundType::Gt;
+    options.plates = Some(Arc::new(Film));
+    let mut performance =
+        Performance::new(&head, Box::new(CpuBackend::new()), options).expect("a performance");
+    let sound = spoken("Papa!", 3).sound;
+    performance.push_audio(&sound.samples, sound.rate).expect("taken");
+    performance.finish().expect("finished");
+    let mut drawn = 0;
+    while let Some(frame) = performance.next_frame().expect("a frame") {
+        assert_eq!(frame.size, [64, 40]);
+        let portrait = frame.portrait.as_ref().expect("the film");
+        // Frame, mask and pose walk forwards and backwards together.
+        assert_eq!(portrait.original.get_pixel(0, 0).0[2], 20 * frame.plate as u8);
+        let laid = frame.to_image().expect("a picture");
+        for (x, y, pixel) in laid.enumerate_pixels() {
+            let inside = (20..35).contains(&x) && (5..35).contains(&y);
+            let same = pixel == portrait.original.get_pixel(x, y);
+            assert!(inside || same, "frame {} at {x}, {y}", frame.number);
+            drawn += usize::from(!same);
+        }
+    }
+    assert!(drawn > 1000, "{drawn} pixels are drawn");
 }

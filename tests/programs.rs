@@ -142,6 +142,7 @@ fn the_demo_makes_a_talking_head_that_render_can_use_again() {
     assert!(output.status.success() && text.contains("PSNR in mask"), "{text}");
     assert!(text.contains("give --face_landmarker"), "columns without weights say so: {text}");
 
+    a_face_is_laid_into_the_original_video(&out);
     a_model_speaks_without_its_dataset(&out);
 
     refused(
@@ -170,6 +171,62 @@ fn the_demo_makes_a_talking_head_that_render_can_use_again() {
         program("train").arg("-s").arg(out.join("data")).args(["-m", "/proc/no-model", "--set", "seed=1"]),
         &["/proc/no-model"],
     );
+}
+
+/// The dataset of a finished demo as the crop of a wider video: its head is laid into that one, and all around it is copied.
+fn a_face_is_laid_into_the_original_video(out: &Path) {
+    use data_utils::dataset::SourceVideo;
+    use data_utils::media::Ffmpeg;
+    let (data, portrait) = (out.join("data"), out.join("portrait"));
+    let render = || {
+        let mut render = program("render");
+        render.arg("-s").arg(&data).arg("-m").arg(out.join("model")).args(["--skip_train", "--portrait"]);
+        render
+    };
+    refused(&mut render(), &["source.json", "--task 0"]);
+    let mut alone = program("render");
+    alone.arg("-m").arg(out.join("no-model")).args(["--video", "x.mp4"]);
+    refused(&mut alone, &["--portrait"]);
+    refused(render().args(["--smooth_win", "2"]), &["--smooth_win"]);
+    let Ok(tools) = Ffmpeg::find_with_probe() else { return };
+    let frame = image::open(data.join("ori_imgs/0.jpg")).expect("a frame").into_rgb8();
+    let (width, height) = frame.dimensions();
+    let size = [width + 48, height + 32];
+    let film = |name: &str, pad: &str| {
+        let path = out.join(name);
+        let made = std::process::Command::new(&tools.program)
+            .args(["-v", "error", "-y", "-framerate", "25", "-i"])
+            .arg(data.join("ori_imgs/%d.jpg"))
+            .args(["-vf", pad, "-c:v", "ffv1", "-pix_fmt", "bgr0"])
+            .arg(&path)
+            .status();
+        assert!(made.is_ok_and(|status| status.success()), "a film by ffmpeg");
+        path
+    };
+    let video = film("wide.mkv", &format!("format=rgb24,pad={}:{}:24:16:color=0x406080", size[0], size[1]));
+    let record = SourceVideo::of(&video, size, 25, [24, 16, width, height]).expect("read");
+    std::fs::write(data.join("source.json"), record.to_json().expect("text")).expect("written");
+    let other = film("other.mkv", "format=rgb24,hflip");
+    refused(render().arg("--video").arg(&other), &["other.mkv", "in place of", "--video"]);
+    refused(render().arg("--video").arg(out.join("none.mkv")), &["none.mkv", "no such file"]);
+    let output = render().args(["--format", "png", "--out"]).arg(&portrait).output().expect("started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("test portrait") && text.contains("pixels copied"), "{text}");
+    // The first held-out frame, to the bit as filmed wherever nothing is drawn.
+    let json = std::fs::read_to_string(data.join("transforms_val.json")).expect("held-out frames");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let first = json["frames"][0]["img_id"].as_u64().expect("a number") as usize;
+    let film = tools.frames_from(&video, 25, first).expect("frames").next().expect("one").expect("decoded");
+    let laid = image::open(portrait.join("test/frames/00000.png")).expect("a frame").into_rgb8();
+    assert_eq!(laid.dimensions(), film.dimensions());
+    let same = laid.pixels().zip(film.pixels()).filter(|(a, b)| a == b).count();
+    let all = (size[0] * size[1]) as usize;
+    assert!(same > all / 2 && same < all, "{same} of {all} pixels are the film's");
+    for (x, y) in [(0, 0), (23, 40), (size[0] - 1, size[1] - 1), (26, 18)] {
+        assert_eq!(laid.get_pixel(x, y), film.get_pixel(x, y), "{x} {y}");
+    }
+    std::fs::remove_file(data.join("source.json")).expect("removed");
 }
 
 /// With the dataset of a finished demo gone its head says a voice, and so does one of an earlier version after `convert`.

@@ -4,7 +4,7 @@
 use super::background::{Backdrop, BackgroundLayers, BackgroundType};
 use super::driver::FrameInputs;
 use super::plate_source::{FramePlate, PlateRequest, PlateSource};
-use super::portrait::PortraitFrame;
+use super::portrait_frame::PortraitFrame;
 use super::stopwatch::{FrameTimes, timed};
 use super::torso_branch::TorsoBranch;
 use crate::composite::{BackgroundPlate, Composition, Layers, Picture, PixelFormat, Seam};

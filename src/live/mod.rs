@@ -27,6 +27,7 @@ mod kept_hair;
 pub mod performance;
 pub mod plate_source;
 pub mod portrait;
+pub mod portrait_frame;
 mod portrait_mask;
 pub mod pose_source;
 pub mod smooth;

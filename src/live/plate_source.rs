@@ -1,7 +1,7 @@
 //! Where the pictures around a head come from: the clip in the head file, or the dataset's own frames.
 
 use super::kept_hair::kept_hair;
-use super::portrait::PortraitFrame;
+use super::portrait_frame::PortraitFrame;
 use crate::head::{Clip, Head, Plate};
 use crate::{Error, Result};
 use data_utils::dataset::{Dataset, Part};

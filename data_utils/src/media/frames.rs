@@ -50,14 +50,19 @@ impl Ffmpeg {
     /// As [`Ffmpeg::frames`].
     pub fn frames_from(&self, path: &Path, rate: u32, first: usize) -> Result<Frames> {
         let found = self.probe(path)?;
-        // Whole seconds are whole in every clock that a file counts by; with one to spare the frame shown at the beginning is
-        // decoded as well.
-        let skipped = (first as u64 / u64::from(rate.max(1))).saturating_sub(1);
+        // Whole seconds are whole in every clock that a file counts by, so that frames are rounded to the same places as in one
+        // pass; with one to spare the frame shown at the beginning is decoded as well.
+        let (second, rest) = (first / rate.max(1) as usize, first % rate.max(1) as usize);
+        let skipped = second.saturating_sub(1);
         let mut filters = self.picture_filters(&found);
-        let start = first as f64 / f64::from(rate) - skipped as f64;
-        filters.push(format!("fps={rate}:start_time={start}"));
+        filters.push(format!("fps={rate}:start_time={}", second - skipped));
         // Filled up to a constant rate, the output would begin with copies of its first frame, back to the beginning.
-        self.stream_from(skipped, path, [found.width, found.height], &filters, true)
+        let mut frames =
+            self.stream_from(skipped as u64, path, [found.width, found.height], &filters, true)?;
+        for frame in frames.by_ref().take(rest) {
+            frame?;
+        }
+        Ok(frames)
     }
 
     /// The filters that make of a video progressive pictures of square Rec. 709 pixels.

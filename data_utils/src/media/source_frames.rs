@@ -111,7 +111,7 @@ mod tests {
             for number in [0, 70, 1, 69, 68, 140, 120, 47, 48, 16, 15, all.len() - 1] {
                 let frame = source.frame(number).expect("a frame");
                 let cut = image::imageops::crop_imm(&*frame, 0, 0, 48, 48).to_image();
-                assert_eq!(cut, all[number], "{name} {number}");
+                assert!(cut == all[number], "{name} {number}");
             }
             let error = source.frame(all.len() + 20).expect_err("no such frame");
             assert_eq!(error.exit_code(), 2, "{error}");
