@@ -139,7 +139,7 @@ mod tests {
     fn the_mask_covers_the_face_softly_and_the_jaw_as_low_as_it_opens() {
         let ((closed, pixels), (open, _)) = (frame(74.0), frame(90.0));
         let lowest = |mask: &[f32]| (0..128).rev().find(|y| mask[y * 128 + 64] > 0.0).expect("a face");
-        let still = portrait_mask(&closed, &pixels, JawRange::of(&[closed.clone()]));
+        let still = portrait_mask(&closed, &pixels, JawRange::of(std::slice::from_ref(&closed)));
         let moving = portrait_mask(&closed, &pixels, JawRange::of(&vec![open; 50]));
         assert_eq!(still[50 * 128 + 64], 1.0);
         assert!((70..80).contains(&lowest(&still)), "{}", lowest(&still));
