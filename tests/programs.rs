@@ -204,7 +204,7 @@ fn a_face_is_laid_into_the_original_video(out: &Path) {
         path
     };
     let video = film("wide.mkv", &format!("format=rgb24,pad={}:{}:24:16:color=0x406080", size[0], size[1]));
-    let record = SourceVideo::of(&video, size, 25, [24, 16, width, height]).expect("read");
+    let record = SourceVideo::of(&data, &video, size, 25, [24, 16, width, height]).expect("read");
     std::fs::write(data.join("source.json"), record.to_json().expect("text")).expect("written");
     let other = film("other.mkv", "format=rgb24,hflip");
     refused(render().arg("--video").arg(&other), &["other.mkv", "in place of", "--video"]);

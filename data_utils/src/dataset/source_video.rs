@@ -21,7 +21,7 @@ const MAX_BYTES: u64 = 64 << 10;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceVideo {
     version: u32,
-    /// Where it was: absolute.
+    /// Where it was: in the dataset's folder, else absolute.
     pub path: PathBuf,
     /// Its length in bytes.
     pub bytes: u64,
@@ -36,13 +36,15 @@ pub struct SourceVideo {
 }
 
 impl SourceVideo {
-    /// Describes a video and the crop that frames are taken from, `rate` a second.
+    /// Describes a video of the dataset in `dir`, and the crop that frames are taken from, `rate` a second.
     ///
     /// # Errors
     /// [`Error::Input`] when it cannot be read.
-    pub fn of(path: &Path, size: [u32; 2], rate: u32, window: [u32; 4]) -> Result<Self> {
+    pub fn of(dir: &Path, path: &Path, size: [u32; 2], rate: u32, window: [u32; 4]) -> Result<Self> {
         let (bytes, sha256) = digest_file(path)?;
-        let path = std::path::absolute(path).map_err(|e| Error::io(path, "a video", &e))?;
+        let absolute = |path: &Path| std::path::absolute(path).map_err(|e| Error::io(path, "a video", &e));
+        let (dir, path) = (absolute(dir)?, absolute(path)?);
+        let path = path.strip_prefix(&dir).map(Path::to_path_buf).unwrap_or(path);
         Ok(SourceVideo { version: VERSION, path, bytes, sha256, size, rate, window })
     }
 
@@ -92,7 +94,7 @@ impl SourceVideo {
         let beside = self.path.file_name().map(|name| dir.join(name));
         let mut places = match named {
             Some(path) => vec![path.to_path_buf()],
-            None => [Some(self.path.clone()), beside].into_iter().flatten().collect(),
+            None => [Some(dir.join(&self.path)), beside].into_iter().flatten().collect(),
         };
         let Some(at) = places.iter().position(|path| path.is_file()) else {
             let place = places.swap_remove(0);
@@ -131,12 +133,13 @@ mod tests {
         refused();
         let video = dir.path().join("me.mp4");
         std::fs::write(&video, "a film").expect("written");
-        let record = SourceVideo::of(&video, [1280, 720], 25, [300, 10, 600, 600]).expect("read");
+        let record = SourceVideo::of(dir.path(), &video, [1280, 720], 25, [300, 10, 600, 600]).expect("read");
         let write = |record: &SourceVideo| {
             std::fs::write(dir.path().join(FILE), record.to_json().expect("text")).expect("written");
         };
         write(&record);
         assert_eq!(SourceVideo::read(dir.path()).expect("a record"), record);
+        assert_eq!(record.path, Path::new("me.mp4"), "the folder may move");
         write(&SourceVideo { window: [900, 10, 600, 600], ..record.clone() });
         refused();
         write(&SourceVideo { version: 9, ..record });
@@ -151,7 +154,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let video = dir.path().join("me.mp4");
         std::fs::write(&video, "a film").expect("written");
-        let record = SourceVideo::of(&video, [64, 64], 25, [0, 0, 64, 64]).expect("read");
+        let record = SourceVideo::of(dir.path(), &video, [64, 64], 25, [0, 0, 64, 64]).expect("read");
         assert_eq!(record.locate(dir.path(), None, &tools).expect("found"), video);
         // Moved into another place it is named; beside the dataset it is found by itself.
         let moved = SourceVideo { path: "/nowhere/me.mp4".into(), ..record.clone() };

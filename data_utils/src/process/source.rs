@@ -17,7 +17,10 @@ pub fn run(context: &Context) -> Result<String> {
     let options = context.options;
     let info = context.tools()?.probe(&options.video)?;
     let size = [info.width, info.height];
-    let source = SourceVideo::of(&options.video, size, RATE as u32, crop::window(context.dir())?)?;
+    let source =
+        SourceVideo::of(context.dir(), &options.video, size, RATE as u32, crop::window(context.dir())?)?;
     context.put(FILE, &source.to_json()?)?;
-    Ok(format!("{} of {}×{} pixels is the original", options.video.display(), size[0], size[1]))
+    // Its name alone: the same video makes the same report anywhere.
+    let name = options.video.file_name().unwrap_or_default().to_string_lossy();
+    Ok(format!("{} of {}×{} pixels is the original", name, size[0], size[1]))
 }
