@@ -13,6 +13,7 @@ pub mod process;
 mod record;
 pub mod render;
 mod render_flags;
+mod render_scores;
 mod score;
 mod score_motion;
 mod score_poses;
@@ -20,7 +21,8 @@ mod score_poses;
 pub mod serve;
 mod surfeltalk;
 pub mod train;
-pub mod watcher;
+pub mod voice;
+mod watcher;
 
 pub use data_utils::cli::{exit, output, progress, threads};
 pub use surfeltalk::Surfeltalk;

@@ -3,13 +3,14 @@
 
 use crate::live::attention::CHANNELS;
 use crate::{Error, Result};
+use data_utils::media::frame_file;
 use data_utils::workspace::{Ledger, Lock, Origin, remove_temporaries_of};
 use std::path::{Path, PathBuf};
 
 /// Endings of videos, with ffmpeg and without, with an alpha, and of the sound beside PNG files.
 const ENDINGS: [&str; 4] = ["mp4", "avi", "webm", "wav"];
-/// The first of the PNG files in place of a video.
-const FIRST_FRAME: &str = "frames/00000.png";
+/// The folder of PNG files in place of a video.
+pub const FRAMES: &str = "frames";
 /// The scores beside a video.
 pub const METRICS: &str = "metrics.json";
 /// Opening, width and shapes of the drawn lips, frame by frame.
@@ -116,10 +117,8 @@ fn other_content(folder: &Path, request: &str) -> Result<Option<String>> {
     let ledger = Ledger::read(folder).unwrap_or_default().filter(|l| l.program == "render");
     let videos = ["renders"].into_iter().chain(CHANNELS);
     let names = videos.flat_map(|name| ENDINGS.map(|ending| format!("{name}.{ending}")));
-    for name in names
-        .chain([METRICS, LIPS, LIP_METRICS, FIRST_FRAME].map(str::to_owned))
-        .filter(|name| folder.join(name).exists())
-    {
+    let others = [METRICS, LIPS, LIP_METRICS].map(str::to_owned).into_iter().chain(frame_names(folder)?);
+    for name in names.chain(others).filter(|name| folder.join(name).exists()) {
         let same = match &ledger {
             Some(ledger) if ledger.request == request => ledger.origin(folder, &name)? == Origin::Ours,
             _ => false,
@@ -129,6 +128,26 @@ fn other_content(folder: &Path, request: &str) -> Result<Option<String>> {
         }
     }
     Ok(None)
+}
+
+/// The PNG files of the folder that are numbered as frames are: a video in PNG files would replace or remove them.
+fn frame_names(folder: &Path) -> Result<Vec<String>> {
+    let frames = folder.join(FRAMES);
+    let fail = |e: std::io::Error| Error::io(&frames, "a readable folder", &e);
+    let entries = match std::fs::read_dir(&frames) {
+        Ok(entries) => entries,
+        Err(_) if !frames.is_dir() => return Ok(Vec::new()),
+        Err(e) => return Err(fail(e)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(fail)?.file_name().to_string_lossy().into_owned();
+        if name.strip_suffix(".png").and_then(|n| n.parse().ok()).is_some_and(|n| frame_file(n) == name) {
+            names.push(format!("{FRAMES}/{name}"));
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -178,6 +197,22 @@ mod tests {
         assert!(error.exit_code() == 2 && error.to_string().contains("renders.avi"), "{error}");
         let asked = Destination { overwrite: true, ..destination };
         assert_eq!(OutputFolder::claim(asked, "r".into()).expect("asked for").path(), dir.path());
+    }
+
+    #[test]
+    fn pictures_that_a_video_in_png_files_would_replace_are_nobody_s_to_replace() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let frames = dir.path().join(FRAMES);
+        std::fs::create_dir(&frames).expect("made");
+        // Names that no frame has are left alone.
+        for name in ["me.png", "0.png", "notes.txt"] {
+            std::fs::write(frames.join(name), "mine").expect("written");
+        }
+        assert_eq!(claim(dir.path(), "r").expect("free").path(), dir.path());
+        std::fs::write(frames.join("00007.png"), "mine").expect("written");
+        let destination = Destination { folder: dir.path(), exact: true, overwrite: false };
+        let error = OutputFolder::claim(destination, "r".into()).expect_err("refused");
+        assert!(error.exit_code() == 2 && error.to_string().contains("frames/00007.png"), "{error}");
     }
 
     #[test]

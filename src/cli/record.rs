@@ -1,5 +1,6 @@
 //! Frames into a video with its sound, and where the time went.
 
+use super::output_folder::FRAMES;
 use crate::Result;
 use crate::live::attention::AttentionVideos;
 use crate::live::frame_renderer::RenderedFrame;
@@ -73,7 +74,7 @@ impl Recording {
         let opaque = VideoFormat { size, fps: FRAME_RATE, pixels: PixelFormat::Rgb24 };
         let pixels = if has_alpha { PixelFormat::Rgba8 } else { PixelFormat::Rgb24 };
         let is_folder = *encoder == Encoder::Frames;
-        let name = if is_folder { "frames" } else { "renders.mp4" };
+        let name = if is_folder { FRAMES } else { "renders.mp4" };
         let format = VideoFormat { pixels, ..opaque };
         let writer = VideoWriter::create(encoder, &dir.join(name), format, sound.map(Sound::samples))?;
         // Attention is looked at, not composed.

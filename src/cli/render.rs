@@ -4,10 +4,12 @@ use super::background::{NamedBackground, encoder};
 use super::device::{backend, rasterizer};
 use super::interrupt::Interrupt;
 use super::output;
-use super::output_folder::{Destination, LIP_METRICS, LIPS, METRICS, OutputFolder, voice_name};
+use super::output_folder::{Destination, OutputFolder, voice_name};
 use super::progress::Progress;
-use super::record::{Recording, RecordingOptions, RenderSummary};
+use super::record::{Recording, RecordingOptions};
 pub use super::render_flags::{MotionChoice, RenderFlags};
+use super::render_scores::{Scores, report};
+use super::voice::{PIECE, Voice};
 use crate::composite::Seam;
 use crate::gpu::Gpu;
 use crate::head::backend::Backend;
@@ -15,22 +17,20 @@ use crate::head::cloud::model_dir::ModelDir;
 use crate::head::folder::head_file;
 use crate::head::{Branch, Clip, ClipFrame, Head, VoiceStatistics};
 use crate::live::background::{Backdrop, BackgroundType};
-use crate::live::frame_renderer::{FrameOptions, FrameRenderer, RenderedFrame};
+use crate::live::frame_renderer::{FrameOptions, FrameRenderer};
 use crate::live::generated_motion::GeneratedMotion;
 use crate::live::performance::{Performance, PerformanceOptions};
 use crate::live::plate_source::{BeforePicture, ClipPlates, DatasetPlates, PlateSource};
 use crate::live::portrait::PortraitPlates;
-use crate::live::portrait_frame::PortraitFrame;
 use crate::live::pose_source::ClipPoses;
 use crate::live::split::split_frames;
 use crate::live::start_time::start_at;
-use crate::metrics::accumulator::{MetricAccumulator, MetricModels};
+use crate::metrics::accumulator::MetricModels;
 use crate::metrics::lip_track::LipTrack;
-use crate::metrics::portrait::{PortraitPicture, PortraitScore};
+use crate::metrics::portrait::PortraitScore;
 use crate::{Error, Result};
 use data_utils::audio::ave::AveEncoder;
-use data_utils::audio::features::{AudioFeatures, AudioKind};
-use data_utils::audio::listen::Loudness;
+use data_utils::audio::features::AudioKind;
 use data_utils::audio::{self, Sound};
 use data_utils::dataset::{Dataset, Part, SourceVideo, Split, find_ave_weights};
 use data_utils::media::{Encoder, Ffmpeg, SourceFrames};
@@ -39,9 +39,6 @@ use image::RgbImage;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Samples of a voice that are given at once.
-const PIECE: usize = 16_000;
 
 /// Most pixels of portraits that are drawn at once: those of 16 frames of 512 × 512.
 const PIXELS_AT_ONCE: usize = 16 << 18;
@@ -181,7 +178,7 @@ impl RenderJob<'_> {
 
     /// A voice that the head has never said.
     fn render_voice(&self, path: &Path) -> Result<()> {
-        let voice = self.voice(path)?;
+        let voice = Voice::read(path, self.head.first()?.settings.audio)?;
         let mut options = self.performance_options(&voice)?;
         let size = options.plates.as_ref().map_or([0; 2], |plates| plates.picture_size());
         options.frame_count = voice.sound.as_ref().map(Sound::video_frames);
@@ -244,7 +241,7 @@ impl RenderJob<'_> {
         };
         let generated = match self.flags.motion {
             MotionChoice::Clip => None,
-            MotionChoice::Generated => Some(self.generated_motion()?),
+            MotionChoice::Generated => Some(self.generated_motion(&frames)?),
         };
         let ids: Vec<u32> = frames.iter().map(|frame| frame.img_id).collect();
         let start = start_at(&self.flags.ss, &ids)?;
@@ -266,11 +263,12 @@ impl RenderJob<'_> {
         })
     }
 
-    /// Motion by the sound, from what the head file knows of its clip.
-    fn generated_motion(&self) -> Result<GeneratedMotion> {
+    /// Motion by the sound, from what the head file knows of its clip, before the torsos of `frames`.
+    fn generated_motion(&self, frames: &[ClipFrame]) -> Result<GeneratedMotion> {
         let (kind, seed) = (self.head.first()?.settings.audio, self.flags.motion_seed);
-        let motion = self.head.clip.as_ref().and_then(|clip| GeneratedMotion::new(clip, kind, seed));
-        motion.ok_or_else(|| {
+        let motion = self.head.clip.as_ref().and_then(|clip| clip.motion.clone());
+        let generated = motion.and_then(|motion| GeneratedMotion::new(motion, frames, kind, seed));
+        generated.ok_or_else(|| {
             let model = self.flags.model_path.display();
             Error::input(
                 "--motion generated",
@@ -285,29 +283,6 @@ impl RenderJob<'_> {
     fn torso_backend(&self) -> Option<Box<dyn Backend>> {
         let torso = self.head.torso().filter(|_| self.options.background.draws_torso())?;
         Some(backend(self.gpu.as_ref(), torso, self.options.batch))
-    }
-
-    /// Reads a voice or its features.
-    fn voice(&self, path: &Path) -> Result<Voice> {
-        let kind = self.head.first()?.settings.audio;
-        let levels =
-            |features: &AudioFeatures| VoiceStatistics::of(features).map(|levels| (levels, features.rows));
-        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
-            let features = AudioFeatures::read(path, kind)?;
-            return Ok(Voice {
-                levels: levels(&features),
-                sound: sound_beside(path)?,
-                features: Some(features),
-            });
-        }
-        let (sound, notes) = audio::load_with_notes(path)?;
-        notes.iter().chain(&Loudness::of(&sound).silence()).for_each(output::note);
-        // The whole voice is there, so its levels need not be learned while it is spoken.
-        let levels = match kind {
-            AudioKind::Mel => VoiceStatistics::of_sound(&sound, PIECE)?,
-            _ => None,
-        };
-        Ok(Voice { levels, sound: Some(sound), features: None })
     }
 
     /// The audio-visual encoder, where the head listens to it and the voice is a sound.
@@ -418,89 +393,4 @@ impl RenderJob<'_> {
         };
         Recording::create(dir, size, sound, &options, self.started)
     }
-}
-
-/// A voice to be said.
-struct Voice {
-    sound: Option<Sound>,
-    /// In place of the sound, when they were given.
-    features: Option<AudioFeatures>,
-    /// Levels of its mel channels and the rows they were measured over.
-    levels: Option<(VoiceStatistics, usize)>,
-}
-
-/// How good the frames are.
-struct Scores<'a> {
-    metrics: MetricAccumulator<'a>,
-    /// In portrait mode.
-    portrait: Option<PortraitScore<'a>>,
-}
-
-impl Scores<'_> {
-    fn add(&mut self, frame: &RenderedFrame) -> Result<()> {
-        let Some((score, laid)) = self.portrait.as_mut().zip(frame.portrait.as_ref()) else {
-            return self.metrics.add(frame.size, &frame.rgb(), frame.plate);
-        };
-        let finished = PortraitFrame { original: Arc::new(frame.to_image()?), ..laid.clone() };
-        score.add(&PortraitPicture {
-            size: frame.size,
-            finished: &frame.picture,
-            original: laid.original.as_raw(),
-            crops: [&finished.filmed(), &laid.filmed()],
-            width: laid.size[0] as usize,
-            mask: &laid.mask,
-            copied: laid.copied()[0],
-        })?;
-        // Lips of another voice are looked at in the whole frame.
-        if self.metrics.has_truth() {
-            Ok(())
-        } else {
-            self.metrics.add(frame.size, &frame.picture, frame.plate)
-        }
-    }
-}
-
-/// Prints what was made and how good it is, and writes the metrics beside it.
-fn report(summary: &RenderSummary, scores: &Scores<'_>, name: &str, folder: &OutputFolder) -> Result<()> {
-    let Scores { metrics, portrait } = scores;
-    let mut report = metrics.report(name)?;
-    if let Some(portrait) = portrait {
-        let of_portrait = portrait.report(&format!("{name} portrait"))?;
-        report = if metrics.has_truth() { of_portrait } else { report.beside(of_portrait)? };
-    }
-    let scores = folder.path().join(METRICS);
-    report.write_json(&scores)?;
-    let lips = metrics.lips().map(|_| folder.path().join(LIPS));
-    if let (Some(path), Some(track)) = (&lips, metrics.lips()) {
-        track.write(path)?;
-    }
-    let lip_report = metrics.lip_report(name)?;
-    let lip_scores = lip_report.as_ref().map(|_| folder.path().join(LIP_METRICS));
-    if let (Some(path), Some(report)) = (&lip_scores, &lip_report) {
-        report.write_json(path)?;
-    }
-    let files =
-        summary.attention.iter().chain(&summary.files).chain([&scores]).chain(&lips).chain(&lip_scores);
-    folder.record(files.map(PathBuf::as_path))?;
-    output::result(format_args!("{summary}\n{report}"));
-    if let Some(report) = lip_report {
-        output::result(report);
-    }
-    Ok(())
-}
-
-/// The sound that lies beside a feature file under the same name, if there is one.
-fn sound_beside(features: &Path) -> Result<Option<Sound>> {
-    let stem = features.with_extension("");
-    let stem = stem.to_string_lossy();
-    let stems =
-        [stem.as_ref(), stem.trim_end_matches("_ave").trim_end_matches("_ds").trim_end_matches("_hu")];
-    for stem in stems {
-        let wav = PathBuf::from(format!("{stem}.wav"));
-        if wav.is_file() {
-            return audio::load(&wav).map(Some);
-        }
-    }
-    output::note(format!("no {stem}.wav beside the features; the video will be silent"));
-    Ok(None)
 }

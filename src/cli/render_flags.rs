@@ -8,7 +8,6 @@ use crate::Result;
 use crate::head::Head;
 use crate::head::cloud::model_dir::ModelDir;
 use crate::live::background::BackgroundType;
-use crate::live::performance::no_torso;
 use clap::Parser;
 use data_utils::dataset::{AudioChoice, Dataset, OpenOptions, Part};
 use std::path::PathBuf;
@@ -135,7 +134,7 @@ impl RenderFlags {
         let is_redrawn = self.custom_aud.is_none();
         match self.background_type {
             _ if self.portrait => Ok(BackgroundType::Gt),
-            Some(BackgroundType::DrawnTorso) if head.torso().is_none() => Err(no_torso()),
+            Some(kind) if kind.draws_torso() => kind.torso_of(head).map(|_| kind),
             Some(kind) => Ok(kind),
             None if is_face && is_redrawn && self.background.is_none() => Ok(BackgroundType::Hair),
             // Frames of the dataset are compared with what was filmed, torso and all.

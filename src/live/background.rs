@@ -1,6 +1,7 @@
 //! What is behind the head: the background types of `--background_type`, and the layers that each is made of.
 
 use crate::composite::{Background, BackgroundPlate, Layers, Patch};
+use crate::head::{Branch, Head};
 use crate::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -124,6 +125,18 @@ impl BackgroundType {
     /// Whether the torso is drawn by a branch of the head, not taken from the source frame.
     pub fn draws_torso(self) -> bool {
         self == BackgroundType::DrawnTorso
+    }
+
+    /// The branch of a head that draws the torso.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a head without one.
+    pub fn torso_of(self, head: &Head) -> Result<&Branch> {
+        head.torso().ok_or_else(|| {
+            let remedy = "train one beside it with `train --part torso`, or choose another background";
+            let found = "a head without one";
+            Error::input(format!("background_type {self}"), "a head with a torso branch", found, remedy)
+        })
     }
 
     /// Whether it wants [`BackgroundLayers::original`].

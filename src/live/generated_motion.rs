@@ -1,9 +1,9 @@
 //! A head that moves by the sound: pose, brows, gaze and blinks generated from what the clip taught ([`Motion`]).
 
-use super::pose_source::{Pose, PoseSource};
+use super::pose_source::{Pose, PoseSource, camera_distance};
 use crate::Camera;
+use crate::head::ClipFrame;
 use crate::head::motion::{HEARD_AT, INPUTS, Motion, MotionGenerator};
-use crate::head::{Clip, ClipFrame};
 use data_utils::audio::features::AudioKind;
 use data_utils::audio::window::{WINDOW_ROWS, WindowShape};
 
@@ -23,16 +23,12 @@ pub struct GeneratedMotion {
 }
 
 impl GeneratedMotion {
-    /// The motion of a clip's person for sound of these features; the same seed gives the same motion. `None` where the clip has
-    /// no motion: it was stored by an earlier version, or is too short.
-    pub fn new(clip: &Clip, kind: AudioKind, seed: u64) -> Option<Self> {
-        let (motion, first) = (clip.motion.clone()?, clip.frames.first()?);
-        let mut filmed: Vec<(u32, Camera, usize)> = clip
-            .frames
-            .iter()
-            .enumerate()
-            .map(|(at, f): (usize, &ClipFrame)| (f.img_id, f.camera, at))
-            .collect();
+    /// The motion of a person for sound of these features; the same seed gives the same motion. `frames` are those whose torsos are
+    /// shown, in the order of the plates. `None` without a frame.
+    pub fn new(motion: Motion, frames: &[ClipFrame], kind: AudioKind, seed: u64) -> Option<Self> {
+        let first = frames.first()?;
+        let mut filmed: Vec<(u32, Camera, usize)> =
+            frames.iter().enumerate().map(|(at, f)| (f.img_id, f.camera, at)).collect();
         filmed.sort_by_key(|(id, ..)| *id);
         Some(GeneratedMotion {
             generator: MotionGenerator::new(&motion, seed),
@@ -47,7 +43,7 @@ impl GeneratedMotion {
     /// Goes along the film towards frames in which the head is posed alike, so that a filmed torso moves as filmed and fits.
     fn follow(&mut self, camera: &Camera) -> usize {
         let near = self.at.saturating_sub(STEP)..(self.at + STEP + 1).min(self.filmed.len());
-        let far = |at: &usize| distance(&self.filmed[*at].0, camera);
+        let far = |at: &usize| camera_distance(&self.filmed[*at].0, camera);
         self.at = near.min_by(|a, b| far(a).total_cmp(&far(b))).unwrap_or(self.at);
         self.filmed[self.at].1
     }
@@ -66,16 +62,4 @@ impl PoseSource for GeneratedMotion {
         let plate = self.follow(&camera);
         Some(Pose { camera, expression: expression.to_vec(), plate })
     }
-}
-
-/// How differently two cameras see the head: the squared differences of their rotations, and of their translations in parts of
-/// the distance.
-fn distance(a: &Camera, b: &Camera) -> f64 {
-    let (a, b) = (&a.camera_from_world, &b.camera_from_world);
-    let depth = a[2][3].abs().max(1e-9);
-    let entry = |row: usize, column: usize| {
-        let difference = a[row][column] - b[row][column];
-        if column < 3 { 0.5 * difference * difference } else { (difference / depth).powi(2) }
-    };
-    (0..12).map(|i| entry(i / 4, i % 4)).sum()
 }

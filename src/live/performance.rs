@@ -105,7 +105,7 @@ impl Performance {
         let driver = Driver::new(poses, voice.row_len(), window, smooth_coef, options.frame_count)?;
         let mut renderer = FrameRenderer::new(branch, backend, plates, options.frames)?;
         if options.frames.background.draws_torso() {
-            let torso = head.torso().ok_or_else(no_torso)?;
+            let torso = options.frames.background.torso_of(head)?;
             let none = || Error::Internal("a torso without a backend that draws it".into());
             renderer = renderer.with_torso(torso, options.torso_backend.ok_or_else(none)?)?;
         }
@@ -206,10 +206,4 @@ impl Performance {
     pub fn times(&self) -> FrameTimes {
         self.renderer.times()
     }
-}
-
-/// The refusal of a head that has no torso branch.
-pub fn no_torso() -> Error {
-    let remedy = "train one beside it with `train --part torso`, or choose another background";
-    Error::input("--background_type", "a head with a torso branch", "a head without one", remedy)
 }

@@ -110,7 +110,12 @@ fn distance(a: &ClipFrame, b: &ClipFrame) -> f64 {
     if a.img_id.checked_add(1) != Some(b.img_id) {
         return f64::INFINITY;
     }
-    let (a, b) = (&a.camera.camera_from_world, &b.camera.camera_from_world);
+    camera_distance(&a.camera, &b.camera)
+}
+
+/// How far the head moves between two cameras, as [`distance`].
+pub(super) fn camera_distance(a: &Camera, b: &Camera) -> f64 {
+    let (a, b) = (&a.camera_from_world, &b.camera_from_world);
     let depth = a[2][3].abs().max(1e-9);
     let entry = |row: usize, column: usize| {
         let difference = a[row][column] - b[row][column];

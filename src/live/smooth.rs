@@ -4,7 +4,8 @@
 //! quaternion, translation in the dataset's units. Intrinsics and image size stay each frame's own.
 
 use crate::Camera;
-use glam::{DMat3, DQuat, DVec3};
+use crate::head::RigidPose;
+use glam::{DQuat, DVec3};
 
 /// Averages every pose with its `half` neighbours on both sides (`--smooth_win`); 0 changes nothing.
 ///
@@ -17,7 +18,7 @@ pub fn window_mean(frames: &[(u32, Camera)], half: usize) -> Vec<Camera> {
     if half == 0 {
         return frames.iter().map(|(_, camera)| *camera).collect();
     }
-    let poses: Vec<Pose> = frames.iter().map(|(_, camera)| Pose::of(camera)).collect();
+    let poses: Vec<RigidPose> = frames.iter().map(|(_, camera)| RigidPose::of(camera)).collect();
     let follows = |a: usize, b: usize| frames[a].0.checked_add(1) == Some(frames[b].0);
     let mean = |i: usize| {
         let mut sum = Sum::new(poses[i]);
@@ -50,7 +51,7 @@ pub fn window_mean(frames: &[(u32, Camera)], half: usize) -> Vec<Camera> {
 #[derive(Debug, Clone)]
 pub struct Lag {
     coefficient: f64,
-    last: Option<Pose>,
+    last: Option<RigidPose>,
 }
 
 impl Lag {
@@ -64,43 +65,18 @@ impl Lag {
         if self.coefficient == 1.0 {
             return *camera;
         }
-        let target = Pose::of(camera);
-        let pose = self.last.map_or(target, |last| last.towards(target, self.coefficient));
+        let target = RigidPose::of(camera);
+        let pose = self.last.map_or(target, |last| between(last, target, self.coefficient));
         self.last = Some(pose);
         pose.put_into(camera)
     }
 }
 
-/// Rotation and translation from the world to the camera.
-#[derive(Debug, Clone, Copy)]
-struct Pose {
-    rotation: DQuat,
-    translation: DVec3,
-}
-
-impl Pose {
-    fn of(camera: &Camera) -> Self {
-        let m = &camera.camera_from_world;
-        let column = |k: usize| DVec3::new(m[0][k], m[1][k], m[2][k]);
-        let matrix = DMat3::from_cols(column(0), column(1), column(2));
-        Pose { rotation: DQuat::from_mat3(&matrix).normalize(), translation: column(3) }
-    }
-
-    fn towards(self, target: Pose, part: f64) -> Pose {
-        Pose {
-            rotation: self.rotation.slerp(target.rotation, part),
-            translation: self.translation.lerp(target.translation, part),
-        }
-    }
-
-    fn put_into(self, camera: &Camera) -> Camera {
-        let matrix = DMat3::from_quat(self.rotation);
-        let mut camera_from_world = [[0.0; 4]; 3];
-        for (row, to) in camera_from_world.iter_mut().enumerate() {
-            let r = matrix.row(row);
-            *to = [r.x, r.y, r.z, self.translation[row]];
-        }
-        Camera { camera_from_world, ..*camera }
+/// The pose that is `part` of the way from one to another.
+fn between(from: RigidPose, to: RigidPose, part: f64) -> RigidPose {
+    RigidPose {
+        rotation: from.rotation.slerp(to.rotation, part),
+        translation: from.translation.lerp(to.translation, part),
     }
 }
 
@@ -113,11 +89,11 @@ struct Sum {
 }
 
 impl Sum {
-    fn new(pose: Pose) -> Self {
+    fn new(pose: RigidPose) -> Self {
         Sum { first: pose.rotation, rotation: pose.rotation, translation: pose.translation, weight: 1.0 }
     }
 
-    fn add(&mut self, pose: Pose, weight: f64) {
+    fn add(&mut self, pose: RigidPose, weight: f64) {
         let sign = if self.first.dot(pose.rotation) < 0.0 { -weight } else { weight };
         self.rotation += pose.rotation * sign;
         self.translation += pose.translation * weight;
@@ -125,8 +101,8 @@ impl Sum {
     }
 
     // The sum cannot vanish: every term has a part of at least zero along `first`, and `first` itself is in it.
-    fn mean(&self) -> Pose {
-        Pose { rotation: self.rotation.normalize(), translation: self.translation / self.weight }
+    fn mean(&self) -> RigidPose {
+        RigidPose { rotation: self.rotation.normalize(), translation: self.translation / self.weight }
     }
 }
 
@@ -135,7 +111,8 @@ mod tests {
     use super::*;
 
     fn camera(yaw_rad: f64, x: f64) -> Camera {
-        let pose = Pose { rotation: DQuat::from_rotation_y(yaw_rad), translation: DVec3::new(x, 0.0, 0.6) };
+        let pose =
+            RigidPose { rotation: DQuat::from_rotation_y(yaw_rad), translation: DVec3::new(x, 0.0, 0.6) };
         let plain = Camera {
             camera_from_world: [[0.0; 4]; 3],
             fx: 500.0,
@@ -177,10 +154,10 @@ mod tests {
         let turned = |degrees: f64| {
             let (y, x) = degrees.to_radians().sin_cos();
             let rotation = DQuat::from_xyzw(x, y, 0.0, 0.0);
-            Pose { rotation, translation: DVec3::ZERO }.put_into(&camera(0.0, 0.0))
+            RigidPose { rotation, translation: DVec3::ZERO }.put_into(&camera(0.0, 0.0))
         };
         let frames: Vec<_> = (0..5).map(|i| (i, turned(-45.0 + (f64::from(i) - 2.0)))).collect();
-        let sign = Pose::of(&frames[1].1).rotation.dot(Pose::of(&frames[3].1).rotation);
+        let sign = RigidPose::of(&frames[1].1).rotation.dot(RigidPose::of(&frames[3].1).rotation);
         assert!(sign < 0.0, "the poses must flip for this to say anything");
         let middle = window_mean(&frames, 2)[2].camera_from_world;
         for (found, own) in middle.iter().flatten().zip(frames[2].1.camera_from_world.iter().flatten()) {

@@ -1,6 +1,8 @@
 //! How generated motion of a head compares with filmed motion: how fast it moves and turns, at which frequencies, how it follows
 //! the sound, how the eyes blink, and whether it jumps, repeats itself or goes where the head never was.
 
+use super::landmarks::correlation;
+use super::series::quantile;
 use data_utils::face::blinks::blink_frames;
 
 /// Numbers of a pose: a rotation and a translation, three each.
@@ -67,7 +69,8 @@ impl MotionScore {
             ratios.max_by(|a, b| a.ln().abs().total_cmp(&b.ln().abs())).unwrap_or(1.0)
         };
         let outside = |k: usize| {
-            let [low, high] = range(&axis(filmed, k));
+            let values = axis(filmed, k);
+            let [low, high] = [0.01, 0.99].map(|share| quantile(&values, share).unwrap_or(0.0));
             let out = axis(generated, k).into_iter().filter(|x| !(low..=high).contains(x)).count();
             out as f64 / generated.poses.len() as f64
         };
@@ -78,9 +81,7 @@ impl MotionScore {
             speed: std::array::from_fn(|k| rms(&speed(generated, k)) / rms(&speed(filmed, k)).max(1e-12)),
             speed_spectrum: worst(&speed),
             acceleration_spectrum: worst(&acceleration),
-            follows: both(&|track| {
-                correlation(&turning(track), &track.loudness[1.min(track.loudness.len())..])
-            }),
+            follows: both(&follows),
             blinks: both(&|track| {
                 blink_frames(&track.closed).len() as f64 / (track.closed.len() as f64 / RATE / 60.0)
             }),
@@ -102,25 +103,16 @@ fn rms(values: &[f64]) -> f64 {
     (values.iter().map(|v| v * v).sum::<f64>() / values.len().max(1) as f64).sqrt()
 }
 
+/// The correlation of the speed of turning with the loudness; 0 where one of them never changes.
+fn follows(track: &MotionTrack) -> f64 {
+    let loudness = track.loudness.get(1..).unwrap_or_default();
+    correlation(&turning(track), loudness).ok().flatten().unwrap_or(0.0)
+}
+
 /// The speed of turning.
 fn turning(track: &MotionTrack) -> Vec<f64> {
     let pairs = track.poses.windows(2);
     pairs.map(|pair| (0..3).map(|k| (pair[1][k] - pair[0][k]).powi(2)).sum::<f64>().sqrt()).collect()
-}
-
-fn correlation(a: &[f64], b: &[f64]) -> f64 {
-    let n = a.len().min(b.len());
-    let mean = |v: &[f64]| v[..n].iter().sum::<f64>() / n.max(1) as f64;
-    let (ma, mb) = (mean(a), mean(b));
-    let sum = |f: &dyn Fn(f64, f64) -> f64| a.iter().zip(b).map(|(x, y)| f(x - ma, y - mb)).sum::<f64>();
-    sum(&|x, y| x * y) / (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt().max(1e-12)
-}
-
-/// The 1st and the 99th of a hundred.
-fn range(values: &[f64]) -> [f64; 2] {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    [0.01, 0.99].map(|share| sorted[((sorted.len() - 1) as f64 * share).round() as usize])
 }
 
 /// Power in each band (Welch 1967: Hann windows, half of each in the next).

@@ -3,6 +3,7 @@
 
 use super::config::TrainConfig;
 use super::sampler::Sampler;
+use crate::head::chance::normal;
 use crate::head::field::{Conditions, EXPRESSION, squashed, stretched};
 use data_utils::audio::features::{AudioFeatures, AudioKind};
 use data_utils::dataset::Dataset;
@@ -58,12 +59,12 @@ impl ConditionNoise {
     ) {
         if config.camera_noise > 0.0 {
             for (value, deviation) in conditions.camera.iter_mut().zip(&self.camera) {
-                *value += deviation * (config.camera_noise * normal(sampler)) as f32;
+                *value += deviation * (config.camera_noise * normal(|| sampler.unit())) as f32;
             }
         }
         if config.expression_noise > 0.0 {
             for (value, deviation) in conditions.expression.iter_mut().zip(&self.expression) {
-                let noise = deviation * (config.expression_noise * normal(sampler)) as f32;
+                let noise = deviation * (config.expression_noise * normal(|| sampler.unit())) as f32;
                 *value = squashed(stretched(*value) + noise);
             }
         }
@@ -71,7 +72,7 @@ impl ConditionNoise {
         for (value, [mean, deviation]) in channels {
             *value = mean + config.audio_scale as f32 * (*value - mean);
             if audio_noise > 0.0 {
-                *value += deviation * (audio_noise * normal(sampler)) as f32;
+                *value += deviation * (audio_noise * normal(|| sampler.unit())) as f32;
             }
         }
         let Some(mel) = &self.mel else { return };
@@ -146,12 +147,6 @@ fn deviation(values: impl Iterator<Item = f32> + Clone) -> f32 {
     let count = values.clone().count().max(1) as f64;
     let mean = values.clone().map(f64::from).sum::<f64>() / count;
     (values.map(|v| (f64::from(v) - mean).powi(2)).sum::<f64>() / count).sqrt() as f32
-}
-
-/// A standard normal number (Box and Muller 1958).
-fn normal(sampler: &mut Sampler) -> f64 {
-    let (a, b) = (1.0 - sampler.unit(), sampler.unit());
-    (-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use super::augment::ConditionNoise;
 use super::config::TrainConfig;
-use super::part_target::part_target;
+use super::edge_band::EdgeBand;
 use super::position::{Position, Stage};
 use super::rest::Rest;
 use super::sampler::Sampler;
 use super::schedule::audio_noise;
-use super::targets::{self, EdgeBand};
+use super::targets;
 use super::weights::weights;
 use crate::gpu::Gpu;
 use crate::head::backend::StepTargets;
@@ -112,7 +112,7 @@ impl Batch {
         gpu: Option<&Gpu>,
     ) -> Result<StepTargets> {
         let target = |(index, is_mixed): (&usize, &bool)| {
-            let target = part_target(dataset, *index, part, self.background, edge, has_mouth)?;
+            let target = targets::target(dataset, *index, part, self.background, edge, has_mouth)?;
             Ok(Target { lip_only: *is_mixed, ..target })
         };
         let targets = self.indices.par_iter().zip(&self.is_mixed).map(target).collect::<Result<_>>()?;

@@ -1,7 +1,7 @@
 //! How well held-out frames are drawn while training goes on.
 
-use super::part_target::part_target;
 use super::position::Stage;
+use super::targets;
 use super::trainer::Trainer;
 use crate::Result;
 use crate::head::backend::{Output, RenderRequest};
@@ -64,7 +64,7 @@ pub fn evaluate(trainer: &mut Trainer<'_>, count: usize) -> Result<Evaluation> {
             output: Output::Planes,
         };
         let rendered = trainer.backend.render(&request)?.wait()?.planes;
-        let target = [part_target(dataset, index, part, [0.0; 3], &trainer.edge, false)?];
+        let target = [targets::target(dataset, index, part, [0.0; 3], &trainer.edge, false)?];
         let composite = Composite::new(&rendered, [0.0; 3], &target);
         let [target] = target;
         let truth: Vec<f32> = cut(&target.color, &target.mask);

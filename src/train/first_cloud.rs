@@ -31,12 +31,7 @@ pub(super) fn first_cloud(config: &TrainConfig, dataset: &Dataset) -> Result<(Cl
         return Ok((cloud, settings));
     }
     let points = dataset.initial_points()?;
-    let points = Points {
-        positions: &points.positions,
-        normals: points.normals.as_deref(),
-        colors: points.colors.as_deref(),
-        faces: &points.faces,
-    };
+    let points = Points::from(&points);
     let mut cloud = init::from_points(&points, &options)?;
     let settings = settings(config, dataset, &cloud)?;
     // The attention channel that tells where the mouth is seen is that of the frame token.

@@ -315,12 +315,7 @@ fn write_input(
         return folder.write_input(&Points { positions: &positions, ..points });
     }
     let points = dataset.initial_points()?;
-    let points = Points {
-        positions: &points.positions,
-        normals: points.normals.as_deref(),
-        colors: points.colors.as_deref(),
-        faces: &points.faces,
-    };
+    let points = Points::from(&points);
     let (positions, normals) = frame.points(&points);
     folder.write_input(&Points { positions: &positions, normals: normals.as_deref(), ..points })
 }

@@ -1,6 +1,6 @@
 //! What a drawn torso is compared with: neck and clothes of a frame, which go on a little under the head.
 
-use super::targets::{EDGE_CONFIDENCE, EdgeBand};
+use super::edge_band::{EDGE_CONFIDENCE, EdgeBand};
 use crate::Result;
 use crate::loss::{BackgroundSample, MouthLabel, Target};
 use crate::metrics::planes::masked_planes;

@@ -4,6 +4,7 @@
 use super::augment::ConditionNoise;
 use super::batch::{Batch, Source};
 use super::config::TrainConfig;
+use super::edge_band::EdgeBand;
 use super::face_measures::face_measures;
 use super::first_cloud::first_cloud;
 use super::position::{Position, Stage};
@@ -11,7 +12,6 @@ use super::rest::Rest;
 use super::sampler::{Sampler, SamplerState};
 use super::schedule::{active_degree, rates};
 use super::step::StepReport;
-use super::targets::EdgeBand;
 use crate::gpu::Gpu;
 use crate::head::backend::{
     self, Backend, BranchMoments, Opened, PatchInputs, StepInputs, StepOutputs, StepTargets,

@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn only_the_very_video_is_taken() {
-        let Ok(tools) = Ffmpeg::find() else { return };
+        let tools = Ffmpeg::find().expect("ffmpeg");
         let dir = tempfile::tempdir().expect("a folder");
         let video = dir.path().join("me.mp4");
         std::fs::write(&video, "a film").expect("written");

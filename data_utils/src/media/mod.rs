@@ -6,6 +6,7 @@ mod avi;
 pub mod child;
 #[cfg(feature = "native")]
 pub mod ffmpeg;
+mod ffmpeg_writer;
 #[cfg(feature = "native")]
 pub mod files;
 #[cfg(feature = "native")]

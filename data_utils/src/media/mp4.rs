@@ -1,24 +1,19 @@
-//! Frames and sound into an MP4 by ffmpeg, H.264 and AAC, in one run.
+//! MP4 by ffmpeg, H.264 and AAC: how frames and sound are coded, and whether a file is whole.
 //!
 //! The colours are BT.709 and say so, because players guess differently. At 512×512 the preset `veryfast` codes
 //! about 200 frames a second on each core, three times as many as `medium`; with crf 17 in place of 18 its files are 8 %
 //! larger and 1.5 dB further from the frames (48.1 against 49.6 dB on a filmed head).
 
 use super::ffmpeg::{ENCODER_VARIABLE, Ffmpeg, file_url};
-use super::files::{AtomicFile, Durability};
 use super::frames::window_filters;
 use super::mp4_check::contents;
-use super::note::SYNTHETIC;
 use super::pixels::PixelFormat;
 use super::probe::{not_started, refuse};
 use super::process::{Pipe, Process};
-use super::track::Track;
 use crate::error::{Error, Result};
 use image::RgbImage;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use tempfile::NamedTempFile;
 
 /// How frames are coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,77 +26,6 @@ pub(super) enum Coding {
         /// High quality, for what is decoded and used again.
         fine: bool,
     },
-}
-
-/// Writes an MP4 by ffmpeg. Dropped before its end it stops ffmpeg and leaves nothing.
-#[derive(Debug)]
-pub(super) struct Mp4Writer {
-    // Declared before the file, so that ffmpeg has ended when the file is removed.
-    process: Process,
-    file: AtomicFile,
-    ffmpeg: Ffmpeg,
-    path: PathBuf,
-    sound: Option<(Track, NamedTempFile)>,
-    frames: u64,
-}
-
-impl Mp4Writer {
-    pub(super) fn create(
-        ffmpeg: &Ffmpeg,
-        path: &Path,
-        size: [u32; 2],
-        fps: u32,
-        format: PixelFormat,
-        track: Option<Track>,
-    ) -> Result<Self> {
-        let file = AtomicFile::create(path, Durability::Durable)?;
-        let sound = track.map(|track| sound_file(track, path)).transpose()?;
-        let mut command = ffmpeg.command();
-        raw_frames(&mut command, format, size, fps);
-        if let Some((track, samples)) = &sound {
-            raw_sound(&mut command, track).arg(file_url(samples.path()));
-            command.args(["-map", "0:v:0", "-map", "1:a:0"]);
-        }
-        if format != PixelFormat::Yuv420p {
-            command.args(["-vf", "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"]);
-        }
-        code_video(&mut command, ffmpeg, Coding::Viewing);
-        code_sound(&mut command, Coding::Viewing);
-        command.arg("-metadata").arg(format!("comment={SYNTHETIC}"));
-        command.args(["-movflags", "+faststart", "-f", "mp4", "-y"]).arg(file_url(file.temporary_path()));
-        let process = start(&mut command, path)?;
-        Ok(Mp4Writer { process, file, ffmpeg: ffmpeg.clone(), path: path.into(), sound, frames: 0 })
-    }
-
-    pub(super) fn push(&mut self, pixels: &[u8]) -> Result<()> {
-        self.frames += 1;
-        feed(&mut self.process, pixels, &self.path)
-    }
-
-    /// Puts the video in its place when it is whole: ffmpeg may end as if all were well though the disk was full.
-    pub(super) fn finish(mut self) -> Result<()> {
-        let written = self.file.temporary_path().to_path_buf();
-        let said = self.process.finish(Some(&written)).map_err(|said| failure(&self.path, said))?;
-        verify(&written, &self.path, &said, Some(self.frames))?;
-        let Some((track, _)) = self.sound.as_ref().filter(|(track, _)| track.frames() != self.frames) else {
-            return self.file.commit();
-        };
-        // More or fewer frames came than the sound lasts: it is cut or continued with silence, now that their
-        // number is known. ffmpeg's own way to cut it (-shortest) is off by what lies in its buffers.
-        let joined = AtomicFile::create(&self.path, Durability::Durable)?;
-        let mut command = self.ffmpeg.command();
-        command.arg("-i").arg(file_url(self.file.temporary_path()));
-        raw_sound(&mut command, track).arg("pipe:0");
-        command.args(["-map", "0:v:0", "-map", "1:a:0", "-c:v", "copy"]);
-        code_sound(&mut command, Coding::Viewing);
-        command.args(["-movflags", "+faststart", "-f", "mp4", "-y"]).arg(file_url(joined.temporary_path()));
-        let mut process = start(&mut command, &self.path)?;
-        feed(&mut process, &track.bytes_of(0, self.frames), &self.path)?;
-        let written = joined.temporary_path().to_path_buf();
-        let said = process.finish(Some(&written)).map_err(|said| failure(&self.path, said))?;
-        verify(&written, &self.path, &said, Some(self.frames))?;
-        joined.commit()
-    }
 }
 
 impl Ffmpeg {
@@ -173,7 +97,7 @@ impl Ffmpeg {
 
 /// Holds a file that ffmpeg wrote against what it should hold; `path` is its place. `said` is what ffmpeg said although
 /// it ended well, `frames` the number of frames, where it is known.
-fn verify(written: &Path, path: &Path, said: &str, frames: Option<u64>) -> Result<()> {
+pub(super) fn verify(written: &Path, path: &Path, said: &str, frames: Option<u64>) -> Result<()> {
     let found = match contents(written) {
         _ if is_of_writing(said) => said.to_owned(),
         Err(found) => found,
@@ -206,21 +130,17 @@ pub(super) fn is_of_writing(said: &str) -> bool {
     WORDS.iter().any(|word| said.contains(word))
 }
 
-/// The sound as a file of samples: ffmpeg has one standard input, and frames take it.
-pub(super) fn sound_file(track: Track, path: &Path) -> Result<(Track, NamedTempFile)> {
-    let fail = |e: std::io::Error| Error::io(path, "a temporary folder for the sound of a video", &e);
-    let mut samples = NamedTempFile::new().map_err(fail)?;
-    samples.write_all(&track.bytes_of(0, track.frames())).map_err(fail)?;
-    Ok((track, samples))
-}
-
 pub(super) fn raw_frames(c: &mut Command, format: PixelFormat, size: [u32; 2], fps: u32) -> &mut Command {
     c.args(["-f", "rawvideo", "-pix_fmt", format.name(), "-s", &format!("{}x{}", size[0], size[1])]);
     c.args(["-framerate", &fps.to_string(), "-i", "pipe:0"])
 }
 
-pub(super) fn raw_sound<'a>(command: &'a mut Command, track: &Track) -> &'a mut Command {
-    command.args(["-f", "s16le", "-ar", &track.rate.to_string(), "-ac", "1", "-i"])
+/// What codes raw frames for people who look at them.
+pub(super) fn code_frames(command: &mut Command, ffmpeg: &Ffmpeg, format: PixelFormat) {
+    if format != PixelFormat::Yuv420p {
+        command.args(["-vf", "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"]);
+    }
+    code_video(command, ffmpeg, Coding::Viewing);
 }
 
 fn code_video(command: &mut Command, ffmpeg: &Ffmpeg, coding: Coding) {
@@ -245,24 +165,12 @@ fn code_video(command: &mut Command, ffmpeg: &Ffmpeg, coding: Coding) {
     }
 }
 
-fn code_sound(command: &mut Command, coding: Coding) {
+pub(super) fn code_sound(command: &mut Command, coding: Coding) {
     match coding {
         // 48 kHz: every player takes it, and an AAC frame is then shorter than a video frame.
         Coding::Viewing => command.args(["-c:a", "aac", "-b:a", "128k", "-ar", "48000"]),
         Coding::Reproducible { .. } => command.args(["-c:a", "aac", "-b:a", "160k"]),
     };
-}
-
-pub(super) fn start(command: &mut Command, path: &Path) -> Result<Process> {
-    Process::start(command, Pipe::Input, None).map_err(|e| failure(path, e.to_string()))
-}
-
-pub(super) fn feed(process: &mut Process, bytes: &[u8], path: &Path) -> Result<()> {
-    process.write(bytes).map_err(|e| {
-        // The pipe breaks when ffmpeg has ended before us; why is in its own words.
-        let said = process.finish(None).err().unwrap_or_else(|| e.to_string());
-        failure(path, said)
-    })
 }
 
 pub(super) fn failure(path: &Path, found: String) -> Error {

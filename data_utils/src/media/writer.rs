@@ -15,11 +15,10 @@
 
 use super::avi::{self, AviWriter};
 use super::ffmpeg::{ENCODER_VARIABLE, Ffmpeg};
+use super::ffmpeg_writer::{Container, FfmpegWriter};
 use super::frame_files::{self, FrameFiles};
-use super::mp4::Mp4Writer;
 use super::pixels::PixelFormat;
 use super::track::{Samples, Track};
-use super::webm::WebmWriter;
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -137,9 +136,8 @@ enum Job {
 
 #[derive(Debug)]
 enum Sink {
-    Mp4(Mp4Writer),
+    Ffmpeg(FfmpegWriter),
     Avi(AviWriter),
-    Webm(WebmWriter),
     Frames(FrameFiles),
 }
 
@@ -179,11 +177,10 @@ impl VideoWriter {
         let track = sound.and_then(|sound| Track::of(sound, fps));
         let even = size.map(|side| side.next_multiple_of(2));
         let (sink, waiting) = match encoder {
-            Encoder::Ffmpeg(ffmpeg) => {
-                (Sink::Mp4(Mp4Writer::create(ffmpeg, &path, even, fps, pixels, track)?), QUEUE)
-            }
-            Encoder::Webm(ffmpeg) => {
-                (Sink::Webm(WebmWriter::create(ffmpeg, &path, even, fps, pixels, track)?), QUEUE)
+            Encoder::Ffmpeg(ffmpeg) | Encoder::Webm(ffmpeg) => {
+                let is_webm = matches!(encoder, Encoder::Webm(_));
+                let by = (if is_webm { Container::Webm } else { Container::Mp4 }, ffmpeg);
+                (Sink::Ffmpeg(FfmpegWriter::create(by, &path, even, fps, pixels, track)?), QUEUE)
             }
             // Every thread of rayon's has one at hand while it works on another.
             Encoder::Embedded(_) => (
@@ -197,7 +194,7 @@ impl VideoWriter {
         let encoding = match sink {
             Sink::Avi(_) => Encoding::Jpeg,
             Sink::Frames(_) => Encoding::Png,
-            Sink::Mp4(_) | Sink::Webm(_) => Encoding::None,
+            Sink::Ffmpeg(_) => Encoding::None,
         };
         let (queue, jobs) = sync_channel(waiting);
         let thread = std::thread::Builder::new().name("video".into()).spawn(move || write(sink, &jobs));
@@ -287,24 +284,22 @@ impl Drop for VideoWriter {
 fn write(mut sink: Sink, jobs: &Receiver<Job>) -> Result<()> {
     for job in jobs {
         match (job, &mut sink) {
-            (Job::Pixels(pixels), Sink::Mp4(writer)) => writer.push(&pixels)?,
-            (Job::Pixels(pixels), Sink::Webm(writer)) => writer.push(&pixels)?,
+            (Job::Pixels(pixels), Sink::Ffmpeg(writer)) => writer.push(&pixels)?,
             (Job::Encoded(coming), sink) => {
                 let lost = |_| Error::Internal("a picture that was never encoded".into());
                 let bytes = coming.recv().map_err(lost)??;
                 match sink {
                     Sink::Avi(writer) => writer.push(&bytes)?,
                     Sink::Frames(writer) => writer.push(&bytes)?,
-                    Sink::Mp4(_) | Sink::Webm(_) => {
+                    Sink::Ffmpeg(_) => {
                         return Err(Error::Internal("an encoded frame for ffmpeg".into()));
                     }
                 }
             }
             (Job::Finish, _) => {
                 return match sink {
-                    Sink::Mp4(writer) => writer.finish(),
+                    Sink::Ffmpeg(writer) => writer.finish(),
                     Sink::Avi(writer) => writer.finish(),
-                    Sink::Webm(writer) => writer.finish(),
                     Sink::Frames(writer) => writer.finish(),
                 };
             }

@@ -8,6 +8,7 @@
 use crate::head::cloud::quaternion;
 use crate::head::cloud::surfels::{Cloud, EMBEDDING};
 use crate::{Error, Result};
+use data_utils::formats::ply::PointCloud;
 use kiddo::{ImmutableKdTree, SquaredEuclidean};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -33,6 +34,17 @@ pub struct Points<'a> {
     pub colors: Option<&'a [[u8; 3]]>,
     /// Triangles as indices into the points; they give normals when [`Points::normals`] is absent.
     pub faces: &'a [[u32; 3]],
+}
+
+impl<'a> From<&'a PointCloud> for Points<'a> {
+    fn from(cloud: &'a PointCloud) -> Self {
+        Points {
+            positions: &cloud.positions,
+            normals: cloud.normals.as_deref(),
+            colors: cloud.colors.as_deref(),
+            faces: &cloud.faces,
+        }
+    }
 }
 
 /// What the cloud starts with.

@@ -6,6 +6,8 @@ use super::series::{Basis, stretch};
 use super::{HEARD_AT, INPUTS, Motion, ORDER};
 use crate::Camera;
 use crate::head::field::{EXPRESSION, squashed};
+use crate::metrics::landmarks::correlation;
+use crate::metrics::series::quantile;
 use data_utils::linear::{Cholesky, Ridge};
 
 /// Fewer consecutive frames than this are too few to learn from.
@@ -96,7 +98,8 @@ pub fn fit(frames: &MotionFrames<'_>) -> Option<Motion> {
     (0..d).for_each(|i| covariance[i * d + i] += 1e-9);
     let mut noise = Cholesky::new(covariance, d)?.lower().to_vec();
     (0..d).for_each(|i| noise[i * d + i + 1..(i + 1) * d].fill(0.0));
-    let limits = (0..d).flat_map(|k| limits_of(series.iter().map(|row| row[k]).collect())).collect();
+    let limits =
+        (0..d).flat_map(|k| limits_of(&series.iter().map(|row| row[k]).collect::<Vec<f64>>())).collect();
     let mut motion =
         Motion { basis, weights, noise, start, limits, loudness: loudness_weights, liveliness: 0.0, blinks };
     let own = follows(&series, &loudness);
@@ -162,10 +165,8 @@ pub(super) fn inputs(loudness: impl Fn(usize) -> f64, t: usize, len: usize) -> [
 }
 
 /// The 1st and the 99th of a hundred.
-fn limits_of(mut values: Vec<f64>) -> [f64; 2] {
-    values.sort_by(f64::total_cmp);
-    let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
-    [at(0.01), at(0.99)]
+fn limits_of(values: &[f64]) -> [f64; 2] {
+    [0.01, 0.99].map(|share| quantile(values, share).unwrap_or(0.0))
 }
 
 /// The weights of the frame k before made smaller by `factor` to the power k (bandwidth expansion, Makhoul 1975).
@@ -203,15 +204,7 @@ fn settles(weights: &[f64], start: &[f64], d: usize) -> bool {
 fn follows(series: &[Vec<f64>], loudness: &[f64]) -> f64 {
     let speed =
         series.windows(2).map(|pair| (0..3).map(|k| (pair[1][k] - pair[0][k]).powi(2)).sum::<f64>().sqrt());
-    correlation(&speed.collect::<Vec<_>>(), &loudness[1..])
-}
-
-fn correlation(a: &[f64], b: &[f64]) -> f64 {
-    let n = a.len().min(b.len()).max(1) as f64;
-    let mean = |v: &[f64]| v.iter().sum::<f64>() / n;
-    let (ma, mb) = (mean(a), mean(b));
-    let sum = |f: &dyn Fn(f64, f64) -> f64| a.iter().zip(b).map(|(x, y)| f(x - ma, y - mb)).sum::<f64>();
-    sum(&|x, y| x * y) / (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt().max(1e-12)
+    correlation(&speed.collect::<Vec<_>>(), &loudness[1..]).ok().flatten().unwrap_or(0.0)
 }
 
 /// The liveliness with which generated motion follows the clip's loudness as the clip's own does.

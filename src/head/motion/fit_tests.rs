@@ -3,10 +3,11 @@
 use super::generator::MotionGenerator;
 use super::*;
 use crate::Camera;
+use crate::head::RigidPose;
 use crate::head::archive::Archive;
 use crate::head::field::EXPRESSION;
 use crate::metrics::motion::{MotionScore, MotionTrack};
-use glam::{DMat3, DQuat, DVec3};
+use glam::{DQuat, DVec3};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -42,13 +43,11 @@ impl Film {
                 speed[k] = 0.9 * speed[k] - 0.01 * place[k] + (0.25 + 0.08 * loud) * chance();
                 place[k] += speed[k];
             }
-            let turn = DQuat::from_scaled_axis(DVec3::from_array(std::array::from_fn(|k| 0.02 * place[k])));
-            let matrix = DMat3::from_quat(turn);
-            let row = |k: usize| {
-                let r = matrix.row(k);
-                [r.x, r.y, r.z, 0.01 * place[3 + k] + if k == 2 { 2.0 } else { 0.0 }]
-            };
-            film.cameras.push(Camera { camera_from_world: std::array::from_fn(row), ..LENS });
+            let rotation =
+                DQuat::from_scaled_axis(DVec3::from_array(std::array::from_fn(|k| 0.02 * place[k])));
+            let away = DVec3::new(0.0, 0.0, 2.0);
+            let translation = away + 0.01 * DVec3::new(place[3], place[4], place[5]);
+            film.cameras.push(RigidPose { rotation, translation }.put_into(&LENS));
             let lid = [0.3, 0.8, 0.9, 0.6, 0.3].get(t % 62).copied().unwrap_or(0.1);
             let brow = 0.3 + 0.01 * place[0] as f32;
             film.expressions.push(std::array::from_fn(|k| if LIDS.contains(&k) { lid } else { brow }));

@@ -3,6 +3,7 @@
 use super::blinks::FRAMES;
 use super::{INPUTS, Motion, ORDER};
 use crate::Camera;
+use crate::head::chance::normal;
 use crate::head::field::EXPRESSION;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -40,7 +41,7 @@ impl MotionGenerator {
         let d = motion.width();
         self.loudness += FOLLOWS * (loudness - self.loudness);
         let lively = motion.lively(self.loudness);
-        let chance: Vec<f64> = (0..d).map(|_| lively * normal(&mut self.random)).collect();
+        let chance: Vec<f64> = (0..d).map(|_| lively * normal(|| unit(&mut self.random))).collect();
         let mut next: Vec<f64> =
             (0..d).map(|k| (0..=k).map(|j| motion.noise[k * d + j] * chance[j]).sum()).collect();
         let drivers = self.past.iter().chain(&inputs);
@@ -106,12 +107,6 @@ fn interval(motion: &Motion, random: &mut ChaCha8Rng) -> usize {
 /// 0 to 1, without 1.
 fn unit(random: &mut ChaCha8Rng) -> f64 {
     (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
-}
-
-/// A standard normal number (Box and Muller 1958).
-fn normal(random: &mut ChaCha8Rng) -> f64 {
-    let (a, b) = (1.0 - unit(random), unit(random));
-    (-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()
 }
 
 #[cfg(test)]

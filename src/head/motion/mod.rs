@@ -11,8 +11,7 @@
 //!
 //! with u how the loudness changes around t, n normal numbers, L the Cholesky factor of what is left over in the clip, and s how
 //! lively the head is at this loudness. A process with the coefficients of a least squares fit has the autocovariances of the
-//! clip, so its spectra of speed and acceleration are the clip's. It never repeats, goes on through silence without a seam, and
-//! is learned in a second. (SyncAnimation's networks hear the truth in training and a constant afterwards, with white noise on
+//! clip, so its spectra of speed and acceleration are the clip's. It never repeats and goes on through silence without a seam. (SyncAnimation's networks hear the truth in training and a constant afterwards, with white noise on
 //! top; nothing of that is here.)
 //!
 //! * `fit` from a clip's frames and its sound; `from_dataset` the same of a dataset

@@ -1,9 +1,10 @@
 //! Poses and blendshapes as numbers with mean 0 and deviation 1 over a clip, and back.
 
 use crate::Camera;
+use crate::head::RigidPose;
 use crate::head::field::{EXPRESSION, squashed, stretched};
 use data_utils::linear::principal_components;
-use glam::{DMat3, DQuat, DVec3};
+use glam::{DQuat, DVec3};
 
 /// Numbers of a pose: a rotation vector and a translation.
 pub const POSE: usize = 6;
@@ -30,10 +31,13 @@ pub struct Basis {
 impl Basis {
     /// The basis of a clip's cameras and stretched blendshapes without blinks.
     pub(super) fn of(cameras: &[Camera], expressions: &[[f32; EXPRESSION]]) -> Self {
-        let first = cameras.first().map_or(DQuat::IDENTITY, rotation_of);
-        let sum = cameras.iter().map(rotation_of).fold(DQuat::from_xyzw(0.0, 0.0, 0.0, 0.0), |sum, q| {
-            sum + if first.dot(q) < 0.0 { -q } else { q }
-        });
+        let first = cameras.first().map_or(DQuat::IDENTITY, |camera| RigidPose::of(camera).rotation);
+        let sum = cameras
+            .iter()
+            .map(|camera| RigidPose::of(camera).rotation)
+            .fold(DQuat::from_xyzw(0.0, 0.0, 0.0, 0.0), |sum, q| {
+                sum + if first.dot(q) < 0.0 { -q } else { q }
+            });
         let rotation = if sum.length_squared() > 0.0 { sum.normalize() } else { DQuat::IDENTITY };
         let count = cameras.len().max(1) as f64;
         let translation: [f64; 3] =
@@ -77,7 +81,7 @@ impl Basis {
 
     /// The numbers of a camera and of stretched blendshapes.
     pub fn numbers(&self, camera: &Camera, expression: &[f32; EXPRESSION]) -> Vec<f64> {
-        let turn = rotation_of(camera) * DQuat::from_array(self.rotation).inverse();
+        let turn = RigidPose::of(camera).rotation * DQuat::from_array(self.rotation).inverse();
         let turn = if turn.w < 0.0 { -turn } else { turn };
         let mut numbers = turn.to_scaled_axis().to_array().to_vec();
         numbers.extend((0..3).map(|k| camera.camera_from_world[k][3] - self.translation[k]));
@@ -92,12 +96,9 @@ impl Basis {
     pub fn camera(&self, numbers: &[f64], lens: &Camera) -> Camera {
         let value = |k: usize| numbers[k] * self.deviations[k];
         let turn = DQuat::from_scaled_axis(DVec3::new(value(0), value(1), value(2)));
-        let matrix = DMat3::from_quat((turn * DQuat::from_array(self.rotation)).normalize());
-        let row = |k: usize| {
-            let r = matrix.row(k);
-            [r.x, r.y, r.z, self.translation[k] + value(3 + k)]
-        };
-        Camera { camera_from_world: std::array::from_fn(row), ..*lens }
+        let rotation = (turn * DQuat::from_array(self.rotation)).normalize();
+        let translation = DVec3::from_array(std::array::from_fn(|k| self.translation[k] + value(3 + k)));
+        RigidPose { rotation, translation }.put_into(lens)
     }
 
     /// The blendshapes of a frame's numbers, 0..1, with `blink` added to their stretched values.
@@ -117,12 +118,6 @@ pub(super) fn stretch(expression: &[f32; EXPRESSION]) -> [f32; EXPRESSION] {
     expression.map(stretched)
 }
 
-fn rotation_of(camera: &Camera) -> DQuat {
-    let m = &camera.camera_from_world;
-    let column = |k: usize| DVec3::new(m[0][k], m[1][k], m[2][k]);
-    DQuat::from_mat3(&DMat3::from_cols(column(0), column(1), column(2))).normalize()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,13 +134,8 @@ mod tests {
             height: 64,
         };
         let camera = |t: f64| {
-            let matrix =
-                DMat3::from_quat(DQuat::from_euler(glam::EulerRot::YXZ, 0.3 + 0.1 * t, 0.2 * t, -0.1));
-            let row = |k: usize| {
-                let r = matrix.row(k);
-                [r.x, r.y, r.z, [0.1, -0.2 * t, 2.0 + t][k]]
-            };
-            Camera { camera_from_world: std::array::from_fn(row), ..lens }
+            let rotation = DQuat::from_euler(glam::EulerRot::YXZ, 0.3 + 0.1 * t, 0.2 * t, -0.1);
+            RigidPose { rotation, translation: DVec3::new(0.1, -0.2 * t, 2.0 + t) }.put_into(&lens)
         };
         let cameras: Vec<Camera> = (0..40).map(|t| camera((f64::from(t) * 0.7).sin())).collect();
         let shapes: Vec<[f32; EXPRESSION]> = (0..40)

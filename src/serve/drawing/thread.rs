@@ -136,7 +136,9 @@ impl Thread {
         let (kind, clip) = (head.head.first()?.settings.audio, head.head.clip.as_ref());
         self.speakers += 1;
         if let Some(clip) = clip.filter(|_| options.frames.background.draws_torso()) {
-            let motion = GeneratedMotion::new(clip, kind, self.speakers);
+            let motion = clip.motion.clone();
+            let motion =
+                motion.and_then(|motion| GeneratedMotion::new(motion, &clip.frames, kind, self.speakers));
             options.poses = motion.map(|motion| Box::new(motion) as Box<dyn PoseSource>);
         }
         Speaker::new(&head.head, Box::new(backend), options)
