@@ -9,8 +9,9 @@ use common::branches::{
 use common::goals::WEIGHTS;
 use common::twins::{ADAPTER, open};
 use surfeltalk::composite::cpu::{HeadImages, compose};
+use surfeltalk::composite::torso_layer::torso_layer;
 use surfeltalk::composite::{
-    Background, BackgroundPlate, Composition, Layers, Patch, Picture, PixelFormat, Seam,
+    Background, BackgroundPlate, Composition, DeviceTorso, Layers, Patch, Picture, PixelFormat, Seam,
 };
 use surfeltalk::gpu::Restrictions;
 use surfeltalk::head::backend::{
@@ -272,7 +273,7 @@ fn pictures(backend: &mut dyn Backend, case: &Case, format: PixelFormat) -> [Vec
     let cameras = &case.scene.cameras;
     let scenery = Scenery::new([cameras[0].width as usize, cameras[0].height as usize]);
     let layers = vec![scenery.layers(); cameras.len()];
-    let composition = Composition { frames: &layers, seam: Seam::new(5).expect("odd"), format };
+    let composition = Composition { frames: &layers, seam: Seam::new(5).expect("odd"), format, torso: None };
     backend.load_state(&case.branch, None).expect("loaded");
     let request = |output| RenderRequest {
         conditions: &case.conditions,
@@ -336,6 +337,94 @@ fn pictures_whose_pairs_do_not_fit_at_first_are_drawn_again() {
     let [_, on_host] = pictures(&mut CpuBackend::new(), &case, PixelFormat::Rgba8);
     let same = found.iter().zip(&on_host).flat_map(|(a, b)| a.bytes.iter().zip(&b.bytes));
     assert!(same.clone().all(|(a, b)| a.abs_diff(*b) <= 3), "{:?}", same.map(|(a, b)| a.abs_diff(*b)).max());
+}
+
+fn request<'a>(case: &'a Case, output: Output<'a>) -> RenderRequest<'a> {
+    RenderRequest {
+        conditions: &case.conditions,
+        cameras: &case.scene.cameras,
+        background: [0.0; 7],
+        outputs: Outputs { attention: true, ..Outputs::default() },
+        output,
+    }
+}
+
+fn over<'a>(frames: &'a [Layers<'a>], torso: Option<&'a DeviceTorso>) -> Composition<'a> {
+    Composition { frames, seam: Seam::default(), format: PixelFormat::Rgb8, torso }
+}
+
+/// Pictures over torsos that the same branch drew: on the device where they stay there, and as bytes on the host.
+fn pictures_over_torsos(backend: &mut GpuBackend, case: &Case) -> [Vec<Picture>; 2] {
+    let cameras = &case.scene.cameras;
+    let size = [cameras[0].width as usize, cameras[0].height as usize];
+    backend.load_state(&case.branch, None).expect("loaded");
+    let layers = vec![Layers::on(Background::Color([0.1, 0.5, 0.9])); cameras.len()];
+    let torso = DeviceTorso::new(backend.gpu().expect("a GPU"), size, cameras.len());
+    let drawn = backend.render(&request(case, Output::Torso(&torso))).expect("in flight");
+    let mut compose = || {
+        let composition = over(&layers, Some(&torso));
+        backend
+            .render(&request(case, Output::Pictures(&composition)))
+            .expect("in flight")
+            .wait()
+            .expect("pictures")
+    };
+    // In flight before anyone knows whether the torsos are whole.
+    let first = compose().pictures;
+    let on_device = if drawn.wait().expect("torsos").drawn_again { compose().pictures } else { first };
+    let planes =
+        backend.render(&request(case, Output::Planes)).expect("in flight").wait().expect("planes").planes;
+    let pixels = size[0] * size[1];
+    let torsos: Vec<_> = (0..cameras.len())
+        .map(|k| {
+            torso_layer(
+                &planes.color[3 * k * pixels..][..3 * pixels],
+                &planes.alpha[k * pixels..][..pixels],
+                &planes.attention[4 * k * pixels..][..4 * pixels],
+            )
+        })
+        .collect();
+    let patched: Vec<Layers<'_>> = torsos
+        .iter()
+        .map(|(torso, occlusion)| Layers {
+            torso: Some(Patch::whole(size, torso)),
+            occlusion: Some(Patch::whole(size, occlusion)),
+            ..layers[0]
+        })
+        .collect();
+    let composition = over(&patched, None);
+    let on_host = backend.render(&request(case, Output::Pictures(&composition))).expect("in flight");
+    [on_device, on_host.wait().expect("pictures").pictures]
+}
+
+#[test]
+fn torsos_that_stay_on_the_device_are_those_that_go_over_the_host() {
+    let [found, expected] = pictures_over_torsos(&mut gpu(), &case(14, 200, 3, [70, 50]));
+    assert_pictures(&found, &expected);
+    // Groups of frames of a device with the least limits have one layer.
+    let [found, expected] = pictures_over_torsos(&mut lesser([70, 50]), &case(14, 200, 3, [70, 50]));
+    assert_pictures(&found, &expected);
+    // Pairs that do not fit at first.
+    let mut dense = case(13, 500, 2, [130, 130]);
+    dense.branch.cloud.log_scales.fill(1.1);
+    dense.branch.cloud.opacity_logits.fill(-4.5);
+    let [found, expected] = pictures_over_torsos(&mut gpu(), &dense);
+    assert_pictures(&found, &expected);
+}
+
+#[test]
+fn torsos_on_a_device_are_refused_where_they_do_not_fit() {
+    let case = case(15, 50, 2, [32, 32]);
+    let mut backend = gpu();
+    backend.load_state(&case.branch, None).expect("loaded");
+    let torso = DeviceTorso::new(backend.gpu().expect("a GPU"), [32, 32], 3);
+    let layers = vec![Layers::on(Background::Color([0.0; 3])); 2];
+    let composition = over(&layers, Some(&torso));
+    let mut cpu = CpuBackend::new();
+    cpu.load_state(&case.branch, None).expect("loaded");
+    for backend in [&mut backend as &mut dyn Backend, &mut cpu] {
+        assert!(backend.render(&request(&case, Output::Pictures(&composition))).is_err());
+    }
 }
 
 fn assert_pictures(found: &[Picture], expected: &[Picture]) {

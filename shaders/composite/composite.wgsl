@@ -41,6 +41,8 @@ struct FrameLayers {
 @group(0) @binding(5) var<storage, read_write> pictures: array<vec4<f32>>;
 // How much of each pixel is covered: [frames, rows, columns]; one word unless pictures are transparent.
 @group(0) @binding(6) var<storage, read_write> coverage: array<f32>;
+// Torsos that a branch drew, where frames have none of their own: RGBA bytes, and how much of the head is hidden, 0..255.
+@group(0) @binding(7) var<storage, read> drawn: array<vec2<u32>>;
 
 // Number of a pixel in a patch, or ABSENT outside it.
 fn in_patch(start: u32, x: u32, y: u32, corner: vec2<u32>, size: vec2<u32>) -> u32 {
@@ -78,6 +80,14 @@ fn composite(
     }
     let x = i % params.width;
     let y = i / params.width;
+    var hidden = 0.0;
+    if params.drawn_torso != ABSENT {
+        let own_torso = drawn[params.drawn_torso * plane + flat];
+        let torso = unpack4x8unorm(own_torso.x);
+        behind += (torso.xyz - behind) * torso.w;
+        covered += (1.0 - covered) * torso.w;
+        hidden = f32(own_torso.y) * (1.0 / 255.0);
+    }
     let torso_at = in_patch(
         own.torso, x, y, vec2(own.torso_left, own.torso_top), vec2(own.torso_width, own.torso_height));
     if torso_at != ABSENT {
@@ -91,7 +101,8 @@ fn composite(
     let hidden_at = in_patch(
         own.occlusion, x, y,
         vec2(own.occlusion_left, own.occlusion_top), vec2(own.occlusion_width, own.occlusion_height));
-    if hidden_at != ABSENT { inside *= 1.0 - mask_at(own.occlusion, hidden_at); }
+    if hidden_at != ABSENT { hidden = mask_at(own.occlusion, hidden_at); }
+    inside *= 1.0 - hidden;
     let at = params.at_color + 3u * frame * plane + i;
     let color = vec3(images[at], images[at + plane], images[at + 2u * plane]);
     let alpha = images[params.at_alpha + flat];

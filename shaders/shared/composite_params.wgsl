@@ -15,6 +15,8 @@ struct CompositeParams {
     out_words: u32,
     // Not 0 where a picture has no background, and the coverage of its pixels is asked for.
     transparent: u32,
+    // Number of the first frame among the torsos that a branch drew, or ABSENT.
+    drawn_torso: u32,
 }
 
 // Row-major number of a pixel of a frame.

@@ -10,7 +10,7 @@ use crate::head::cloud::model_dir::ModelDir;
 use crate::head::{BranchSettings, Head};
 use crate::train::{
     CONFIG_FILE, MemoryPlan, SNAPSHOT_EVERY, Session, SessionOptions, Summary, TrainConfig, attach_torso,
-    has_checkpoint, merge, torso_folder,
+    has_checkpoint, meaningless_keys, merge, torso_folder,
 };
 use crate::{Error, Result};
 use clap::Parser;
@@ -146,7 +146,11 @@ impl TrainFlags {
             Some(path) => (path.display().to_string(), presets::read(path)?),
             None => ("the command line".to_owned(), toml::Table::new()),
         };
-        TrainConfig::from_tables(&at, preset, self.overrides()?)
+        let overrides = self.overrides()?;
+        for key in meaningless_keys(&preset).chain(meaningless_keys(&overrides)) {
+            output::note(format!("{key} means nothing any more; LPIPS counts from lpips_from on"));
+        }
+        TrainConfig::from_tables(&at, preset, overrides)
     }
 
     /// The settings of a torso that is learned after the head of this run: the preset, on the same frames.

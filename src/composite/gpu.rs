@@ -1,7 +1,8 @@
 //! Composition on the device, from the rasterizer's images to bytes or a texture; twin of `cpu`.
 
+pub use super::device_images::DeviceImages;
 use super::picture::{Picture, PixelFormat};
-use super::{Background, BackgroundPlate, Composition, Layers, Patch};
+use super::{Background, BackgroundPlate, Composition, DeviceTorso, Layers, Patch};
 use crate::gpu::shaders::{Reduce, render_source};
 use crate::gpu::uniforms::{ABSENT, uniform};
 use crate::gpu::{Gpu, PooledBuffer, Recorder, StagingWriter};
@@ -24,6 +25,7 @@ uniform! {
         out_height: u32,
         out_words: u32,
         transparent: u32,
+        drawn_torso: u32,
     }
 }
 
@@ -65,17 +67,6 @@ pub struct Compositor {
     shows: Arc<Mutex<BTreeMap<String, wgpu::RenderPipeline>>>,
 }
 
-/// Frames that the rasterizer drew on black, on the device.
-#[derive(Debug, Clone, Copy)]
-pub struct DeviceImages<'a> {
-    /// Holds colour `[frames, 3, rows, columns]` and alpha `[frames, rows, columns]`.
-    pub buffer: &'a wgpu::Buffer,
-    /// Where the colour begins, in floats.
-    pub at_color: u32,
-    /// Where alpha begins, in floats.
-    pub at_alpha: u32,
-}
-
 /// A texture that a picture is drawn onto.
 #[derive(Debug, Clone, Copy)]
 pub struct TextureTarget<'a> {
@@ -96,6 +87,8 @@ pub struct DeviceLayers {
     frames: PooledBuffer,
     layers: PooledBuffer,
     plate: Arc<PooledBuffer>,
+    /// Torsos that were drawn here, and which of them is the first frame's.
+    torso: Option<(DeviceTorso, u32)>,
 }
 
 /// Finished pictures on the device, as floats: RGB and a fourth value, `[frames, rows, columns, 4]`.
@@ -141,11 +134,15 @@ impl Compositor {
         composition: &Composition<'_>,
         frames: Range<usize>,
     ) -> Result<DeviceLayers> {
+        let torso = composition.torso.map(|torso| (torso.clone(), frames.start as u32));
         let frames = composition.frames.get(frames.clone()).ok_or_else(|| {
             let count = composition.frames.len();
             Error::Internal(format!("layers of {count} frames where {frames:?} are drawn"))
         })?;
         frames.iter().try_for_each(|layers| layers.check(size))?;
+        if let Some(torso) = composition.torso {
+            check_torso(torso, size, composition.frames)?;
+        }
         let is_transparent = |layers: &Layers<'_>| matches!(layers.background, Background::Transparent);
         let transparent = frames.iter().any(is_transparent);
         if transparent && !frames.iter().all(is_transparent) {
@@ -215,6 +212,7 @@ impl Compositor {
             frames: self.gpu.upload(&[&words])?,
             layers: uploaded,
             plate: self.plate(frames)?,
+            torso,
         })
     }
 
@@ -264,6 +262,7 @@ impl Compositor {
             out_height,
             out_words: format.bytes(size).div_ceil(4) as u32,
             transparent: u32::from(transparent),
+            drawn_torso: layers.torso.as_ref().map_or(ABSENT, |(_, first)| *first),
         };
         let params = self.gpu.uniform_as_storage(&params.words());
         let pixels = (count * size[0] * size[1]) as u64;
@@ -273,7 +272,9 @@ impl Compositor {
         let coverage = covered();
         let groups = pixels.div_ceil(256);
         let any = Reduce::Threads;
-        let buffers: [(u32, &wgpu::Buffer); 7] = [
+        // Something else that nothing reads, where there is none.
+        let torso = layers.torso.as_ref().map_or(&layers.frames, |(torso, _)| &*torso.buffer);
+        let buffers: [(u32, &wgpu::Buffer); 8] = [
             (0, &params),
             (1, &layers.frames),
             (2, &layers.plate),
@@ -281,6 +282,7 @@ impl Compositor {
             (4, images.buffer),
             (5, &pictures),
             (6, &coverage),
+            (7, torso),
         ];
         recorder.stage("composite", any, vec![], &buffers, groups)?;
         let mut scratch = Vec::new();
@@ -437,6 +439,19 @@ impl PictureShape {
             bytes: data[k * stride..][..bytes].to_vec(),
         };
         (0..self.count).into_par_iter().map(picture).collect()
+    }
+}
+
+/// # Errors
+/// [`Error::Internal`] when these are no torsos of `frames` of this size, or frames have torsos of their own.
+fn check_torso(torso: &DeviceTorso, size: [usize; 2], frames: &[Layers<'_>]) -> Result<()> {
+    let (own, found) = ((torso.frames, torso.size), (frames.len(), size));
+    if own != found {
+        return Err(Error::Internal(format!("torsos for {own:?} where {found:?} are composed")));
+    }
+    match frames.iter().all(|layers| layers.torso.is_none() && layers.occlusion.is_none()) {
+        true => Ok(()),
+        false => Err(Error::Internal("a frame with two torsos".into())),
     }
 }
 

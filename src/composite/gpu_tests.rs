@@ -146,7 +146,7 @@ fn the_device_composes_as_the_cpu_does() {
                 kind += 1;
                 let layers = scene.layers(kind);
                 let seam = Seam::new(seam).expect("an odd width");
-                let composition = Composition { frames: &layers, seam, format };
+                let composition = Composition { frames: &layers, seam, format, torso: None };
                 let (device, host) =
                     (scene.on_device(&gpu, &compositor, &composition), scene.on_host(&composition));
                 let (worst, count) = difference(&device, &host);
@@ -165,7 +165,7 @@ fn another_layer_is_another_picture_on_both_sides() {
     let full = scene.layers(0);
     assert!(full[0].torso.is_some() && full[0].occlusion.is_some() && full[0].mask.is_some());
     fn composition<'a>(frames: &'a [Layers<'a>]) -> Composition<'a> {
-        Composition { frames, seam: Seam::new(5).expect("odd"), format: PixelFormat::Rgba8 }
+        Composition { frames, seam: Seam::new(5).expect("odd"), format: PixelFormat::Rgba8, torso: None }
     }
     let host = scene.on_host(&composition(&full));
     let less = [
@@ -205,8 +205,12 @@ fn a_texture_shows_what_is_read_back() {
     let compositor = Compositor::new(&gpu);
     let scene = Scene::new([64, 40], 1, 3);
     let layers = scene.layers(1);
-    let composition =
-        Composition { frames: &layers, seam: Seam::new(3).expect("odd"), format: PixelFormat::Rgba8 };
+    let composition = Composition {
+        frames: &layers,
+        seam: Seam::new(3).expect("odd"),
+        format: PixelFormat::Rgba8,
+        torso: None,
+    };
     let host = scene.on_host(&composition);
     for format in [wgpu::TextureFormat::Rgba8Unorm, wgpu::TextureFormat::Rgba8UnormSrgb] {
         let extent = wgpu::Extent3d { width: 64, height: 40, depth_or_array_layers: 1 };
@@ -259,7 +263,8 @@ fn layers_that_do_not_fit_are_refused() {
     let gpu = gpu();
     let compositor = Compositor::new(&gpu);
     let layers = [Layers::on(Background::Frame(&[0; 12]))];
-    let composition = Composition { frames: &layers, seam: Seam::default(), format: PixelFormat::Rgba8 };
+    let composition =
+        Composition { frames: &layers, seam: Seam::default(), format: PixelFormat::Rgba8, torso: None };
     assert!(compositor.upload([2, 2], &composition, 0..1).is_ok());
     assert!(compositor.upload([2, 3], &composition, 0..1).is_err());
     assert!(compositor.upload([2, 2], &composition, 0..2).is_err());

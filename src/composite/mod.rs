@@ -16,18 +16,21 @@
 //!
 //! * `cpu` on the host, by rows; the product's path where there is no GPU
 //! * `gpu` the same by `shaders/composite/`, from the rasterizer's images on the device
-//! * [`seam`] the softened edge; [`picture`] formats and their bytes
+//! * [`torso_layer`] the torso of a branch as a layer; [`seam`] the softened edge; [`picture`] formats and their bytes
 //!
 //! Drawn images are planar `[3, rows, columns]` f32 as [`crate::raster::Rendered`] has them; all layers are bytes,
 //! `[rows, columns, channels]`, 0..255.
 
 pub mod cpu;
+mod device_images;
 pub mod gpu;
 pub mod picture;
 pub mod seam;
+pub mod torso_layer;
 
 pub use picture::{Picture, PixelFormat};
 pub use seam::Seam;
+pub use torso_layer::DeviceTorso;
 
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -42,6 +45,8 @@ pub struct Composition<'a> {
     pub seam: Seam,
     /// The bytes that come out.
     pub format: PixelFormat,
+    /// The torsos of all frames, where they were drawn on the device that composes; then no frame has one of its own.
+    pub torso: Option<&'a DeviceTorso>,
 }
 
 /// What one frame is put together from, beside the head.

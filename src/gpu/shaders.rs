@@ -59,7 +59,7 @@ pub const STAGES: &[(&str, &str)] = files! {
         "hidden_backward" "sum_frames";
     "optim": "adam" "adam_planes" "adam_rows";
     "lpips": "lpips_conv" "lpips_pool" "lpips_pool_backward" "lpips_tap" "lpips_crop" "lpips_scatter";
-    "composite": "composite" "seam_rows" "seam_columns" "pack_picture";
+    "composite": "torso_layer" "composite" "seam_rows" "seam_columns" "pack_picture";
 };
 
 /// Render passes: the name of the file.

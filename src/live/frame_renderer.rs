@@ -6,8 +6,8 @@ use super::driver::FrameInputs;
 use super::plate_source::{FramePlate, PlateRequest, PlateSource};
 use super::portrait_frame::PortraitFrame;
 use super::stopwatch::{FrameTimes, timed};
-use super::torso_branch::TorsoBranch;
-use crate::composite::{BackgroundPlate, Composition, Layers, Picture, PixelFormat, Seam};
+use super::torso_branch::{DrawnTorsos, TorsoBranch};
+use crate::composite::{BackgroundPlate, Composition, DeviceTorso, Layers, PixelFormat, Seam};
 use crate::head::Branch;
 use crate::head::backend::{Backend, Images, Output, PendingImages, RenderRequest};
 use crate::head::field::Conditions;
@@ -129,8 +129,9 @@ struct LoadingBatch {
 struct DrawingBatch {
     first: usize,
     inputs: Vec<FrameInputs>,
-    /// The frames that pictures are laid into.
-    portraits: Vec<Option<PortraitFrame>>,
+    plates: Vec<FramePlate>,
+    /// Torsos that were drawn on the device, until they are known to be whole.
+    torso: Option<(DeviceTorso, PendingImages)>,
     images: PendingImages,
 }
 
@@ -226,18 +227,27 @@ impl FrameRenderer {
     /// Those of drawing and of decoding plates.
     pub fn next_frame(&mut self) -> Result<Option<RenderedFrame>> {
         if self.finished.is_empty() {
-            while self.drawing.len() < BATCHES_DRAWN
-                && let Some(batch) = self.loading.pop_front()
-            {
-                let batch = self.draw(batch)?;
-                self.drawing.push_back(batch);
-            }
+            self.start()?;
             if let Some(batch) = self.drawing.pop_front() {
                 let frames = self.finish(batch)?;
                 self.finished.extend(frames);
             }
         }
         Ok(self.finished.pop_front())
+    }
+
+    /// Starts to draw what was submitted, as much of it as is drawn at once. A GPU is given the work and is not waited for.
+    ///
+    /// # Errors
+    /// As [`FrameRenderer::next_frame`].
+    pub fn start(&mut self) -> Result<()> {
+        while self.drawing.len() < BATCHES_DRAWN
+            && let Some(batch) = self.loading.pop_front()
+        {
+            let batch = self.draw(batch)?;
+            self.drawing.push_back(batch);
+        }
+        Ok(())
     }
 
     /// Where the time went so far.
@@ -266,19 +276,48 @@ impl FrameRenderer {
         let mut plates: Vec<FramePlate> = timed(&mut self.times.plates, || {
             plates.iter().map(|plate| plate.recv().map_err(lost)?).collect::<Result<_>>()
         })?;
-        let conditions: Vec<Conditions> = inputs.iter().map(|f| f.conditions.clone()).collect();
+        let cameras = self.cameras(&inputs);
+        let mut torso = None;
+        if let Some(branch) = &mut self.torso {
+            let conditions: Vec<Conditions> = inputs.iter().map(|f| f.conditions.clone()).collect();
+            let composing = self.backend.gpu();
+            match timed(&mut self.times.drawing, || branch.draw(&conditions, &cameras, composing))? {
+                DrawnTorsos::Plates(drawn) => {
+                    plates.iter_mut().zip(drawn).for_each(|(plate, drawn)| plate.torso = drawn);
+                }
+                DrawnTorsos::OnDevice(drawn, pending) => torso = Some((drawn, pending)),
+            }
+        }
+        let images = self.compose(first, &inputs, &plates, torso.as_ref().map(|(drawn, _)| drawn))?;
+        Ok(DrawingBatch { first, inputs, plates, torso, images })
+    }
+
+    /// The cameras of frames, of the plates' size.
+    fn cameras(&self, inputs: &[FrameInputs]) -> Vec<Camera> {
         let [width, height] = self.plates.size();
         let is_other = |camera: &Camera| [camera.width, camera.height] != [width, height];
         let sized = |camera: Camera| if is_other(&camera) { camera.resized(width, height) } else { camera };
-        let cameras: Vec<Camera> = inputs.iter().map(|f| sized(f.camera)).collect();
-        if let Some(branch) = &mut self.torso {
-            let drawn = timed(&mut self.times.drawing, || branch.draw(&conditions, &cameras))?;
-            plates.iter_mut().zip(drawn).for_each(|(plate, torso)| plate.torso = torso);
-        }
+        inputs.iter().map(|f| sized(f.camera)).collect()
+    }
+
+    /// Starts to draw the head and to put the pictures together.
+    fn compose(
+        &mut self,
+        first: usize,
+        inputs: &[FrameInputs],
+        plates: &[FramePlate],
+        torso: Option<&DeviceTorso>,
+    ) -> Result<PendingImages> {
+        let conditions: Vec<Conditions> = inputs.iter().map(|f| f.conditions.clone()).collect();
+        let cameras = self.cameras(inputs);
         let (options, scene) = (&self.options, self.background.as_ref());
-        let layers = plates.iter().enumerate().map(|(k, plate)| layers(options, scene, first + k, plate));
+        let layers = plates.iter().enumerate().map(|(k, plate)| {
+            let layers = layers(options, scene, first + k, plate)?;
+            Ok(if torso.is_some() { Layers { torso: None, occlusion: None, ..layers } } else { layers })
+        });
         let layers: Vec<Layers<'_>> = layers.collect::<Result<_>>()?;
-        let composition = Composition { frames: &layers, seam: options.seam, format: options.format() };
+        let composition =
+            Composition { frames: &layers, seam: options.seam, format: options.format(), torso };
         let request = RenderRequest {
             conditions: &conditions,
             cameras: &cameras,
@@ -287,18 +326,22 @@ impl FrameRenderer {
             output: Output::Pictures(&composition),
         };
         let backend = &mut self.backend;
-        let images = timed(&mut self.times.drawing, || backend.render(&request))?;
-        let portrait = |plate: FramePlate| plate.filmed.and_then(|frame| frame.portrait);
-        let portraits = plates.into_iter().map(portrait).collect();
-        Ok(DrawingBatch { first, inputs, portraits, images })
+        timed(&mut self.times.drawing, || backend.render(&request))
     }
 
     fn finish(&mut self, batch: DrawingBatch) -> Result<Vec<RenderedFrame>> {
-        let DrawingBatch { first, inputs, portraits, images } = batch;
-        let Images { planes, pictures } = timed(&mut self.times.drawing, || images.wait())?;
+        let DrawingBatch { first, inputs, plates, torso, mut images } = batch;
+        if let Some((torso, pending)) = torso
+            && timed(&mut self.times.drawing, || pending.wait())?.drawn_again
+        {
+            // The pictures were put together with torsos that lacked surfels.
+            images = self.compose(first, &inputs, &plates, Some(&torso))?;
+        }
+        let Images { planes, pictures, .. } = timed(&mut self.times.drawing, || images.wait())?;
         let each = planes.attention.len() / inputs.len().max(1);
-        let frame = |(k, ((inputs, picture), portrait)): (usize, ((FrameInputs, Picture), _))| {
-            let portrait: Option<PortraitFrame> = portrait;
+        let frames = inputs.into_iter().zip(plates).zip(pictures).enumerate();
+        let finished = frames.map(|(k, ((inputs, plate), picture))| {
+            let portrait = plate.filmed.and_then(|frame| frame.portrait);
             let (size, picture) = match &portrait {
                 Some(portrait) => {
                     let whole = portrait.laid(&picture.bytes)?;
@@ -309,8 +352,8 @@ impl FrameRenderer {
             let attention = planes.attention[k * each..][..each].to_vec();
             let FrameInputs { camera, plate, .. } = inputs;
             Ok(RenderedFrame { number: first + k, size, camera, plate, picture, portrait, attention })
-        };
-        inputs.into_iter().zip(pictures).zip(portraits).enumerate().map(frame).collect()
+        });
+        finished.collect()
     }
 }
 

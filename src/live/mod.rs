@@ -12,7 +12,7 @@
 //! * [`voice_match`] a new voice brought to the levels of the one a head was trained with
 //! * [`frame_renderer`] field, rasterizer and composition, with plates decoded ahead; [`plate_source`] where plates come from
 //! * `torso_branch` a torso that follows any pose of the head
-//! * [`portrait`] a face laid into the original video's frames
+//! * [`portrait`] a face laid into the original video's frames; `seam_color` the frame's colours along its edge
 //! * [`background`] what is behind the head; [`crate::composite`] puts the head over it
 //! * [`attention`] the attention channels as pictures and videos
 
@@ -30,6 +30,7 @@ pub mod portrait;
 pub mod portrait_frame;
 mod portrait_mask;
 pub mod pose_source;
+mod seam_color;
 pub mod smooth;
 pub mod split;
 pub mod start_time;

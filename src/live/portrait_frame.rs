@@ -1,5 +1,6 @@
 //! A picture in the frame that it is a part of.
 
+use super::seam_color::match_edge;
 use crate::{Error, Result};
 use image::RgbImage;
 use image::imageops::crop_imm;
@@ -19,7 +20,7 @@ pub struct PortraitFrame {
 }
 
 impl PortraitFrame {
-    /// The whole frame with `picture`, RGB of the crop, in its place.
+    /// The whole frame with `picture`, RGB of the crop, in its place; along the edge of the drawing its colours are the frame's.
     ///
     /// # Errors
     /// [`Error::Internal`] for a picture of another size.
@@ -28,6 +29,8 @@ impl PortraitFrame {
         if picture.len() != 3 * width * height {
             return Err(Error::Internal(format!("a picture of {} bytes for {:?}", picture.len(), self.size)));
         }
+        let mut picture = picture.to_vec();
+        match_edge(&mut picture, &self.filmed(), &self.mask, width);
         let mut whole = (*self.original).clone();
         let [left, top] = self.corner.map(|at| at as usize);
         let stride = 3 * whole.width() as usize;

@@ -80,7 +80,7 @@ pub fn portrait_mask(frame: &FrameMeta, pixels: &FramePixels, jaw: JawRange) -> 
 }
 
 /// A Gaussian blur of `2 radius + 1` taps, along rows and then along columns; outside the picture there is nothing.
-fn blur(values: &[f32], width: usize, radius: isize, sigma: f32) -> Vec<f32> {
+pub(super) fn blur(values: &[f32], width: usize, radius: isize, sigma: f32) -> Vec<f32> {
     let taps: Vec<f32> =
         (-radius..=radius).map(|k| (-0.5 * (k as f32 / sigma.max(0.1)).powi(2)).exp()).collect();
     let sum: f32 = taps.iter().sum();

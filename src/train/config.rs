@@ -344,6 +344,11 @@ const RENAMED: [(&str, &str); 4] = [
 /// Keys of earlier versions that mean nothing any more: LPIPS counts in every step from `lpips_from` on.
 const GONE: [&str; 2] = ["perceptual_from", "perceptual_every"];
 
+/// Keys of a table that mean nothing any more.
+pub fn meaningless_keys(table: &toml::Table) -> impl Iterator<Item = &str> {
+    table.keys().map(String::as_str).filter(|key| GONE.contains(key))
+}
+
 /// Puts `from` on top of `into`, table by table. Keys of earlier versions get their new names, or are left out where they mean
 /// nothing any more.
 pub fn merge(into: &mut toml::Table, from: toml::Table) {

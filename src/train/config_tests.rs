@@ -143,4 +143,5 @@ fn keys_of_earlier_versions_still_work() {
     let found = config(old, "perceptual_every = 2");
     assert_eq!((found.weights.lpips, found.lpips_patch), (0.5, 80));
     assert_eq!(found.lpips_weights, Some("a.pt".into()));
+    assert_eq!(meaningless_keys(&table(old)).collect::<Vec<_>>(), ["perceptual_from"]);
 }

@@ -32,7 +32,7 @@ mod trainer;
 mod weights;
 
 pub use checkpoint::has_any as has_checkpoint;
-pub use config::{FLAGS, TrainBackground, TrainConfig, merge};
+pub use config::{FLAGS, TrainBackground, TrainConfig, meaningless_keys, merge};
 pub use evaluate::{Evaluation, evaluate};
 pub use memory::MemoryPlan;
 pub use model_folder::CONFIG_FILE;

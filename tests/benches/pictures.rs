@@ -58,7 +58,7 @@ fn measure(backend: &mut dyn Backend, frames: &[Layers<'_>]) -> Result<()> {
         })
         .collect();
     for (seam, format) in [(0, PixelFormat::Rgb8), (7, PixelFormat::Rgb8), (0, PixelFormat::I420)] {
-        let composition = Composition { frames, seam: Seam::new(seam)?, format };
+        let composition = Composition { frames, seam: Seam::new(seam)?, format, torso: None };
         let request = |output| RenderRequest {
             conditions: &conditions,
             cameras: &cameras,

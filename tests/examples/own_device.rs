@@ -38,7 +38,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
     let layers = [Layers::on(Background::Color([0.1, 0.3, 0.5]))];
-    let composition = Composition { frames: &layers, seam: Seam::default(), format: PixelFormat::Rgba8 };
+    let composition =
+        Composition { frames: &layers, seam: Seam::default(), format: PixelFormat::Rgba8, torso: None };
     let field = &branch.settings.field;
     let silence = Conditions {
         audio: vec![0.0; 8 * field.audio_channels * field.audio_width],

@@ -85,13 +85,13 @@ impl Backend for CpuBackend {
         let settings = RasterSettings { background: request.drawn_background(), outputs: request.outputs };
         let planes = rasterizer.forward(&activated.batch(), request.cameras, &settings)?;
         let images = match request.output {
-            Output::Planes => Images { planes, pictures: Vec::new() },
+            Output::Planes => Images { planes, ..Images::default() },
             Output::Pictures(composition) => composed(planes, composition)?,
-            Output::Texture(..) => {
+            Output::Texture(..) | Output::Torso(_) => {
                 return Err(Error::input(
                     "the output of a drawing",
                     "planes or pictures, on the CPU",
-                    "a texture",
+                    "something that stays on a GPU",
                     "use a GPU backend, or upload the picture",
                 ));
             }
@@ -199,6 +199,9 @@ impl Backend for CpuBackend {
 fn composed(planes: Rendered, composition: &Composition<'_>) -> Result<Images> {
     let size = [planes.width, planes.height];
     let pixels = size[0] * size[1];
+    if composition.torso.is_some() {
+        return Err(Error::Internal("torsos on a device for pictures that the CPU composes".into()));
+    }
     if composition.frames.len() != planes.frames {
         let layers = composition.frames.len();
         return Err(Error::Internal(format!("layers of {layers} frames where {} are drawn", planes.frames)));
@@ -212,7 +215,8 @@ fn composed(planes: Rendered, composition: &Composition<'_>) -> Result<Images> {
         compose(&head, layers, composition.seam, composition.format)
     };
     let pictures = composition.frames.par_iter().enumerate().map(picture).collect::<Result<_>>()?;
-    Ok(Images { planes: Rendered { color: Vec::new(), alpha: Vec::new(), ..planes }, pictures })
+    let planes = Rendered { color: Vec::new(), alpha: Vec::new(), ..planes };
+    Ok(Images { planes, pictures, drawn_again: false })
 }
 
 fn is_finite(raw: &RawGradients) -> bool {

@@ -1,7 +1,7 @@
 //! What is drawn for a voice or for an evaluation, and how it comes back.
 
 use crate::composite::gpu::TextureTarget;
-use crate::composite::{Composition, Picture};
+use crate::composite::{Composition, DeviceTorso, Picture};
 use crate::head::field::Conditions;
 use crate::raster::{Outputs, Rendered};
 use crate::{Camera, Error, Result};
@@ -31,13 +31,15 @@ pub enum Output<'a> {
     Pictures(&'a Composition<'a>),
     /// The first frame on a texture of the caller's; nothing comes back. Needs a GPU.
     Texture(&'a Composition<'a>, TextureTarget<'a>),
+    /// As torsos that stay on the device, for a composition there; nothing comes back. Needs a GPU, and the attention.
+    Torso(&'a DeviceTorso),
 }
 
 impl<'a> Output<'a> {
     /// What pictures are put together from, where they are.
     pub fn composition(&self) -> Option<&'a Composition<'a>> {
         match self {
-            Output::Planes => None,
+            Output::Planes | Output::Torso(_) => None,
             Output::Pictures(composition) | Output::Texture(composition, _) => Some(composition),
         }
     }
@@ -61,6 +63,9 @@ pub struct Images {
     pub planes: Rendered,
     /// As finished pictures, where they were asked for.
     pub pictures: Vec<Picture>,
+    /// Whether frames had to be drawn once more, with room for more pairs of a surfel and a tile. What was composed before with
+    /// torsos of this drawing must be, too.
+    pub drawn_again: bool,
 }
 
 /// Images that are being drawn. Several requests may be; dropping one gives it up.

@@ -107,6 +107,11 @@ impl Inputs {
         [self.params.at_color, self.params.at_alpha]
     }
 
+    /// Where the attention image begins among them, in floats; it is there where it is drawn.
+    pub fn attention_at(&self) -> u32 {
+        self.params.at_attention
+    }
+
     /// Where the attention image lies among them, in bytes; nowhere unless it is drawn.
     pub fn attention_bytes(&self) -> Range<u64> {
         if self.params.attention == 0 {

@@ -201,7 +201,7 @@ impl Backend for GpuBackend {
         let activation = Activation::new(gpu, cloud, deltas, frames, sh_degree, outputs, 0.0)?;
         let images = Images {
             planes: Rendered { frames, width: size[0], height: size[1], ..Rendered::default() },
-            pictures: Vec::new(),
+            ..Images::default()
         };
         let mut pending = PendingRender::new(&renderer, request.outputs, &request.output, images);
         let together = forward::frames_together(rasterizer, &shape, frames, size, outputs, false)?;

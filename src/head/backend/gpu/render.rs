@@ -2,6 +2,7 @@
 //! and a tile do not fit, which the read-back tells, a group of frames is drawn once more with a larger capacity.
 
 use crate::Result;
+use crate::composite::DeviceTorso;
 use crate::composite::gpu::{Compositor, DeviceImages, DeviceLayers, PictureShape, TextureTarget};
 use crate::gpu::{Gpu, PendingReadback, ReadbackRing, Recorder, Timing};
 use crate::head::backend::images::{Images, Output, PendingWork};
@@ -47,6 +48,7 @@ enum Target {
     Planes,
     Pictures,
     Texture(wgpu::TextureView, wgpu::TextureFormat),
+    Torso(DeviceTorso),
 }
 
 /// Frames that are drawn together.
@@ -73,6 +75,7 @@ impl PendingRender {
             Output::Planes => Target::Planes,
             Output::Pictures(_) => Target::Pictures,
             Output::Texture(_, TextureTarget { view, format }) => Target::Texture(view.clone(), format),
+            Output::Torso(torso) => Target::Torso(torso.clone()),
         };
         PendingRender { renderer: Arc::clone(renderer), outputs, target, groups: VecDeque::new(), images }
     }
@@ -103,12 +106,18 @@ impl PendingRender {
         let Renderer { rasterizer, compositor, ring } = &*self.renderer;
         let drawn = forward::record(&mut recorder, rasterizer, &inputs, &self.outputs, capacity)?;
         let [work, radii, planes] = drawn.sources(&inputs, &self.outputs);
+        let [at_color, at_alpha] = inputs.color_and_alpha();
+        let images = DeviceImages { buffer: &drawn.images, at_color, at_alpha };
+        if let Target::Torso(torso) = &self.target {
+            let (gpu, at) = (rasterizer.gpu(), inputs.attention_at());
+            let _until_submitted = torso.record(gpu, &mut recorder, &images, at, inputs.frames.clone())?;
+            let readback = ring.submit(recorder.into_encoder(), &[work])?;
+            return Ok(Group { inputs, layers, capacity, readback, shape: None });
+        }
         let Some(on_device) = &layers else {
             let readback = ring.submit(recorder.into_encoder(), &[work, radii, planes])?;
             return Ok(Group { inputs, layers, capacity, readback, shape: None });
         };
-        let [at_color, at_alpha] = inputs.color_and_alpha();
-        let images = DeviceImages { buffer: &drawn.images, at_color, at_alpha };
         let pictures = compositor.record(&mut recorder, &images, on_device)?;
         let attention = (planes.0, inputs.attention_bytes());
         let mut shape = None;
@@ -124,7 +133,7 @@ impl PendingRender {
                 }
                 ring.submit(recorder.into_encoder(), &[work, attention])?
             }
-            Target::Planes | Target::Pictures => {
+            Target::Planes | Target::Pictures | Target::Torso(_) => {
                 let packed = compositor.record_pack(&mut recorder, &pictures)?;
                 shape = Some(packed.shape());
                 let bytes = (&*packed.buffer, 0..packed.bytes);
@@ -152,7 +161,10 @@ impl PendingRender {
         let rasterizer = &self.renderer.rasterizer;
         match forward::grow_capacity(rasterizer, &inputs, capacity, &work)? {
             None => Ok(None),
-            Some(more) => self.record(rasterizer.recorder(), inputs, layers, more).map(Some),
+            Some(more) => {
+                self.images.drawn_again = true;
+                self.record(rasterizer.recorder(), inputs, layers, more).map(Some)
+            }
         }
     }
 }
