@@ -169,6 +169,23 @@ impl Performance {
     /// # Errors
     /// Those of drawing and of decoding plates.
     pub fn next_frame(&mut self) -> Result<Option<RenderedFrame>> {
+        self.submit()?;
+        self.renderer.next_frame()
+    }
+
+    /// Starts to draw frames, where there is sound enough, so that a GPU works on them while something else is done, and says
+    /// whether any is being drawn; [`Performance::next_frame`] takes them.
+    ///
+    /// # Errors
+    /// As [`Performance::next_frame`].
+    pub fn start_frame(&mut self) -> Result<bool> {
+        self.submit()?;
+        self.renderer.start()?;
+        Ok(self.is_drawing())
+    }
+
+    /// Gives the renderer the frames that it has room for.
+    fn submit(&mut self) -> Result<()> {
         while self.renderer.wants_frames() {
             let driver = &mut self.driver;
             let next = std::iter::from_fn(|| driver.next_frame());
@@ -178,7 +195,7 @@ impl Performance {
             }
             self.renderer.submit(inputs)?;
         }
-        self.renderer.next_frame()
+        Ok(())
     }
 
     /// What the next frame is drawn from, in place of drawing it, for programs that want the head's surfels instead of pictures;

@@ -159,18 +159,38 @@ impl Speaker {
             if let Some(drawn) = drawn {
                 return Ok(self.frame(Some(drawn)));
             }
-            // A fade-out may have left a part of a frame.
-            let over = (self.pushed % FRAME) as usize;
-            let piece = self.queue.take(SAMPLES_PER_FRAME - over);
-            let events =
-                piece.marks.into_iter().map(|(at, mark)| Event { position: self.pushed + at as u64, mark });
-            self.marks.extend(events);
-            if piece.spoken > 0 {
-                self.spoken = self.pushed + piece.spoken as u64;
-            }
-            self.push(&piece.samples)?;
+            self.push_piece()?;
         }
         Err(Error::Internal("no frame after a second of sound".into()))
+    }
+
+    /// Starts to draw the next frame: the heads of several sessions are drawn together on a GPU, which works on one while the
+    /// next is prepared.
+    ///
+    /// # Errors
+    /// As [`Speaker::next_frame`].
+    pub fn start_frame(&mut self) -> Result<()> {
+        for _ in 0..MOST_PIECES {
+            if self.performance.start_frame()? {
+                return Ok(());
+            }
+            self.push_piece()?;
+        }
+        Err(Error::Internal("no frame after a second of sound".into()))
+    }
+
+    /// Takes from the queue what is missing of a frame's sound.
+    fn push_piece(&mut self) -> Result<()> {
+        // A fade-out may have left a part of a frame.
+        let over = (self.pushed % FRAME) as usize;
+        let piece = self.queue.take(SAMPLES_PER_FRAME - over);
+        let events =
+            piece.marks.into_iter().map(|(at, mark)| Event { position: self.pushed + at as u64, mark });
+        self.marks.extend(events);
+        if piece.spoken > 0 {
+            self.spoken = self.pushed + piece.spoken as u64;
+        }
+        self.push(&piece.samples)
     }
 
     fn push(&mut self, samples: &[f32]) -> Result<()> {

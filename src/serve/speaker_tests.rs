@@ -43,6 +43,18 @@ fn a_head_that_waits_moves_in_silence() {
 }
 
 #[test]
+fn a_frame_that_was_begun_is_the_one_that_comes() {
+    let (mut at_once, mut begun) = (speaker(), speaker());
+    for _ in 0..4 {
+        begun.start_frame().expect("begun");
+        assert_eq!(begun.next_frame(true).expect("a frame"), at_once.next_frame(true).expect("a frame"));
+    }
+    // One that is being drawn comes, also where it would be passed over by now.
+    begun.start_frame().expect("begun");
+    assert!(begun.next_frame(false).expect("a frame").picture.is_some());
+}
+
+#[test]
 fn speech_begins_in_the_next_frame_whole_and_with_its_events() {
     let mut speaker = speaker();
     frames(&mut speaker, 5, false);

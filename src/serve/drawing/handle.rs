@@ -9,9 +9,11 @@ use crate::serve::heads::ServedHead;
 use crate::serve::refusal::Refusal;
 use crate::serve::session::{Session, random_name};
 use crate::{Error, Result};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// A handle on the thread that draws; cheap to clone.
@@ -21,6 +23,8 @@ pub struct Drawing {
     shared: Arc<Shared>,
     admission: Admission,
     device: Arc<str>,
+    /// Until somebody has waited for its end.
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Drawing {
@@ -33,11 +37,12 @@ impl Drawing {
         let device = gpu.as_ref().map_or_else(|| "the CPU".to_owned(), |gpu| gpu.name().to_string());
         let shared = Arc::<Shared>::default();
         let thread = Thread::new(gpu, Arc::clone(&shared), commands.clone());
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("drawing".into())
             .spawn(move || thread.run(&heads, &received))
             .map_err(|e| Error::Internal(format!("a thread that draws: {e}")))?;
-        Ok(Drawing { commands, shared, admission, device: device.into() })
+        let thread = Arc::new(Mutex::new(Some(thread)));
+        Ok(Drawing { commands, shared, admission, device: device.into(), thread })
     }
 
     /// Whether heads can be drawn: after the first frames, and until the device fails.
@@ -135,6 +140,21 @@ impl Drawing {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Prepare(heads, reply));
         answer.await.map_err(|_| Error::Internal("the thread that draws has ended".into()))?
+    }
+
+    /// Waits until the thread has ended after [`Drawing::stop`], at most so long, and says whether it has: drivers of GPUs crash a
+    /// program that ends while a thread of it draws.
+    pub fn wait_for_end(&self, most: Duration) -> bool {
+        let begin = Instant::now();
+        let mut thread = lock(&self.thread);
+        while thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            if begin.elapsed() > most {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        // A thread that panicked has said so.
+        thread.take().is_none_or(|thread| thread.join().is_ok())
     }
 
     /// Ends all sessions, and lets no other in.

@@ -29,11 +29,20 @@ pub(super) struct OpenSession {
     skipped: u32,
 }
 
+/// A frame that is being drawn.
+pub(super) struct BegunFrame {
+    /// When it should be there.
+    due: Option<Instant>,
+    begin: Instant,
+    /// How late it was then.
+    late: Duration,
+    /// Whether its picture is drawn.
+    draws: bool,
+}
+
 /// A frame, and the times that belong to it.
 pub(super) struct MadeFrame {
     pub(super) frame: SpokenFrame,
-    /// How long it took.
-    pub(super) taken: Duration,
     /// How long after it was due a live session's frame was there.
     pub(super) delay: Option<Duration>,
 }
@@ -100,11 +109,11 @@ impl OpenSession {
         self.session.strong_count() == 0 || (self.speaker.is_speaking() && has_room())
     }
 
-    /// Makes the next frame, of what was asked until now.
+    /// Begins the next frame, of what was asked until now: a GPU draws while other sessions' frames are begun.
     ///
     /// # Errors
     /// Those of the speaker.
-    pub(super) fn make_frame(&mut self, session: &Session) -> Result<MadeFrame> {
+    pub(super) fn begin_frame(&mut self, session: &Session) -> Result<BegunFrame> {
         self.interrupt(session.generation())?;
         let dropped = self.speaker.hear(&session.take_voice());
         if dropped > 0 {
@@ -116,9 +125,19 @@ impl OpenSession {
             self.start += late;
         }
         let draws = late <= LATE || late > LOST || self.skipped >= MOST_SKIPPED;
-        let frame = self.speaker.next_frame(draws)?;
+        if draws {
+            self.speaker.start_frame()?;
+        }
+        Ok(BegunFrame { due, begin, late, draws })
+    }
+
+    /// Waits for a frame that was begun.
+    ///
+    /// # Errors
+    /// Those of the speaker.
+    pub(super) fn take_frame(&mut self, begun: &BegunFrame) -> Result<MadeFrame> {
+        let frame = self.speaker.next_frame(begun.draws)?;
         self.skipped = if frame.picture.is_some() { 0 } else { self.skipped + 1 };
-        let taken = begin.elapsed();
-        Ok(MadeFrame { frame, taken, delay: due.map(|_| late + taken) })
+        Ok(MadeFrame { frame, delay: begun.due.map(|_| begun.late + begun.begin.elapsed()) })
     }
 }

@@ -1,6 +1,7 @@
 //! Sessions as the thread draws them.
 
 use super::{Admission, Drawing, Pace, SessionOptions};
+use crate::gpu::{Choice, Gpu};
 use crate::serve::backdrop::Backdrop;
 use crate::serve::heads::ServedHead;
 use crate::serve::picture::FramePicture;
@@ -9,10 +10,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 async fn drawing(most: usize) -> (Drawing, Arc<ServedHead>) {
+    drawing_on(None, most).await
+}
+
+async fn drawing_on(gpu: Option<Gpu>, most: usize) -> (Drawing, Arc<ServedHead>) {
     let sample = Arc::new(crate::sample::trained().expect("the sample head"));
     let head = Arc::new(ServedHead::new("sample", sample, true).expect("a head"));
-    let drawing = Drawing::start(None, vec![Arc::clone(&head)], Admission { most, overcommit: true })
-        .expect("a thread");
+    let drawing =
+        Drawing::start(gpu, vec![Arc::clone(&head)], Admission { most, overcommit: true }).expect("a thread");
     let begin = Instant::now();
     while !drawing.is_ready() {
         assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", drawing.fault());
@@ -73,7 +78,18 @@ async fn a_client_that_interrupts_and_shouts_without_an_end_stops_nobody() {
 
 #[tokio::test]
 async fn sessions_of_one_head_share_its_parameters_and_nothing_else() {
-    let (drawing, head) = drawing(4).await;
+    two_backgrounds(None).await;
+}
+
+#[tokio::test]
+async fn frames_of_several_sessions_that_a_gpu_draws_together_are_each_session_s_own() {
+    let gpu = Gpu::open(Choice::Any).expect("a device").expect("a GPU, or Mesa's software one");
+    two_backgrounds(Some(gpu)).await;
+}
+
+/// Two sessions before different colours, of which one says something.
+async fn two_backgrounds(gpu: Option<Gpu>) {
+    let (drawing, head) = drawing_on(gpu, 4).await;
     let open = |color: [u8; 3]| {
         let backdrop = Backdrop::Color(color);
         drawing.open(&head, SessionOptions { pace: Pace::Live { lead: Duration::ZERO }, backdrop })
@@ -94,4 +110,6 @@ async fn sessions_of_one_head_share_its_parameters_and_nothing_else() {
     }
     assert_eq!((heard, corners), ([true, false], [[250, 0, 0], [0, 0, 250]]));
     drawing.stop();
+    assert!(drawing.wait_for_end(Duration::from_secs(20)));
+    assert_eq!(drawing.sessions(), 0);
 }

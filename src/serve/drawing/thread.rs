@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 
 /// Frames that are drawn of each head before anyone may come in: the first ones are slow.
 const WARM_UP: u32 = 6;
+/// Most frames of several sessions that a GPU is given at once: more would let the first one wait for the last.
+const TOGETHER: usize = 8;
 /// How soon it is asked again whether the reader of a file took a frame: it does not say so.
 const SOON: Duration = Duration::from_millis(4);
 
@@ -78,7 +80,8 @@ impl Thread {
             }
             let wait = match self.next_session() {
                 Some((key, wait)) if wait.is_zero() => {
-                    self.draw(key);
+                    let keys = self.due_with(key);
+                    self.draw(&keys);
                     self.open_next();
                     continue;
                 }
@@ -98,16 +101,21 @@ impl Thread {
 
     /// Draws some frames of a head, so that what a frame costs is known, and keeps the first one as its still picture.
     fn warm_up(&mut self, head: &Arc<ServedHead>) -> Result<()> {
-        let mut speaker = self.speaker(head, &Backdrop::default())?;
+        let speaker = |thread: &mut Thread| thread.speaker(head, &Backdrop::default());
+        let mut speakers: Vec<Speaker> =
+            (0..self.together()).map(|_| speaker(self)).collect::<Result<_>>()?;
         for k in 0..WARM_UP {
             let begin = Instant::now();
-            let frame = speaker.next_frame(true)?;
+            speakers.iter_mut().try_for_each(Speaker::start_frame)?;
+            for speaker in &mut speakers {
+                if let Some(picture) = speaker.next_frame(true)?.picture {
+                    head.keep_still(picture);
+                }
+            }
             // The first ones also load plates and, on a GPU, shaders.
             if k >= WARM_UP / 2 {
-                lock(&self.shared.places).add_cost(&head.name, begin.elapsed());
-            }
-            if let Some(picture) = frame.picture {
-                head.keep_still(picture);
+                let each = begin.elapsed() / speakers.len() as u32;
+                lock(&self.shared.places).add_cost(&head.name, each);
             }
         }
         let milliseconds = 1e3 * lock(&self.shared.places).cost(&head.name);
@@ -142,6 +150,11 @@ impl Thread {
             options.poses = motion.map(|motion| Box::new(motion) as Box<dyn PoseSource>);
         }
         Speaker::new(&head.head, Box::new(backend), options)
+    }
+
+    /// Frames that are drawn together: a GPU works on one while the next is prepared, a processor draws one after the other.
+    fn together(&self) -> usize {
+        if self.gpu.is_some() { TOGETHER } else { 1 }
     }
 
     fn load(&self, name: &str, branch: &Branch) -> Result<SharedBackend> {
@@ -252,40 +265,74 @@ impl Thread {
         }
     }
 
-    fn draw(&mut self, key: u64) {
-        let Some(open) = self.sessions.get_mut(&key) else { return };
-        let Some(session) = open.session() else {
-            self.close(key, None);
+    /// The sessions whose frames are drawn together with that of `key`, which is due first: those that are due by now as well.
+    fn due_with(&self, key: u64) -> Vec<u64> {
+        let now = Instant::now();
+        let live = self.sessions.iter().filter_map(|(key, open)| Some((open.due()?, *key)));
+        let mut due: Vec<(Instant, u64)> = live.filter(|(due, other)| *due <= now && *other != key).collect();
+        due.sort();
+        let others = due.into_iter().map(|(_, other)| other);
+        std::iter::once(key).chain(others).take(self.together()).collect()
+    }
+
+    /// Draws the next frame of each of these sessions and hands it on.
+    fn draw(&mut self, keys: &[u64]) {
+        let start = Instant::now();
+        let mut begun = Vec::new();
+        for &key in keys {
+            let Some(open) = self.sessions.get_mut(&key) else { continue };
+            let Some(session) = open.session() else {
+                self.close(key, None);
+                continue;
+            };
+            match open.begin_frame(&session) {
+                Ok(frame) => begun.push((key, session, frame)),
+                Err(error) => self.fail(key, &error),
+            }
+        }
+        let mut drawn = Vec::new();
+        for (key, session, frame) in begun {
+            let Some(open) = self.sessions.get_mut(&key) else { continue };
+            let MadeFrame { frame, delay } = match open.take_frame(&frame) {
+                Ok(made) => made,
+                Err(error) => {
+                    self.fail(key, &error);
+                    continue;
+                }
+            };
+            count(&self.shared, frame.picture.is_some(), delay);
+            if frame.picture.is_some() {
+                drawn.push(open.head.clone());
+            }
+            let waiting = open.speaker.waiting();
+            if !session.deliver(frame, waiting) {
+                self.close(key, None);
+            }
+        }
+        if drawn.is_empty() {
             return;
-        };
-        let MadeFrame { frame, taken, delay } = match open.make_frame(&session) {
-            Ok(made) => made,
-            Err(error) => return self.fail(key, &error),
-        };
-        count(&self.shared, &open.head, frame.picture.is_some(), taken, delay);
-        let waiting = open.speaker.waiting();
-        if !session.deliver(frame, waiting) {
-            self.close(key, None);
+        }
+        let taken = start.elapsed();
+        lock(&self.shared.figures).seconds += taken.as_secs_f64();
+        // On a GPU a frame that was drawn alone does not tell how many fit.
+        if drawn.len() > 1 || self.gpu.is_none() {
+            let each = taken / drawn.len() as u32;
+            let mut places = lock(&self.shared.places);
+            drawn.iter().for_each(|head| places.add_cost(head, each));
         }
     }
 }
 
 /// Counts a frame.
-fn count(shared: &Shared, head: &str, is_drawn: bool, taken: Duration, delay: Option<Duration>) {
-    {
-        let mut figures = lock(&shared.figures);
-        if is_drawn {
-            figures.drawn += 1;
-            figures.seconds += taken.as_secs_f64();
-        } else {
-            figures.skipped += 1;
-        }
-        if let Some(delay) = delay {
-            figures.add_delay(delay);
-        }
-    }
+fn count(shared: &Shared, is_drawn: bool, delay: Option<Duration>) {
+    let mut figures = lock(&shared.figures);
     if is_drawn {
-        lock(&shared.places).add_cost(head, taken);
+        figures.drawn += 1;
+    } else {
+        figures.skipped += 1;
+    }
+    if let Some(delay) = delay {
+        figures.add_delay(delay);
     }
 }
 

@@ -122,7 +122,7 @@ pub fn serve(
 ) -> Result<()> {
     let fail = |e: std::io::Error| Error::Internal(format!("the server: {e}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(fail)?;
-    let drawing = service.drawing.clone();
+    let (drawing, drawing_ends) = (service.drawing.clone(), service.drawing.clone());
     let conversations = Arc::clone(&service.conversations);
     let result = runtime.block_on(async {
         listener.set_nonblocking(true)?;
@@ -155,5 +155,9 @@ pub fn serve(
     });
     // Threads that wait for an engine are left behind.
     runtime.shutdown_background();
+    drawing_ends.stop();
+    if !drawing_ends.wait_for_end(GRACE) {
+        tracing::warn!("the thread that draws has not ended");
+    }
     result.map_err(fail)
 }
