@@ -24,7 +24,7 @@ pub struct ServeFlags {
     /// Folder of a trained model (model/xxx), or a head file; may be given often. Without one a sample head speaks
     #[arg(short = 'm', long = "model_path")]
     models: Vec<PathBuf>,
-    /// Text to speech: auto, builtin, flite[:voice], espeak[:voice] or openai:URL[,voice[,model]]; may be given often, the next
+    /// Text to speech: auto, builtin, flite[:voice], espeak[:voice], piper:voice.onnx or openai:URL[,voice[,model]]; may be given often, the next
     /// one is asked when one does not answer
     #[arg(long)]
     tts: Vec<String>,
