@@ -8,10 +8,11 @@ use crate::head::cloud::model_dir::ModelDir;
 use crate::serve::drawing::{Admission, Drawing};
 use crate::serve::heads::{Heads, ServedHead};
 use crate::serve::http::{Access, PushTarget, Service, check_access, serve};
+use crate::serve::rtc::port::Port;
 use crate::serve::speech::SpeechChain;
 use crate::{Error, Result, sample};
 use clap::Parser;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tracing_subscriber::filter::LevelFilter;
@@ -23,13 +24,19 @@ pub struct ServeFlags {
     /// Folder of a trained model (model/xxx), or a head file; may be given often. Without one a sample head speaks
     #[arg(short = 'm', long = "model_path")]
     models: Vec<PathBuf>,
-    /// Text to speech: auto, builtin, flite[:voice], espeak[:voice] or openai:URL[,voice[,model]]; may be given often, the next
+    /// Text to speech: auto, builtin, flite[:voice], espeak[:voice], piper:voice.onnx or openai:URL[,voice[,model]]; may be given often, the next
     /// one is asked when one does not answer
     #[arg(long)]
     tts: Vec<String>,
     /// Address and port
     #[arg(long, default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
+    /// UDP port of all calls by WebRTC, which needs an ffmpeg that codes VP8; 0 takes none. Without it, the number of --listen
+    #[arg(long)]
+    webrtc_port: Option<u16>,
+    /// Address under which others see this computer, where that is another one: callers are told to send there
+    #[arg(long)]
+    public_ip: Option<IpAddr>,
     /// A secret that every request must name; needed to listen to other computers. Better given by the environment
     #[arg(long, env = "SURFELTALK_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -71,6 +78,7 @@ pub fn run(flags: &ServeFlags) -> Result<()> {
         Error::input("--listen", format!("{} to be free", flags.listen), error.to_string(), remedy)
     })?;
     let address = listener.local_addr().map_err(|e| Error::Internal(e.to_string()))?;
+    let calls = calls(flags, address)?;
     let gpu = flags.device.gpu()?;
     let admission = Admission { most: flags.max_sessions.into(), overcommit: flags.overcommit };
     let drawing = Drawing::start(gpu, heads.all(), admission)?;
@@ -83,9 +91,30 @@ pub fn run(flags: &ServeFlags) -> Result<()> {
     output::result(format_args!("http://{address}"));
     let models = flags.models.clone();
     let load = Box::new(move || self::heads(&models));
-    let service = Arc::new(Service::new(heads, drawing, speech, access, flags.debug_dir.clone(), load));
+    let service = Service::new(heads, drawing, speech, access, flags.debug_dir.clone(), load);
+    let service = Arc::new(service.with_calls(calls));
     let interrupt = Interrupt::get();
     serve(service, listener, push, move || interrupt.raised())
+}
+
+/// The port of calls; `address` is where requests are answered.
+fn calls(flags: &ServeFlags, address: SocketAddr) -> Result<Option<Arc<Port>>> {
+    let number = flags.webrtc_port.unwrap_or(address.port());
+    if number == 0 {
+        return Ok(None);
+    }
+    match Port::open(SocketAddr::new(address.ip(), number), flags.public_ip) {
+        Ok(port) => Ok(Some(port)),
+        // Nobody asked for this one.
+        Err(error) if flags.webrtc_port.is_none() => {
+            tracing::warn!(number, %error, "no calls by WebRTC: choose a UDP port by --webrtc_port");
+            Ok(None)
+        }
+        Err(error) => {
+            let expected = format!("UDP port {number} to be free");
+            Err(Error::input("--webrtc_port", expected, error.to_string(), "choose another one"))
+        }
+    }
 }
 
 /// The heads of the models named; the sample head when none is.

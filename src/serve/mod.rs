@@ -1,7 +1,7 @@
 //! The live service: heads that speak to a web page, an API or any program that takes sound and pictures.
 //!
 //! ```text
-//! text ─▶ speech (engines) ─┐                       ┌▶ outbox ─▶ http (WebSocket, MJPEG, files)
+//! text ─▶ speech (engines) ─┐                       ┌▶ outbox ─▶ http (WebSocket, WebRTC, MJPEG, files)
 //! sound, microphone ────────┴▶ session ─▶ drawing ──┤
 //!                                        (a thread) └▶ events, recorder
 //! ```
@@ -14,6 +14,7 @@
 //! * [`heads`] which heads there are; [`refusal`] why something is not done
 //! * [`speech`] text to speech
 //! * [`read_aloud`] texts and sounds into sessions
+//! * [`rtc`] calls by WebRTC
 //! * [`http`] everything on the network
 //!
 //! One clock: every sound, picture and event of a session carries the number of its sample at 16 kHz.
@@ -28,6 +29,7 @@ pub mod picture;
 pub mod queue;
 pub mod read_aloud;
 pub mod refusal;
+pub mod rtc;
 pub mod session;
 pub mod speaker;
 pub mod speech;

@@ -34,6 +34,8 @@ impl Browser {
         command
             .args(["--headless=new", "--no-sandbox", "--disable-background-networking", "--lang=en"])
             .args(["--remote-debugging-port=0", "--no-first-run", "--mute-audio"])
+            // Calls to this computer's own address; a browser makes none otherwise.
+            .arg("--allow-loopback-in-peer-connection")
             .arg(format!("--user-data-dir={}", profile.path().display()));
         if let Some(voice) = voice {
             command
@@ -52,6 +54,8 @@ impl Browser {
 
     /// Opens a page in a tab of its own.
     pub fn open(&self, url: &str) -> Tab {
+        // What follows a & would be taken for another parameter.
+        let url = url.replace('&', "%26");
         let made = ureq::put(format!("http://127.0.0.1:{}/json/new?{url}", self.port)).send_empty();
         let made: Value = made.expect("a tab").body_mut().read_json().expect("JSON");
         let address = made["webSocketDebuggerUrl"].as_str().expect("an address");

@@ -1,6 +1,7 @@
 //! The page as a person uses it, in a real browser: text, sound files, the microphone, interruptions, keys alone, a phone.
 
 mod browser;
+mod calls;
 mod in_sync;
 #[allow(dead_code, reason = "shared with the tests of the server")]
 #[path = "../serve/server.rs"]

@@ -1,5 +1,6 @@
 //! The live service as its clients see it: the real server on a free port, asked by clients that know nothing of it.
 
+mod calls;
 mod conversation;
 mod curl;
 mod endpoints;

@@ -17,6 +17,11 @@ pub struct Server {
 impl Server {
     /// Starts a server with the sample head and the built-in voice, and waits until it is ready.
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &[])
+    }
+
+    /// The same with variables of the environment.
+    pub fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_serve"));
         command.args(["--device", "cpu", "--log", "warn"]);
         if !arguments.contains(&"--tts") {
@@ -25,7 +30,12 @@ impl Server {
         if !arguments.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
-        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn().expect("a server");
+        let mut child = command
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a server");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("its address");
         let url = line.trim().replace("0.0.0.0", "127.0.0.1");

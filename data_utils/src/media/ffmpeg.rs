@@ -35,6 +35,8 @@ pub struct Ffmpeg {
     pub has_aac: bool,
     /// Whether it writes VP9 and Opus, by libvpx and libopus.
     pub has_webm: bool,
+    /// Whether it writes VP8, by libvpx.
+    pub has_vp8: bool,
 }
 
 impl Ffmpeg {
@@ -73,6 +75,7 @@ impl Ffmpeg {
             has_h264: has("libx264"),
             has_aac: has("aac"),
             has_webm: has("libvpx-vp9") && has("libopus"),
+            has_vp8: has("libvpx"),
         })
     }
 

@@ -83,6 +83,7 @@ fn a_program_that_is_not_there_is_the_users_to_install() {
         has_h264: true,
         has_aac: true,
         has_webm: true,
+        has_vp8: true,
     };
     let error = tools.probe(&path).expect_err("refused");
     assert!(error.exit_code() == 2 && error.to_string().contains("install ffmpeg"), "{error}");

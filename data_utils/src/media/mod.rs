@@ -16,6 +16,8 @@ mod frames;
 #[cfg(feature = "native")]
 mod live_matroska;
 #[cfg(feature = "native")]
+pub mod live_vp8;
+#[cfg(feature = "native")]
 mod mp4;
 #[cfg(feature = "native")]
 pub(crate) mod mp4_boxes;

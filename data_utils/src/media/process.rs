@@ -206,6 +206,11 @@ impl Process {
         self.input = None;
     }
 
+    /// The output, for a thread that reads it while another one writes.
+    pub(super) fn take_output(&mut self) -> Option<ChildStdout> {
+        self.output.take()
+    }
+
     /// Reads at most `length` bytes and fewer only at the end of the output.
     pub(super) fn read(&mut self, length: usize) -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();

@@ -343,6 +343,7 @@ fn the_environment_chooses_the_encoder() {
         has_h264: true,
         has_aac,
         has_webm: true,
+        has_vp8: true,
     };
     let found = || Ok(ffmpeg(true));
     let missing = || Err("no ffmpeg on the search path".to_string());
@@ -417,7 +418,14 @@ fn an_encoder_that_fails_is_noticed_and_quoted() {
     let program = dir.path().join("broken");
     std::fs::write(&program, "#!/bin/sh\necho cannot encode >&2\nexit 1\n").unwrap();
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let ffmpeg = Ffmpeg { program, probe: "ffprobe".into(), has_h264: true, has_aac: true, has_webm: true };
+    let ffmpeg = Ffmpeg {
+        program,
+        probe: "ffprobe".into(),
+        has_h264: true,
+        has_aac: true,
+        has_webm: true,
+        has_vp8: true,
+    };
     let video = dir.path().join("talk");
     let mut writer = VideoWriter::create(&Encoder::Ffmpeg(ffmpeg), &video, rgb([128, 128]), None).unwrap();
     let pushed = (0..100).find_map(|frame| writer.push(picture([128, 128], frame)).err());

@@ -1,4 +1,4 @@
-//! The endpoints of LiveTalking that need no WebRTC. A session is opened by the WebSocket, whose `hello` names it.
+//! The endpoints of LiveTalking that drive a session: the one that `/offer` answers, or that the hello of the WebSocket names.
 //!
 //! Answers are `{"code": 0, "msg": "ok", "data": …}`; errors `{"code": -1, "msg": …}`, with a status that says so, too.
 

@@ -3,7 +3,8 @@
 //! * [`Service`] what every request sees; [`serve`] answers requests until it is told to stop
 //! * `accept` connections and their limits, `connection` one of them, `body` the limits of a request
 //! * `guard` who may ask, `strikes` who asks with a wrong token too often; `reply` how errors are said
-//! * `page` the page, in English and Chinese; `socket` the live transport; `frames` the bytes of sound and pictures
+//! * `page` the page, in English and Chinese; `socket` the live transport, `calls` and `call` the other one, WebRTC; `messages` what both
+//!   say beside sound and pictures; `frames` the bytes of those
 //! * `backdrops` pictures that clients send to stand behind a head; `docs` every endpoint with a line for curl
 //! * `admin` heads that are loaded again; `push` a session that goes to a streaming service
 //! * `synctalk` the endpoints of SyncTalk_2D; `livetalking` those of LiveTalking; `speech` those in OpenAI's form; `jobs` videos
@@ -14,6 +15,8 @@ mod admin;
 mod backdrop_table;
 mod backdrops;
 mod body;
+mod call;
+mod calls;
 mod connection;
 mod debug_files;
 mod docs;
@@ -22,6 +25,7 @@ mod guard;
 mod job_table;
 mod jobs;
 mod livetalking;
+mod messages;
 mod page;
 mod push;
 mod recording;
@@ -74,6 +78,9 @@ fn router(service: Arc<Service>) -> Router {
         .route("/zh", get(page::chinese))
         .route("/docs", get(docs::page))
         .route("/ws", get(socket::connect))
+        .route("/whep", post(calls::whep))
+        .route("/whep/{id}", delete(calls::hang_up))
+        .route("/offer", post(calls::offer))
         .route("/generate", get(synctalk::generate).post(synctalk::generate_json))
         .route("/generate-from-audio", get(synctalk::avatar))
         .route("/avatar", get(synctalk::avatar))

@@ -9,7 +9,8 @@ const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline' blob:; styl
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static ENGLISH: LazyLock<String> = LazyLock::new(|| {
-    let script = ["'use strict';\n", include_str!("page/words.js"), include_str!("page/page.js")].concat();
+    let parts = [include_str!("page/words.js"), include_str!("page/call.js"), include_str!("page/page.js")];
+    let script = ["'use strict';\n", &parts.concat()].concat();
     include_str!("page/page.html").replacen("/*page.css*/", include_str!("page/page.css"), 1).replacen(
         "/*page.js*/",
         &script,

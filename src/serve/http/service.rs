@@ -8,6 +8,7 @@ use super::session_table::SessionTable;
 use super::strikes::Strikes;
 use crate::serve::drawing::Drawing;
 use crate::serve::heads::{Heads, ServedHead};
+use crate::serve::rtc::port::Port;
 use crate::serve::speech::{SpeechChain, SpeechPool};
 use crate::{Error, Result};
 use std::net::SocketAddr;
@@ -39,9 +40,11 @@ pub struct Service {
     pub(super) started: Instant,
     pub(super) strikes: Strikes,
     pub(super) backdrops: Backdrops,
-    /// WebSockets that are open; the server does not count them.
+    /// WebSockets and calls that are open; the server does not count them.
     pub(super) conversations: Arc<AtomicUsize>,
     pub(super) sessions: SessionTable,
+    /// Where calls come in.
+    pub(super) calls: Option<Arc<Port>>,
     pub(super) jobs: Jobs,
     pub(super) recordings: Recordings,
     pub(super) debug: DebugSettings,
@@ -72,12 +75,20 @@ impl Service {
             backdrops: Backdrops::default(),
             conversations: Arc::default(),
             sessions: SessionTable::default(),
+            calls: None,
             jobs: Jobs::default(),
             recordings: Recordings::default(),
             debug: DebugSettings::new(debug_dir),
             load,
             reloading: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Takes calls by WebRTC at this port.
+    #[must_use]
+    pub fn with_calls(mut self, port: Option<Arc<Port>>) -> Self {
+        self.calls = port;
+        self
     }
 }
 

@@ -7,6 +7,7 @@ use crate::serve::read_aloud::{check_text, read_aloud};
 use crate::serve::session::Session;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Texts of one session that may wait for their turn.
 const WAITING_TEXTS: usize = 32;
@@ -25,6 +26,22 @@ impl Deref for OwnSession {
 impl Drop for OwnSession {
     fn drop(&mut self) {
         self.0.end();
+    }
+}
+
+/// Counts a conversation as long as it lives: the server waits for those that go on when their request was answered.
+pub(super) struct OpenConversation(Arc<AtomicUsize>);
+
+impl OpenConversation {
+    pub(super) fn count(conversations: &Arc<AtomicUsize>) -> Self {
+        conversations.fetch_add(1, Ordering::AcqRel);
+        OpenConversation(Arc::clone(conversations))
+    }
+}
+
+impl Drop for OpenConversation {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -91,6 +91,6 @@ pub(super) async fn models(service: App) -> Json<Value> {
     let model = |head: &Arc<crate::serve::heads::ServedHead>| json!({"id": head.name, "object": "model", "owned_by": "surfeltalk", "width": head.size[0], "height": head.size[1]});
     let voices = service.speech.names();
     Json(
-        json!({"object": "list", "data": service.heads.all().iter().map(model).collect::<Vec<_>>(), "voices": voices}),
+        json!({"object": "list", "data": service.heads.all().iter().map(model).collect::<Vec<_>>(), "voices": voices, "webrtc": super::calls::port(&service).is_ok()}),
     )
 }

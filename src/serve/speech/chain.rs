@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// How long an engine that failed is left alone.
 const REST: Duration = Duration::from_secs(30);
 /// What the command line may name.
-const EXPECTED: &str = "auto, builtin, flite[:voice], espeak[:voice] or openai:URL[,voice]";
+const EXPECTED: &str = "auto, builtin, flite[:voice], espeak[:voice], piper:voice.onnx or openai:URL[,voice]";
 
 /// Engines, the best first.
 pub struct SpeechChain {
@@ -72,6 +72,14 @@ impl SpeechChain {
                 }
                 ("flite", voice) => engines.push(Arc::new(Flite::new(voice.unwrap_or("slt"))?)),
                 ("espeak", voice) => engines.push(Arc::new(Espeak::new(voice.unwrap_or("en-us"))?)),
+                #[cfg(feature = "piper")]
+                ("piper", Some(path)) => engines.push(Arc::new(super::Piper::open(path.as_ref())?)),
+                #[cfg(not(feature = "piper"))]
+                ("piper", Some(_)) => {
+                    let (expected, found) = ("a program that speaks with Piper's voices", "one without them");
+                    let remedy = "build it with the feature piper";
+                    return Err(Error::input("--tts", expected, found, remedy));
+                }
                 ("openai", Some(rest)) => engines.push(Arc::new(OpenAi::parse(rest)?)),
                 _ => {
                     let remedy = "see serve --help";

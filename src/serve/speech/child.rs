@@ -80,7 +80,7 @@ impl Engine for Espeak {
 }
 
 /// Has a program say a sentence, and gives what it writes.
-fn say(program: &str, arguments: &[&str], sentence: &str) -> Result<Vec<u8>> {
+pub(super) fn say(program: &str, arguments: &[&str], sentence: &str) -> Result<Vec<u8>> {
     let path = find(program).unwrap_or_else(|| program.into());
     answer(&path, arguments, &format!("{sentence}\n"), LIMIT, TIME).map_err(|found| {
         let remedy = format!("check that {program} is installed and has this voice");
@@ -89,13 +89,13 @@ fn say(program: &str, arguments: &[&str], sentence: &str) -> Result<Vec<u8>> {
 }
 
 /// A program on the search path.
-fn find(program: &str) -> Option<PathBuf> {
+pub(super) fn find(program: &str) -> Option<PathBuf> {
     let paths = std::env::var_os("PATH")?;
     std::env::split_paths(&paths).map(|dir| dir.join(program)).find(|path| Path::is_file(path))
 }
 
 /// A voice's name: it becomes an argument, so it may hold few characters, and not begin as an option does.
-fn voice_name(voice: &str) -> Result<String> {
+pub(super) fn voice_name(voice: &str) -> Result<String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_+".contains(c);
     let is_name = (1..=64).contains(&voice.len()) && voice.chars().all(is_plain);
     if is_name && !voice.starts_with(['-', '+']) {

@@ -5,6 +5,10 @@ mod chain;
 mod child;
 mod numbers;
 mod openai;
+#[cfg(feature = "piper")]
+mod phonemes;
+#[cfg(feature = "piper")]
+mod piper;
 mod pool;
 mod pronounce;
 mod rules;
@@ -15,6 +19,8 @@ pub use builtin::Builtin;
 pub use chain::{SpeechChain, Spoken, State};
 pub use child::{Espeak, Flite};
 pub use openai::OpenAi;
+#[cfg(feature = "piper")]
+pub use piper::Piper;
 pub use pool::SpeechPool;
 pub use sentences::sentences;
 pub use sound_bytes::{LONGEST_SOUND, decode, wav};

@@ -36,7 +36,7 @@ let backdrop = '';
 let shown = 0;
 const LATE = 0.08, STILL = 0.5;
 let recording = false, asked = 0, cut = 0, speaking = false, listening = false;
-const count = { drawn: 0, dropped: 0, late: 0, bytes: 0, fps: 0, rate: 0, delay: null, cut: null };
+const count = { drawn: 0, dropped: 0, late: 0, bytes: 0, fps: 0, rate: 0, delay: null, cut: null, buffer: null };
 const surface = $('picture').getContext('2d');
 
 // Loads a GET as JSON; what the server refuses is told.
@@ -66,6 +66,8 @@ async function preview() {
     const models = await ask('/v1/models');
     options($('head'), models.data.map(model => model.id), $('head').value || models.data[0].id);
     options($('voice'), models.voices, $('voice').value, true);
+    $('transport').options[1].disabled = !models.webrtc || !window.RTCPeerConnection;
+    if ($('transport').options[1].disabled) $('transport').value = 'websocket';
     $('access').hidden = true;
     const still = new Image();
     still.onload = () => {
@@ -88,11 +90,14 @@ function forget() {
   pictures = [];
   captions = [];
   $('captions').replaceChildren();
+  hangUp();
 }
 
 async function connect() {
   clearTimeout(retry);
   if (socket) { socket.onclose = null; socket.close(); }
+  socket = null;
+  hello = null;
   forget();
   tell('s_connecting');
   // A WebSocket does not say why it was refused; this does.
@@ -106,14 +111,15 @@ async function connect() {
     again(error.status === 'loading' ? 's_loading' : 's_lost');
     return;
   }
+  await leaving;
   const wishes = new URLSearchParams();
   if (token) wishes.set('token', token);
   if ($('head').value) wishes.set('head', $('head').value);
   wishes.set('background', { color: $('color').value, picture: backdrop || 'bg_w_torso' }[$('background').value] || $('background').value);
   if (query.get('mark')) wishes.set('mark', query.get('mark'));
+  if ($('transport').value === 'webrtc') { dial(wishes); return; }
   socket = new WebSocket(location.origin.replace(/^http/, 'ws') + '/ws?' + wishes);
   socket.binaryType = 'arraybuffer';
-  hello = null;
   socket.onmessage = event => typeof event.data === 'string' ? heard(JSON.parse(event.data)) : received(event.data);
   socket.onclose = () => again(hello ? 's_lost' : 's_full');
 }
@@ -138,7 +144,7 @@ function heard(message) {
     for (const source of sources) if (source.at >= at) source.node.stop();
     captions = captions.filter(caption => caption.at < at);
     captions.push({ at, state: 's_waiting', text: '' });
-    mix.gain.setTargetAtTime(1, t0 + at, 0.005);
+    if (t0 !== null) mix.gain.setTargetAtTime(1, t0 + at, 0.005);
   } else {
     const at = message.position / hello.rate;
     if (message.event === 'sentence') captions.push({ at, state: 's_speaking', text: message.text });
@@ -203,21 +209,22 @@ function draw() {
     count.drawn++;
     shown = now;
   }
+  caption(now);
+}
+// Shows what is said at this second of the session.
+function caption(now) {
   while (captions.length && captions[0].at <= now) {
-    const caption = captions.shift();
-    if (caption.text !== undefined) {
+    const next = captions.shift();
+    if (next.text !== undefined) {
       const span = document.createElement('span');
-      span.textContent = caption.text;
-      $('captions').replaceChildren(...(caption.text && $('show_captions').checked ? [span] : []));
+      span.textContent = next.text;
+      $('captions').replaceChildren(...(next.text && $('show_captions').checked ? [span] : []));
     }
-    speaking = caption.state === 's_speaking';
-    if (!listening && state !== 's_error') tell(caption.state);
+    speaking = next.state === 's_speaking';
+    if (!listening && state !== 's_error') tell(next.state);
   }
 }
 
-function send(message) {
-  if (socket && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
-}
 async function say() {
   const text = $('text').value.trim();
   if (!text) { $('text').focus(); return; }
@@ -233,7 +240,8 @@ function interrupt() {
   // Still at once; the server's answer says from which sample on there is sound again.
   mix.gain.cancelScheduledValues(0);
   mix.gain.setTargetAtTime(0, context.currentTime, 0.005);
-  setTimeout(() => mix.gain.setTargetAtTime(1, context.currentTime, 0.005), 400);
+  $('live').volume = 0;
+  setTimeout(() => { mix.gain.setTargetAtTime(1, context.currentTime, 0.005); $('live').volume = 1; }, 400);
   send({ interrupt: true });
 }
 
@@ -258,7 +266,7 @@ async function openMicrophone() {
   const node = new AudioWorkletNode(capture, 'pieces');
   capture.createMediaStreamSource(stream).connect(node);
   node.port.onmessage = event => {
-    if (listening && socket && socket.readyState === WebSocket.OPEN) socket.send(event.data.buffer);
+    if (listening && isOpen()) socket.send(event.data.buffer);
   };
   return capture;
 }
@@ -317,14 +325,15 @@ async function record() {
   } catch (error) { tell('s_error', error.message); }
 }
 
-setInterval(() => {
+setInterval(async () => {
+  if (call) await callFigures(call);
   count.fps = count.drawn - (count.drawnBefore || 0); count.drawnBefore = count.drawn;
   count.rate = count.bytes - (count.bytesBefore || 0); count.bytesBefore = count.bytes;
   const milliseconds = value => value === null ? '–' : value.toFixed(0) + ' ms';
   const rows = [
-    ['f_fps', count.fps], ['f_dropped', count.dropped], ['f_late', count.late], ['f_buffer', milliseconds(ahead * 1000)],
+    ['f_fps', count.fps], ['f_dropped', count.dropped], ['f_late', count.late], ['f_buffer', milliseconds(call ? count.buffer : ahead * 1000)],
     ['f_delay', milliseconds(count.delay)], ['f_cut', milliseconds(count.cut)], ['f_rate', (count.rate * 8 / 1e6).toFixed(2) + ' Mbit/s'],
-    ['f_transport', hello ? 'WebSocket' : '–'], ['f_size', hello ? hello.width + ' × ' + hello.height : '–'],
+    ['f_transport', hello ? (call ? 'WebRTC' : 'WebSocket') : '–'], ['f_size', hello ? hello.width + ' × ' + hello.height : '–'],
   ];
   $('figures').replaceChildren(...rows.flatMap(([key, value]) => {
     const [name, figure] = [document.createElement('dt'), document.createElement('dd')];
@@ -355,6 +364,7 @@ $('stop').onclick = interrupt;
 $('record').onclick = record;
 $('text').onkeydown = event => { if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) { event.preventDefault(); say(); } };
 $('head').onchange = $('color').onchange = () => { if (context) connect(); };
+$('transport').onchange = () => { $('transport_note').hidden = true; if (context) connect(); };
 $('background').onchange = () => {
   const kind = $('background').value;
   $('color_row').hidden = kind !== 'color';
@@ -383,5 +393,6 @@ for (const name of ['dragover', 'dragleave', 'drop']) document.addEventListener(
   place(file);
 });
 if (query.get('token')) { sessionStorage.setItem('token', token); history.replaceState(null, '', location.pathname + (query.get('mark') ? '?mark=' + encodeURIComponent(query.get('mark')) : '')); }
+if (query.get('transport') === 'webrtc') $('transport').value = 'webrtc';
 translate();
 preview();

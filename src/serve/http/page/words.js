@@ -14,6 +14,7 @@ const WORDS = {
     s_full: 'All sessions are taken. Trying again …', s_loading: 'The heads are being loaded. Trying again …', s_token: 'This server wants a token.', s_sending: 'Sending the sound …',
     s_mic: 'The microphone is not available: ', s_error: 'Error: ', s_video: 'Making the video …', s_saved: 'The video is ready.', download: 'Download the video',
     f_fps: 'Pictures a second', f_dropped: 'Pictures dropped', f_late: 'Sounds too late', f_buffer: 'Buffer', f_delay: 'Text to speech', f_cut: 'Interruption', f_rate: 'Data', f_transport: 'Transport', f_size: 'Size',
+    no_way: 'No way was found for WebRTC (UDP), so the WebSocket is used.',
   },
   zh: {
     picture: '会说话的头像', synthetic: '合成影像', start: '▶ 开始', token: '此服务器的令牌', enter: '连接',
@@ -29,5 +30,6 @@ const WORDS = {
     s_full: '会话已满，正在重试……', s_loading: '正在加载头像，请稍候……', s_token: '此服务器需要令牌。', s_sending: '正在发送声音……',
     s_mic: '麦克风不可用：', s_error: '错误：', s_video: '正在生成视频……', s_saved: '视频已生成。', download: '下载视频',
     f_fps: '每秒图片数', f_dropped: '丢弃的图片', f_late: '迟到的声音', f_buffer: '缓冲', f_delay: '文字到语音', f_cut: '打断耗时', f_rate: '数据量', f_transport: '传输', f_size: '尺寸',
+    no_way: 'WebRTC (UDP) 无法连通，改用 WebSocket。',
   },
 };
