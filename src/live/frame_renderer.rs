@@ -7,6 +7,7 @@ use super::plate_source::{FramePlate, PlateRequest, PlateSource};
 use super::portrait_frame::PortraitFrame;
 use super::stopwatch::{FrameTimes, timed};
 use super::torso_branch::TorsoBranch;
+use crate::composite::gpu::TextureTarget;
 use crate::composite::{BackgroundPlate, Composition, Layers, Picture, PixelFormat, Seam};
 use crate::head::Branch;
 use crate::head::backend::{Backend, Images, Output, PendingImages, RenderRequest};
@@ -240,6 +241,19 @@ impl FrameRenderer {
         Ok(self.finished.pop_front())
     }
 
+    /// Draws one frame onto a texture, beside those that were submitted, and waits for nothing: it is there once the images, which
+    /// come back empty, can be taken. Plates are decoded here and now.
+    ///
+    /// # Errors
+    /// Those of drawing and of decoding plates; a backend that is no GPU has no textures.
+    pub fn draw_on(&mut self, inputs: FrameInputs, target: TextureTarget<'_>) -> Result<PendingImages> {
+        let first = self.submitted;
+        self.submitted += 1;
+        let (plates, request) = (&self.plates, self.request);
+        let plate = timed(&mut self.times.plates, || plates.load(inputs.plate, request))?;
+        self.start(first, &[inputs], &mut [plate], Some(target))
+    }
+
     /// Where the time went so far.
     pub fn times(&self) -> FrameTimes {
         self.times
@@ -266,6 +280,20 @@ impl FrameRenderer {
         let mut plates: Vec<FramePlate> = timed(&mut self.times.plates, || {
             plates.iter().map(|plate| plate.recv().map_err(lost)?).collect::<Result<_>>()
         })?;
+        let images = self.start(first, &inputs, &mut plates, None)?;
+        let portrait = |plate: FramePlate| plate.filmed.and_then(|frame| frame.portrait);
+        let portraits = plates.into_iter().map(portrait).collect();
+        Ok(DrawingBatch { first, inputs, portraits, images })
+    }
+
+    /// Starts to draw frames and to put them together, as pictures or on a texture.
+    fn start(
+        &mut self,
+        first: usize,
+        inputs: &[FrameInputs],
+        plates: &mut [FramePlate],
+        target: Option<TextureTarget<'_>>,
+    ) -> Result<PendingImages> {
         let conditions: Vec<Conditions> = inputs.iter().map(|f| f.conditions.clone()).collect();
         let [width, height] = self.plates.size();
         let is_other = |camera: &Camera| [camera.width, camera.height] != [width, height];
@@ -284,13 +312,13 @@ impl FrameRenderer {
             cameras: &cameras,
             background: [0.0; 7],
             outputs: Outputs { attention: options.attention, ..Outputs::default() },
-            output: Output::Pictures(&composition),
+            output: match target {
+                Some(target) => Output::Texture(&composition, target),
+                None => Output::Pictures(&composition),
+            },
         };
         let backend = &mut self.backend;
-        let images = timed(&mut self.times.drawing, || backend.render(&request))?;
-        let portrait = |plate: FramePlate| plate.filmed.and_then(|frame| frame.portrait);
-        let portraits = plates.into_iter().map(portrait).collect();
-        Ok(DrawingBatch { first, inputs, portraits, images })
+        timed(&mut self.times.drawing, || backend.render(&request))
     }
 
     fn finish(&mut self, batch: DrawingBatch) -> Result<Vec<RenderedFrame>> {

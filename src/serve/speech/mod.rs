@@ -3,11 +3,8 @@
 mod builtin;
 mod chain;
 mod child;
-mod numbers;
 mod openai;
 mod pool;
-mod pronounce;
-mod rules;
 mod sentences;
 mod sound_bytes;
 
