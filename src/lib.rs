@@ -85,11 +85,10 @@ pub mod live;
 pub mod loss;
 pub mod metrics;
 pub mod raster;
-// A page draws heads; it makes none.
-#[cfg(not(target_arch = "wasm32"))]
 pub mod sample;
 #[cfg(feature = "serve")]
 pub mod serve;
+// A page draws heads; it makes none.
 #[cfg(not(target_arch = "wasm32"))]
 pub mod train;
 

@@ -8,7 +8,9 @@ use common::speaking_head::{CLIP_FRAMES, speaking_head, spoken};
 use image::{Rgb, RgbImage};
 use std::sync::Arc;
 use surfeltalk::Result;
-use surfeltalk::head::backend::CpuBackend;
+use surfeltalk::composite::gpu::TextureTarget;
+use surfeltalk::gpu::Gpu;
+use surfeltalk::head::backend::{CpuBackend, GpuBackend};
 use surfeltalk::head::{Head, Plate};
 use surfeltalk::live::background::BackgroundType;
 use surfeltalk::live::frame_renderer::{FrameOptions, RenderedFrame};
@@ -173,4 +175,83 @@ fn a_portrait_is_the_film_to_the_bit_outside_its_mask_whatever_size_the_head_was
         }
     }
     assert!(drawn > 1000, "{drawn} pixels are drawn");
+}
+
+/// A device of the caller's, with a texture of the frame's size.
+fn own_texture() -> (wgpu::Device, wgpu::Queue, wgpu::Texture) {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()));
+    let opened = pollster::block_on(adapter.expect("an adapter").request_device(&Default::default()));
+    let (device, queue) = opened.expect("a device");
+    let texture = device.create_texture(&wgpu::TextureDescriptor {
+        label: None,
+        size: wgpu::Extent3d { width: SIZE, height: SIZE, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: wgpu::TextureFormat::Rgba8Unorm,
+        usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
+        view_formats: &[],
+    });
+    (device, queue, texture)
+}
+
+/// The bytes of a texture, RGB.
+fn bytes_of(device: &wgpu::Device, queue: &wgpu::Queue, texture: &wgpu::Texture) -> Vec<u8> {
+    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: u64::from(256 * SIZE),
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let mut encoder = device.create_command_encoder(&Default::default());
+    let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(256), rows_per_image: None };
+    let to = wgpu::TexelCopyBufferInfo { buffer: &buffer, layout };
+    encoder.copy_texture_to_buffer(texture.as_image_copy(), to, texture.size());
+    queue.submit([encoder.finish()]);
+    buffer.map_async(wgpu::MapMode::Read, .., |_| ());
+    device.poll(wgpu::PollType::wait_indefinitely()).expect("done");
+    let view = buffer.get_mapped_range(..).expect("mapped");
+    let row =
+        |line: &[u8]| line[..4 * SIZE as usize].chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
+    view.chunks_exact(256).flat_map(|line| -> Vec<u8> { row(line) }).collect()
+}
+
+#[test]
+fn frames_are_drawn_on_a_texture_of_the_caller_without_waiting() {
+    let head = speaking_head(300, SIZE);
+    let sound = spoken("Hello there!", 4).sound.samples;
+    let expected = frames(&head, &sound, 16_000, sound.len(), 1).expect("frames");
+    let (device, queue, texture) = own_texture();
+    let view = texture.create_view(&Default::default());
+    let gpu = Gpu::from_device(device.clone(), queue.clone()).expect("enough for our shaders");
+    let backend = Box::new(GpuBackend::new(gpu));
+    let mut performance = Performance::new(&head, backend, options(1)).expect("a performance");
+    let target = TextureTarget { view: &view, format: wgpu::TextureFormat::Rgba8Unorm };
+    assert!(performance.draw_next_on(target).expect("no fault").is_none(), "no sound, no frame");
+    performance.push_audio(&sound, 16_000).expect("heard");
+    for frame in &expected[..3] {
+        let mut images = performance.draw_next_on(target).expect("drawn").expect("a frame");
+        // As a page asks again with every picture of the screen.
+        let begin = std::time::Instant::now();
+        while images.try_take().transpose().expect("drawn").is_none() {
+            assert!(begin.elapsed().as_secs() < 60, "asking never ends");
+            std::thread::yield_now();
+        }
+        let found = bytes_of(&device, &queue, &texture);
+        let worst = found.iter().zip(&frame.picture).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(worst <= Some(2), "frame {}: {worst:?}", frame.number);
+    }
+}
+
+#[test]
+fn the_processor_has_no_textures() {
+    let head = speaking_head(300, SIZE);
+    let (_, _, texture) = own_texture();
+    let view = texture.create_view(&Default::default());
+    let mut performance = Performance::new(&head, Box::new(CpuBackend::new()), options(1)).expect("ready");
+    performance.push_audio(&[0.0; 16_000], 16_000).expect("heard");
+    let target = TextureTarget { view: &view, format: wgpu::TextureFormat::Rgba8Unorm };
+    let refused = performance.draw_next_on(target).map(drop).expect_err("refused");
+    assert_eq!(refused.exit_code(), 2);
 }

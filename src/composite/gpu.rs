@@ -334,7 +334,7 @@ impl Compositor {
     }
 
     /// Records the drawing of the first finished picture onto all of a texture, which the caller has made to be rendered to. Over
-    /// nothing it is shown on black.
+    /// nothing its colours carry their alpha, as on black.
     ///
     /// # Errors
     /// As [`Compositor::record`].
@@ -351,6 +351,7 @@ impl Compositor {
             entries: &[
                 wgpu::BindGroupEntry { binding: 0, resource: from.params.as_entire_binding() },
                 wgpu::BindGroupEntry { binding: 1, resource: from.pictures.as_entire_binding() },
+                wgpu::BindGroupEntry { binding: 2, resource: from.coverage.as_entire_binding() },
             ],
         });
         let mut pass = recorder.encoder().begin_render_pass(&wgpu::RenderPassDescriptor {

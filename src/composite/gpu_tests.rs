@@ -199,10 +199,46 @@ fn a_plate_is_brought_once_and_two_do_not_go_together() {
     assert!(compositor.plate(&two).is_err());
 }
 
-#[test]
-fn a_texture_shows_what_is_read_back() {
+/// The bytes of a texture on which the first frame of a scene of 64 × 40 pixels was shown.
+fn shown(scene: &Scene, composition: &Composition<'_>, format: wgpu::TextureFormat) -> Vec<u8> {
     let gpu = gpu();
     let compositor = Compositor::new(&gpu);
+    let extent = wgpu::Extent3d { width: 64, height: 40, depth_or_array_layers: 1 };
+    let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
+        label: None,
+        size: extent,
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format,
+        usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
+        view_formats: &[],
+    });
+    let images = gpu.upload(&[scene.images.as_slice()]).expect("uploaded");
+    let uploaded = compositor.upload(scene.size, composition, 0..1).expect("uploaded");
+    let images = DeviceImages { buffer: &images, at_color: 0, at_alpha: scene.at_alpha() };
+    let mut recorder = Recorder::new(&gpu, Timing::Off);
+    let pictures = compositor.record(&mut recorder, &images, &uploaded).expect("recorded");
+    let view = texture.create_view(&Default::default());
+    compositor
+        .record_show(&mut recorder, &pictures, TextureTarget { view: &view, format })
+        .expect("recorded");
+    // 64 pixels are 256 bytes, as copies of textures want their rows.
+    let bytes = gpu.storage(4 * 64 * 40);
+    let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(256), rows_per_image: None };
+    recorder.encoder().copy_texture_to_buffer(
+        texture.as_image_copy(),
+        wgpu::TexelCopyBufferInfo { buffer: &bytes, layout },
+        extent,
+    );
+    let mut found = Vec::new();
+    gpu.submit_and_read(recorder.into_encoder(), &[(&bytes, 4 * 64 * 40)], |_, data| found = data.to_vec())
+        .expect("read");
+    found
+}
+
+#[test]
+fn a_texture_shows_what_is_read_back() {
     let scene = Scene::new([64, 40], 1, 3);
     let layers = scene.layers(1);
     let composition = Composition {
@@ -213,49 +249,30 @@ fn a_texture_shows_what_is_read_back() {
     };
     let host = scene.on_host(&composition);
     for format in [wgpu::TextureFormat::Rgba8Unorm, wgpu::TextureFormat::Rgba8UnormSrgb] {
-        let extent = wgpu::Extent3d { width: 64, height: 40, depth_or_array_layers: 1 };
-        let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
-            label: None,
-            size: extent,
-            mip_level_count: 1,
-            sample_count: 1,
-            dimension: wgpu::TextureDimension::D2,
-            format,
-            usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
-            view_formats: &[],
-        });
-        let images = gpu.upload(&[scene.images.as_slice()]).expect("uploaded");
-        let uploaded = compositor.upload(scene.size, &composition, 0..1).expect("uploaded");
-        let images = DeviceImages { buffer: &images, at_color: 0, at_alpha: scene.at_alpha() };
-        let mut recorder = Recorder::new(&gpu, Timing::Off);
-        let pictures = compositor.record(&mut recorder, &images, &uploaded).expect("recorded");
-        let view = texture.create_view(&Default::default());
-        compositor
-            .record_show(&mut recorder, &pictures, TextureTarget { view: &view, format })
-            .expect("recorded");
-        // 64 pixels are 256 bytes, as copies of textures want their rows.
-        let bytes = gpu.storage(4 * 64 * 40);
-        recorder.encoder().copy_texture_to_buffer(
-            texture.as_image_copy(),
-            wgpu::TexelCopyBufferInfo {
-                buffer: &bytes,
-                layout: wgpu::TexelCopyBufferLayout {
-                    offset: 0,
-                    bytes_per_row: Some(256),
-                    rows_per_image: None,
-                },
-            },
-            extent,
-        );
-        let mut found = Vec::new();
-        gpu.submit_and_read(recorder.into_encoder(), &[(&bytes, 4 * 64 * 40)], |_, data| {
-            found = data.to_vec()
-        })
-        .expect("read");
-        let shown = [Picture { bytes: found, ..host[0].clone() }];
+        let shown = [Picture { bytes: shown(&scene, &composition, format), ..host[0].clone() }];
         let (worst, count) = difference(&shown, &host);
         assert!(worst <= 1, "{format:?}: {worst} in {count} bytes");
     }
+}
+
+#[test]
+fn over_nothing_a_texture_has_an_alpha_that_its_colours_carry() {
+    let scene = Scene::new([64, 40], 1, 3);
+    let layers = [Layers { background: Background::Transparent, ..scene.layers(1)[0] }];
+    let composition =
+        Composition { frames: &layers, seam: Seam::default(), format: PixelFormat::Rgba8, torso: None };
+    let mut host = scene.on_host(&composition);
+    let found = shown(&scene, &composition, wgpu::TextureFormat::Rgba8Unorm);
+    for (rgba, shown) in host[0].bytes.chunks_exact_mut(4).zip(found.chunks_exact(4)) {
+        let alpha = f32::from(rgba[3]) / 255.0;
+        for (value, shown) in rgba[..3].iter_mut().zip(shown) {
+            // A straight colour that was cut off at white has lost what it carried.
+            *value = if *value == 255 { *shown } else { (f32::from(*value) * alpha).round() as u8 };
+        }
+    }
+    assert!(host[0].bytes.chunks_exact(4).any(|rgba| (50..200).contains(&rgba[3])), "an edge");
+    let (worst, count) = difference(&[Picture { bytes: found, ..host[0].clone() }], &host);
+    assert!(worst <= 1, "{worst} in {count} bytes");
 }
 
 #[test]

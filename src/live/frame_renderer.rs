@@ -7,6 +7,7 @@ use super::plate_source::{FramePlate, PlateRequest, PlateSource};
 use super::portrait_frame::PortraitFrame;
 use super::stopwatch::{FrameTimes, timed};
 use super::torso_branch::{DrawnTorsos, TorsoBranch};
+use crate::composite::gpu::TextureTarget;
 use crate::composite::{BackgroundPlate, Composition, DeviceTorso, Layers, PixelFormat, Seam};
 use crate::head::Branch;
 use crate::head::backend::{Backend, Images, Output, PendingImages, RenderRequest};
@@ -114,6 +115,8 @@ pub struct FrameRenderer {
     loading: VecDeque<LoadingBatch>,
     drawing: VecDeque<DrawingBatch>,
     finished: VecDeque<RenderedFrame>,
+    /// Torsos of frames that were drawn on textures, until it is known how much room they took.
+    torsos_on_textures: Vec<PendingImages>,
     submitted: usize,
     times: FrameTimes,
 }
@@ -171,6 +174,7 @@ impl FrameRenderer {
             loading: VecDeque::new(),
             drawing: VecDeque::new(),
             finished: VecDeque::new(),
+            torsos_on_textures: Vec::new(),
             submitted: 0,
             times: FrameTimes::default(),
         })
@@ -250,6 +254,26 @@ impl FrameRenderer {
         Ok(())
     }
 
+    /// Draws one frame onto a texture, beside those that were submitted, and waits for nothing: it is there once the images, which
+    /// come back empty, can be taken. Plates are decoded here and now. A torso that is drawn with it may lack surfels in the first
+    /// frames, until it is known how much room they take.
+    ///
+    /// # Errors
+    /// Those of drawing and of decoding plates; a backend that is no GPU has no textures.
+    pub fn draw_on(&mut self, inputs: FrameInputs, target: TextureTarget<'_>) -> Result<PendingImages> {
+        let first = self.submitted;
+        self.submitted += 1;
+        let (plates, request) = (&self.plates, self.request);
+        let mut plates = [timed(&mut self.times.plates, || plates.load(inputs.plate, request))?];
+        let inputs = [inputs];
+        let torso = self.draw_torsos(&inputs, &mut plates)?;
+        let images =
+            self.compose(first, &inputs, &plates, torso.as_ref().map(|(drawn, _)| drawn), Some(target))?;
+        self.torsos_on_textures.retain_mut(|pending| pending.try_take().is_none());
+        self.torsos_on_textures.extend(torso.map(|(_, pending)| pending));
+        Ok(images)
+    }
+
     /// Where the time went so far.
     pub fn times(&self) -> FrameTimes {
         self.times
@@ -276,20 +300,28 @@ impl FrameRenderer {
         let mut plates: Vec<FramePlate> = timed(&mut self.times.plates, || {
             plates.iter().map(|plate| plate.recv().map_err(lost)?).collect::<Result<_>>()
         })?;
-        let cameras = self.cameras(&inputs);
-        let mut torso = None;
-        if let Some(branch) = &mut self.torso {
-            let conditions: Vec<Conditions> = inputs.iter().map(|f| f.conditions.clone()).collect();
-            let composing = self.backend.gpu();
-            match timed(&mut self.times.drawing, || branch.draw(&conditions, &cameras, composing))? {
-                DrawnTorsos::Plates(drawn) => {
-                    plates.iter_mut().zip(drawn).for_each(|(plate, drawn)| plate.torso = drawn);
-                }
-                DrawnTorsos::OnDevice(drawn, pending) => torso = Some((drawn, pending)),
+        let torso = self.draw_torsos(&inputs, &mut plates)?;
+        let images = self.compose(first, &inputs, &plates, torso.as_ref().map(|(drawn, _)| drawn), None)?;
+        Ok(DrawingBatch { first, inputs, plates, torso, images })
+    }
+
+    /// Starts to draw the torsos of frames, where a branch draws them: into their plates, or on the device that composes.
+    fn draw_torsos(
+        &mut self,
+        inputs: &[FrameInputs],
+        plates: &mut [FramePlate],
+    ) -> Result<Option<(DeviceTorso, PendingImages)>> {
+        let cameras = self.cameras(inputs);
+        let Some(branch) = &mut self.torso else { return Ok(None) };
+        let conditions: Vec<Conditions> = inputs.iter().map(|f| f.conditions.clone()).collect();
+        let composing = self.backend.gpu();
+        match timed(&mut self.times.drawing, || branch.draw(&conditions, &cameras, composing))? {
+            DrawnTorsos::OnDevice(drawn, pending) => Ok(Some((drawn, pending))),
+            DrawnTorsos::Plates(drawn) => {
+                plates.iter_mut().zip(drawn).for_each(|(plate, drawn)| plate.torso = drawn);
+                Ok(None)
             }
         }
-        let images = self.compose(first, &inputs, &plates, torso.as_ref().map(|(drawn, _)| drawn))?;
-        Ok(DrawingBatch { first, inputs, plates, torso, images })
     }
 
     /// The cameras of frames, of the plates' size.
@@ -300,13 +332,14 @@ impl FrameRenderer {
         inputs.iter().map(|f| sized(f.camera)).collect()
     }
 
-    /// Starts to draw the head and to put the pictures together.
+    /// Starts to draw the head and to put the pictures together, onto a texture where there is one.
     fn compose(
         &mut self,
         first: usize,
         inputs: &[FrameInputs],
         plates: &[FramePlate],
         torso: Option<&DeviceTorso>,
+        target: Option<TextureTarget<'_>>,
     ) -> Result<PendingImages> {
         let conditions: Vec<Conditions> = inputs.iter().map(|f| f.conditions.clone()).collect();
         let cameras = self.cameras(inputs);
@@ -323,7 +356,10 @@ impl FrameRenderer {
             cameras: &cameras,
             background: [0.0; 7],
             outputs: Outputs { attention: options.attention, ..Outputs::default() },
-            output: Output::Pictures(&composition),
+            output: match target {
+                Some(target) => Output::Texture(&composition, target),
+                None => Output::Pictures(&composition),
+            },
         };
         let backend = &mut self.backend;
         timed(&mut self.times.drawing, || backend.render(&request))
@@ -335,7 +371,7 @@ impl FrameRenderer {
             && timed(&mut self.times.drawing, || pending.wait())?.drawn_again
         {
             // The pictures were put together with torsos that lacked surfels.
-            images = self.compose(first, &inputs, &plates, Some(&torso))?;
+            images = self.compose(first, &inputs, &plates, Some(&torso), None)?;
         }
         let Images { planes, pictures, .. } = timed(&mut self.times.drawing, || images.wait())?;
         let each = planes.attention.len() / inputs.len().max(1);

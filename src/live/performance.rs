@@ -8,7 +8,8 @@ use super::pose_source::{ClipPoses, PoseSource};
 use super::stopwatch::FrameTimes;
 use super::voice_input::VoiceInput;
 use super::voice_match::VoiceMatch;
-use crate::head::backend::Backend;
+use crate::composite::gpu::TextureTarget;
+use crate::head::backend::{Backend, PendingImages};
 use crate::head::{Clip, Head, VoiceStatistics};
 use crate::{Error, Result};
 use data_utils::audio::ave::AveEncoder;
@@ -196,6 +197,17 @@ impl Performance {
             self.renderer.submit(inputs)?;
         }
         Ok(())
+    }
+
+    /// Draws the next frame onto a texture of the caller's in place of giving it back, and waits for nothing: the texture holds it
+    /// once the images, which come back empty, can be taken. `None` as [`Performance::next_frame`]. For browsers, and for
+    /// programs with a device of their own.
+    ///
+    /// # Errors
+    /// Those of drawing and of decoding plates; [`Error::Input`] where the backend is no GPU.
+    pub fn draw_next_on(&mut self, target: TextureTarget<'_>) -> Result<Option<PendingImages>> {
+        let inputs = self.driver.next_frame();
+        inputs.map(|inputs| self.renderer.draw_on(inputs, target)).transpose()
     }
 
     /// What the next frame is drawn from, in place of drawing it, for programs that want the head's surfels instead of pictures;

@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_broken_stream_is_no_picture_and_no_panic() {
-        let mut header = vec![0xff; PICTURE_HEADER];
+        let mut header = [0xff; PICTURE_HEADER];
         assert!(read_picture(&mut &header[..]).is_err());
         header[..4].copy_from_slice(&5_u32.to_le_bytes());
         assert_eq!(read_picture(&mut &header[..]).unwrap(), None);

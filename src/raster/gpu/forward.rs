@@ -155,7 +155,9 @@ pub fn grow_capacity(
     let wanted = u64::from(work.wanted);
     rasterizer.note_pairs(inputs.instances(), wanted);
     if work.fits(capacity) {
-        let allowed = if gpu.is_software() { software_list_max(gpu) } else { u32::MAX };
+        // That of a browser is not Mesa's.
+        let cuts_short = gpu.is_software() && !cfg!(target_arch = "wasm32");
+        let allowed = if cuts_short { software_list_max(gpu) } else { u32::MAX };
         if work.longest > allowed {
             return Err(Error::input(
                 gpu.name(),

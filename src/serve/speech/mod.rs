@@ -3,15 +3,12 @@
 mod builtin;
 mod chain;
 mod child;
-mod numbers;
 mod openai;
 #[cfg(feature = "piper")]
 mod phonemes;
 #[cfg(feature = "piper")]
 mod piper;
 mod pool;
-mod pronounce;
-mod rules;
 mod sentences;
 mod sound_bytes;
 

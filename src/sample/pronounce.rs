@@ -2,7 +2,7 @@
 
 use super::numbers::number_words;
 use super::rules::{LETTERS, RULES};
-use crate::sample::{Sentence, lexicon};
+use super::sentences::{Sentence, lexicon};
 use crate::{Error, Result};
 use std::sync::OnceLock;
 
@@ -98,7 +98,7 @@ pub(super) fn pronounce(text: &str) -> Result<Sentence> {
         }
     }
     if phonemes.trim().is_empty() {
-        let remedy = "write English, or name an engine for the language by --tts";
+        let remedy = "write English, or take another voice for the language";
         return Err(Error::input("the text", "English words", format!("{text:?}"), remedy));
     }
     let mut sentence = Sentence::from_phonemes(&phonemes)?;
@@ -297,8 +297,8 @@ fn fits_right(pattern: &[u8], after: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::phonemes::PHONEMES;
     use super::*;
-    use crate::sample::PHONEMES;
 
     #[test]
     fn every_rule_names_phonemes_that_there_are() {
