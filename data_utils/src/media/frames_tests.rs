@@ -1,9 +1,8 @@
 use super::*;
 use std::process::Command;
 
-/// The tools, or a line that says why nothing is tested.
-fn tools() -> Option<Ffmpeg> {
-    Ffmpeg::find_with_probe().map_err(|why| println!("skipped: {why}")).ok()
+fn tools() -> Ffmpeg {
+    Ffmpeg::find_with_probe().expect("ffmpeg and ffprobe")
 }
 
 /// A video of `seconds` at 25 frames a second, 64×48, whose red rises with the frame number; with sound.
@@ -21,7 +20,7 @@ fn made(tools: &Ffmpeg, path: &Path, seconds: u32) {
 
 #[test]
 fn a_video_is_probed_and_read_frame_by_frame() {
-    let Some(tools) = tools() else { return };
+    let tools = tools();
     let dir = tempfile::tempdir().expect("a temporary folder");
     // A name that a shell or ffmpeg's protocols would take apart.
     let path = dir.path().join("-a: $(b) 'c'.mkv");
@@ -43,7 +42,7 @@ fn a_video_is_probed_and_read_frame_by_frame() {
 
 #[test]
 fn stopping_half_way_leaves_no_child_behind() {
-    let Some(tools) = tools() else { return };
+    let tools = tools();
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("long.mkv");
     made(&tools, &path, 20);
@@ -58,7 +57,7 @@ fn stopping_half_way_leaves_no_child_behind() {
 
 #[test]
 fn what_is_no_video_is_refused_with_what_ffmpeg_said() {
-    let Some(tools) = tools() else { return };
+    let tools = tools();
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("text.mp4");
     std::fs::write(&path, "no video at all").expect("written");
@@ -91,7 +90,7 @@ fn a_program_that_is_not_there_is_the_users_to_install() {
 
 #[test]
 fn without_libx264_videos_are_written_all_the_same() {
-    let Some(tools) = tools() else { return };
+    let tools = tools();
     let tools = Ffmpeg { has_h264: false, ..tools };
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("a.mkv");
@@ -112,11 +111,8 @@ fn without_libx264_videos_are_written_all_the_same() {
 /// not begin at 0.
 #[test]
 fn picture_and_sound_keep_their_distance_whichever_of_them_begins_later() {
-    let Some(tools) = tools() else { return };
-    if tools.writes_mp4().is_err() {
-        println!("skipped: this ffmpeg writes no H.264 or AAC");
-        return;
-    }
+    let tools = tools();
+    tools.writes_mp4().expect("an ffmpeg that writes H.264 and AAC");
     let dir = tempfile::tempdir().expect("a temporary folder");
     for (name, filter) in [
         ("sound", "[0:v]null[v];[1:a]atrim=start=0.4[a]"),

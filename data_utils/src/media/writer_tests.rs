@@ -47,18 +47,12 @@ fn embedded() -> Encoder {
     Encoder::Embedded("a test".into())
 }
 
-fn ffmpeg() -> Option<Encoder> {
-    match Ffmpeg::find() {
-        Ok(found) => Some(Encoder::Ffmpeg(found)),
-        Err(why) => {
-            eprintln!("skipped what needs ffmpeg: {why}");
-            None
-        }
-    }
+fn ffmpeg() -> Encoder {
+    Encoder::Ffmpeg(Ffmpeg::find().expect("ffmpeg"))
 }
 
 /// (kind, frames read, duration in seconds) of each stream.
-fn ffprobe(path: &Path) -> Option<Vec<(String, usize, f64)>> {
+fn ffprobe(path: &Path) -> Vec<(String, usize, f64)> {
     let mut command = Command::new("ffprobe");
     command.args([
         "-v",
@@ -67,10 +61,7 @@ fn ffprobe(path: &Path) -> Option<Vec<(String, usize, f64)>> {
         "-show_entries",
         "stream=codec_type,nb_read_frames,duration",
     ]);
-    let Ok(output) = command.args(["-of", "json"]).arg(path).output() else {
-        eprintln!("skipped what needs ffprobe: it is not on the search path");
-        return None;
-    };
+    let output = command.args(["-of", "json"]).arg(path).output().expect("ffprobe");
     assert!(
         output.status.success() && output.stderr.is_empty(),
         "{}",
@@ -83,7 +74,7 @@ fn ffprobe(path: &Path) -> Option<Vec<(String, usize, f64)>> {
         let duration = text("duration").map_or_else(|| heard_seconds(path), |text| text.parse().unwrap());
         (text("codec_type").unwrap().to_string(), text("nb_read_frames").unwrap().parse().unwrap(), duration)
     };
-    Some(json["streams"].as_array().unwrap().iter().map(stream).collect())
+    json["streams"].as_array().unwrap().iter().map(stream).collect()
 }
 
 /// The length of the sound as ffmpeg decodes it.
@@ -210,20 +201,20 @@ fn a_video_without_sound_has_one_stream() {
     let avi = parse(&write(&embedded(), dir.path(), [16, 16], 3, None));
     assert_eq!(avi.streams, [(*b"vids", [1, 25, 3, 0])]);
     assert_eq!(avi.chunks.len(), 3);
-    let Some(encoder) = ffmpeg() else { return };
+    let encoder = ffmpeg();
     let streams = ffprobe(&write(&encoder, dir.path(), [16, 16], 3, None));
-    assert!(streams.is_none_or(|s| s.len() == 1 && s[0].1 == 3));
+    assert!(streams.len() == 1 && streams[0].1 == 3);
 }
 
 #[test]
 fn pictures_and_sound_last_equally_long() {
-    for encoder in [Some(embedded()), ffmpeg()].into_iter().flatten() {
+    for encoder in [embedded(), ffmpeg()] {
         for samples in [RATE as usize, 31 * RATE as usize - 301] {
             let dir = tempfile::tempdir().unwrap();
             let sound = tone(samples);
             let frames = sound.video_frames();
             let path = write(&encoder, dir.path(), [64, 48], frames, Some(&sound));
-            let Some(streams) = ffprobe(&path) else { return };
+            let streams = ffprobe(&path);
             assert_eq!(streams.len(), 2, "{encoder:?}");
             let seconds = samples as f64 / f64::from(RATE);
             for (kind, read, duration) in streams {
@@ -239,11 +230,11 @@ fn pictures_and_sound_last_equally_long() {
 
 #[test]
 fn a_sound_of_another_length_is_brought_to_that_of_the_pictures() {
-    for encoder in [Some(embedded()), ffmpeg()].into_iter().flatten() {
+    for encoder in [embedded(), ffmpeg()] {
         for samples in [5 * RATE as usize, RATE as usize / 2] {
             let dir = tempfile::tempdir().unwrap();
             let path = write(&encoder, dir.path(), [32, 32], 50, Some(&tone(samples)));
-            let Some(streams) = ffprobe(&path) else { return };
+            let streams = ffprobe(&path);
             for (kind, _, duration) in streams {
                 assert!((duration - 2.0).abs() <= 0.04, "{encoder:?}: {kind} {duration} s");
             }
@@ -254,10 +245,7 @@ fn a_sound_of_another_length_is_brought_to_that_of_the_pictures() {
 #[test]
 fn a_player_shows_the_colours_that_were_pushed() {
     let size = [64, 48];
-    for encoder in [Some(embedded()), ffmpeg()].into_iter().flatten() {
-        if ffmpeg().is_none() {
-            return;
-        }
+    for encoder in [embedded(), ffmpeg()] {
         let dir = tempfile::tempdir().unwrap();
         let shown = decoded(&write(&encoder, dir.path(), size, 30, None));
         assert_eq!(shown.len(), 30 * 64 * 48 * 3);
@@ -270,16 +258,16 @@ fn a_player_shows_the_colours_that_were_pushed() {
 
 #[test]
 fn a_video_may_have_odd_sides() {
-    for encoder in [Some(embedded()), ffmpeg()].into_iter().flatten() {
+    for encoder in [embedded(), ffmpeg()] {
         let dir = tempfile::tempdir().unwrap();
         let path = write(&encoder, dir.path(), [33, 17], 3, None);
-        assert!(ffprobe(&path).is_none_or(|streams| streams[0].1 == 3), "{encoder:?}");
+        assert_eq!(ffprobe(&path)[0].1, 3, "{encoder:?}");
     }
 }
 
 #[test]
 fn an_unfinished_video_leaves_nothing_and_keeps_what_was_there() {
-    for encoder in [Some(embedded()), ffmpeg()].into_iter().flatten() {
+    for encoder in [embedded(), ffmpeg()] {
         let dir = tempfile::tempdir().unwrap();
         let old = format!("talk.{}", encoder.extension());
         std::fs::write(dir.path().join(&old), b"the last one").unwrap();
@@ -300,7 +288,7 @@ fn an_unfinished_video_leaves_nothing_and_keeps_what_was_there() {
 
 #[test]
 fn names_that_look_like_options_or_protocols_are_names() {
-    for encoder in [Some(embedded()), ffmpeg()].into_iter().flatten() {
+    for encoder in [embedded(), ffmpeg()] {
         let dir = tempfile::tempdir().unwrap();
         for name in ["-y.mp4", "a%03d b'\"$(x).mp4"] {
             let place = dir.path().join(name);
@@ -377,7 +365,7 @@ fn as_format(rgb: &[u8], format: PixelFormat) -> Vec<u8> {
 
 #[test]
 fn a_player_shows_the_same_colours_whatever_the_format_of_the_frames() {
-    let Some(with_ffmpeg) = ffmpeg() else { return };
+    let with_ffmpeg = ffmpeg();
     let size = [64, 48];
     for encoder in [embedded(), with_ffmpeg] {
         for pixels in [PixelFormat::Rgb24, PixelFormat::Rgba8, PixelFormat::Yuv420p] {
@@ -468,7 +456,7 @@ fn png_files_hold_the_alpha_as_it_was_and_an_unfinished_run_leaves_none() {
 
 #[test]
 fn a_webm_carries_alpha_and_sound_of_its_length() {
-    let Some(Encoder::Ffmpeg(ffmpeg)) = ffmpeg() else { return };
+    let ffmpeg = Ffmpeg::find().expect("ffmpeg");
     ffmpeg.writes_webm().expect("an ffmpeg with libvpx and libopus, as Debian's");
     let dir = tempfile::tempdir().unwrap();
     let size = [96, 64];

@@ -54,7 +54,7 @@ pub use heads::Layout;
 pub use triplane::Prepared;
 
 /// Numbers of the expression token: the 22 upper-face blendshapes.
-pub const EXPRESSION: usize = 22;
+pub const EXPRESSION: usize = data_utils::dataset::EXPRESSION_COLUMNS;
 /// Audio rows around a frame.
 pub const AUDIO_ROWS: usize = 8;
 /// Tokens a surfel attends to: audio, expression, camera, frame.
