@@ -1,13 +1,14 @@
 //! `surfeltalk export`: a head for viewers and other programs, at rest or while it says something.
 
+use super::export_file::{Exporter, Format, numbered};
 use super::interrupt::Interrupt;
 use super::output;
 use super::progress::Progress;
+use crate::head::Head;
 use crate::head::backend::{Backend, CpuBackend};
 use crate::head::cloud::model_dir::ModelDir;
 use crate::head::cloud::posed::posed;
-use crate::head::cloud::{Cloud, ViewerFrame, ply, splat};
-use crate::head::{Branch, Head, folder};
+use crate::head::mesh::MeshOptions;
 use crate::live::performance::{Performance, PerformanceOptions};
 use crate::{Error, Result};
 use clap::Parser;
@@ -29,9 +30,15 @@ pub struct ExportFlags {
     /// Which saved iteration; the newest by default
     #[arg(long)]
     iteration: Option<u64>,
-    /// The file: .ply with everything, for SIBR, SuperSplat, Spark and others, or .splat, smaller, with one colour a surfel. Frames
-    /// of a voice get numbers: head_00000.ply and so on
+    /// The file: .ply with everything, for SIBR, SuperSplat, Spark and others; .splat, smaller, with one colour a surfel; or a mesh as
+    /// .glb or .obj. Frames of a voice get numbers: head_00000.ply and so on
     output: PathBuf,
+    /// Triangles in place of surfels, closed where the clip's cameras saw the head: .glb, .obj or .ply
+    #[arg(long)]
+    mesh: bool,
+    /// Voxels along the longest side of the head from which a mesh is made
+    #[arg(long, default_value_t = MeshOptions::default().resolution as u32, value_parser = clap::value_parser!(u32).range(16..=512))]
+    mesh_resolution: u32,
     /// A voice: each of its frames becomes a file
     #[arg(long)]
     custom_aud: Option<PathBuf>,
@@ -58,45 +65,23 @@ fn frames(text: &str) -> std::result::Result<(usize, usize), String> {
     }
 }
 
-/// What a file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Ply,
-    Splat,
-}
-
-impl Format {
-    fn of(path: &Path) -> Result<Self> {
-        let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
-        match ending.as_ref().and_then(|ending| ending.to_str()) {
-            Some("ply") => Ok(Format::Ply),
-            Some("splat") => Ok(Format::Splat),
-            _ => Err(Error::input(
-                path.display(),
-                "a name that ends in .ply or .splat",
-                "another",
-                "rename it",
-            )),
-        }
-    }
-}
-
 /// Runs `export` with the flags given.
 ///
 /// # Errors
 /// [`Error::Input`] when there is no model, the voice cannot be read, or a file exists or cannot be written.
 pub fn run(flags: &ExportFlags) -> Result<()> {
-    let format = Format::of(&flags.output)?;
+    let format = Format::of(&flags.output, flags.mesh)?;
     let model = ModelDir::new(&flags.model_path);
     let head = Arc::new(Head::load(&model.iteration_dir(model.iteration(flags.iteration)?))?);
-    let branch = head.first()?;
+    let exporter = Exporter {
+        format,
+        branch: head.first()?,
+        cameras: head.clip.iter().flat_map(|clip| &clip.frames).map(|frame| frame.camera).collect(),
+        mesh: MeshOptions { resolution: flags.mesh_resolution as usize, ..MeshOptions::default() },
+    };
     let written = match &flags.custom_aud {
-        None => {
-            check_vacant(&flags.output, flags.overwrite)?;
-            write(&flags.output, format, branch, &branch.cloud)?;
-            vec![flags.output.clone()]
-        }
-        Some(voice) => say(flags, format, &head, voice)?,
+        None => rest(flags, &exporter)?,
+        Some(voice) => say(flags, &exporter, &head, voice)?,
     };
     let (Some(first), Some(last)) = (written.first(), written.last()) else {
         return Err(Error::input(
@@ -113,10 +98,24 @@ pub fn run(flags: &ExportFlags) -> Result<()> {
     Ok(())
 }
 
-/// Writes the frames of a voice.
-fn say(flags: &ExportFlags, format: Format, head: &Arc<Head>, voice: &Path) -> Result<Vec<PathBuf>> {
+/// Writes the head at rest.
+fn rest(flags: &ExportFlags, exporter: &Exporter<'_>) -> Result<Vec<PathBuf>> {
+    check_vacant(&flags.output, flags.overwrite)?;
     let interrupt = Interrupt::get();
-    let branch = head.first()?;
+    let is_mesh = matches!(exporter.format, Format::Mesh(_));
+    let mut progress = Progress::start("views", 0, exporter.mesh.views as u64, flags.quiet || !is_mesh);
+    exporter.write(&flags.output, &exporter.branch.cloud, |done, _| {
+        progress.update(done as u64, String::new);
+        if interrupt.raised() { Err(interrupt.error("nothing was written")) } else { Ok(()) }
+    })?;
+    progress.finish();
+    Ok(vec![flags.output.clone()])
+}
+
+/// Writes the frames of a voice.
+fn say(flags: &ExportFlags, exporter: &Exporter<'_>, head: &Arc<Head>, voice: &Path) -> Result<Vec<PathBuf>> {
+    let interrupt = Interrupt::get();
+    let branch = exporter.branch;
     let sound = audio::load(voice)?;
     let total = sound.video_frames();
     let (first, last) = flags.frames.unwrap_or((0, total.saturating_sub(1)));
@@ -146,7 +145,7 @@ fn say(flags: &ExportFlags, format: Format, head: &Arc<Head>, voice: &Path) -> R
             let packed = branch.deform(&[inputs.conditions])?;
             let cloud = posed(&branch.cloud, &branch.deltas(&packed, 1))?;
             let path = numbered(&flags.output, number);
-            write(&path, format, branch, &cloud)?;
+            exporter.write(&path, &cloud, |_, _| Ok(()))?;
             written.push(path);
             progress.update(number as u64 + 1, String::new);
         }
@@ -159,28 +158,12 @@ fn say(flags: &ExportFlags, format: Format, head: &Arc<Head>, voice: &Path) -> R
     Ok(written)
 }
 
-/// `head.ply` to `head_00012.ply`.
-fn numbered(path: &Path, number: usize) -> PathBuf {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let ending = path.extension().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!("{stem}_{number:05}.{ending}"))
-}
-
 fn check_vacant(path: &Path, overwrite: bool) -> Result<()> {
     if overwrite || !path.exists() {
         return Ok(());
     }
     let remedy = "choose another name, or add --overwrite";
     Err(Error::input(path.display(), "a file that is not there yet", "one that exists", remedy))
-}
-
-fn write(path: &Path, format: Format, branch: &Branch, cloud: &Cloud) -> Result<()> {
-    let frame = ViewerFrame::of_extent(branch.settings.extent);
-    let cloud = frame.cloud(&folder::padded(cloud));
-    match format {
-        Format::Ply => ply::write(path, &cloud, &[frame.comment()]),
-        Format::Splat => splat::write(path, &cloud),
-    }
 }
 
 #[cfg(test)]
@@ -193,13 +176,5 @@ mod tests {
         for wrong in ["", "-3", "5-2", "a", "1-"] {
             assert!(frames(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn the_ending_names_the_format() {
-        assert_eq!(Format::of(Path::new("a/b.PLY")).ok(), Some(Format::Ply));
-        assert_eq!(Format::of(Path::new("b.splat")).ok(), Some(Format::Splat));
-        assert_eq!(Format::of(Path::new("b.glb")).expect_err("refused").exit_code(), 2);
-        assert_eq!(numbered(Path::new("a/b.ply"), 7), Path::new("a/b_00007.ply"));
     }
 }

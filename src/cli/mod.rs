@@ -5,6 +5,7 @@ pub mod convert;
 pub mod demo;
 pub mod device;
 mod export;
+mod export_file;
 pub mod interrupt;
 mod model_source;
 mod output_folder;

@@ -15,6 +15,7 @@ mod file;
 #[cfg(test)]
 mod file_tests;
 pub mod folder;
+pub mod mesh;
 pub mod motion;
 mod numbers;
 mod rigid_pose;

@@ -4,10 +4,12 @@
 //! file with [`Error::Input`](crate::Error::Input) that names the file and what is wrong with it.
 
 mod flatbuffer;
+pub mod glb;
 pub mod mat;
 pub mod npy;
 pub mod npy_dict;
 pub mod npz;
+pub mod obj;
 mod pickle;
 mod pickle_machine;
 mod pickle_numpy;

@@ -44,6 +44,19 @@ pub struct PointCloud {
     pub faces: Vec<[u32; 3]>,
 }
 
+impl PointCloud {
+    /// # Errors
+    /// [`Error::Internal`] when normals or colours are not as many as points.
+    pub(super) fn check(&self) -> Result<()> {
+        let points = self.positions.len();
+        let fits = |count: Option<usize>| count.is_none_or(|count| count == points);
+        if fits(self.normals.as_ref().map(Vec::len)) && fits(self.colors.as_ref().map(Vec::len)) {
+            return Ok(());
+        }
+        Err(Error::Internal(format!("a cloud of {points} points with another number of normals or colours")))
+    }
+}
+
 /// Reads a cloud of at least one point.
 ///
 /// # Errors
@@ -199,15 +212,9 @@ fn triangles(faces: &[Face], points: usize) -> std::result::Result<Vec<[u32; 3]>
 /// [`Error::Internal`] when normals or colours are not as many as points; [`Error::Input`] when the place cannot
 /// be written to.
 pub fn write_points(path: &Path, cloud: &PointCloud) -> Result<()> {
-    let points = cloud.positions.len();
-    if cloud.normals.as_ref().is_some_and(|n| n.len() != points)
-        || cloud.colors.as_ref().is_some_and(|c| c.len() != points)
-    {
-        return Err(Error::Internal(format!(
-            "a cloud of {points} points with another number of normals or colours"
-        )));
-    }
+    cloud.check()?;
     files::write_atomic(path, |w| {
+        let points = cloud.positions.len();
         let mut header = format!("ply\nformat binary_little_endian 1.0\nelement vertex {points}\n");
         let names = ["x", "y", "z", "nx", "ny", "nz"];
         let floats = if cloud.normals.is_some() { 6 } else { 3 };

@@ -7,7 +7,7 @@ use super::blendshapes::stretched;
 use super::moments::Moments;
 use super::{Conditions, EXPRESSION, FieldConfig};
 
-/// Deviations after which camera numbers are cut off.
+/// Deviations after which a camera is drawn nearer to the training's mean.
 const CAMERA_LIMIT: f32 = 4.0;
 /// Least deviation of a stretched blendshape: below it there is only the tracker's jitter.
 const EXPRESSION_FLOOR: f64 = 0.1;
@@ -69,9 +69,16 @@ impl InputStatistics {
         }
     }
 
+    /// The camera's twelve numbers as the net sees them. Where one lies beyond [`CAMERA_LIMIT`] deviations, all are
+    /// scaled together: cut off one by one, they would describe a pose that no camera has.
     pub(super) fn camera(&self, values: &[f32]) -> Vec<f32> {
-        let normal = |(k, v): (usize, &f32)| self.camera.normal(k, *v).clamp(-CAMERA_LIMIT, CAMERA_LIMIT);
-        values.iter().enumerate().map(normal).collect()
+        let mut normal: Vec<f32> =
+            values.iter().enumerate().map(|(k, v)| self.camera.normal(k, *v)).collect();
+        let furthest = normal.iter().fold(0.0f32, |most, z| most.max(z.abs()));
+        if furthest > CAMERA_LIMIT {
+            normal.iter_mut().for_each(|z| *z = *z / furthest * CAMERA_LIMIT);
+        }
+        normal
     }
 
     pub(super) fn expression(&self, values: &[f32]) -> Vec<f32> {

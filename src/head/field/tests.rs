@@ -247,6 +247,25 @@ fn inputs_far_from_the_training_are_cut_off() {
 }
 
 #[test]
+fn a_pose_outside_of_all_training_is_heard_along_its_direction() {
+    let config = small();
+    let mut f = field(config.clone(), DType::F32);
+    let frame = |first: f32, others: f32| {
+        let mut c = conditions(&config, 1).remove(0);
+        c.camera = [others; 12];
+        c.camera[0] = first;
+        c
+    };
+    f.set_statistics(&[-1.0, 1.0].map(|v| frame(v, v)));
+    let e = embedding(&config, 10, DType::F32);
+    let prepared = f.prepare(&places(10)).unwrap();
+    let say = |first, others| values(&f.infer(&prepared, &e, &[frame(first, others)]).unwrap().packed);
+    assert_eq!(say(8.0, 4.0), say(16.0, 8.0));
+    assert_ne!(say(8.0, 4.0), say(8.0, 8.0));
+    assert_ne!(say(2.0, 1.0), say(1.0, 0.5));
+}
+
+#[test]
 fn a_small_input_weighs_as_much_as_a_large_one_after_training_statistics() {
     let config = small();
     let mut f = field(config.clone(), DType::F32);
