@@ -12,7 +12,7 @@ const SIDE: f32 = 512.0;
 /// Side of a square whose differences are averaged, pixels.
 const CELL: f32 = 4.0;
 /// Deviation of the blur that spreads the difference along the edge and inwards, in cells.
-const SPREAD: f32 = 3.0;
+const SPREAD: f32 = 1.5;
 /// Share of the drawing, of 255, from which a pixel tells how far its colour is off, and up to which it lies at the edge.
 const AT_EDGE: RangeInclusive<u8> = 64..=250;
 /// A pixel that is farther off shows another shape, not another colour; grey levels.
