@@ -42,6 +42,7 @@
 //! | [`live`] | a voice to frames: [`live::performance`] |
 //! | [`sample`] | a made-up talker, for demonstrations and tests |
 //! | `serve` | heads that speak live: sessions, HTTP, text to speech; feature `serve`, on by default |
+//! | `web` | a head on the canvas of a page; feature `web`, for wasm32 |
 //! | `cli` | flags, progress and exit codes of the programs; feature `cli`, on by default |
 //!
 //! Everything between a video or a sound and a dataset is in the crate `data_utils`. `src/README.md` shows how the parts
@@ -91,6 +92,8 @@ pub mod serve;
 // A page draws heads; it makes none.
 #[cfg(not(target_arch = "wasm32"))]
 pub mod train;
+#[cfg(all(target_arch = "wasm32", feature = "web"))]
+pub mod web;
 
 pub use data_utils::camera::Camera;
 pub use data_utils::error::{Error, Problem, Result};

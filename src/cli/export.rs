@@ -1,6 +1,7 @@
 //! `surfeltalk export`: a head for viewers and other programs, at rest or while it says something.
 
 use super::export_file::{Exporter, Format, numbered};
+use super::export_web;
 use super::interrupt::Interrupt;
 use super::output;
 use super::progress::Progress;
@@ -8,15 +9,21 @@ use crate::head::Head;
 use crate::head::backend::{Backend, CpuBackend};
 use crate::head::cloud::model_dir::ModelDir;
 use crate::head::cloud::posed::posed;
+use crate::head::folder::head_file;
 use crate::head::mesh::MeshOptions;
 use crate::live::performance::{Performance, PerformanceOptions};
+use crate::sample;
 use crate::{Error, Result};
 use clap::Parser;
 use data_utils::audio;
 use data_utils::audio::ave::AveEncoder;
+use data_utils::media::files;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Largest head file that is read, bytes.
+const MOST_HEAD: u64 = 1 << 30;
 /// Samples that are given at once.
 const PIECE: usize = 1 << 16;
 
@@ -24,15 +31,18 @@ const PIECE: usize = 1 << 16;
 #[derive(Debug, Parser)]
 #[command(name = "export", version, rename_all = "snake_case")]
 pub struct ExportFlags {
-    /// Folder of the trained model (model/xxx)
-    #[arg(short = 'm', long = "model_path")]
-    model_path: PathBuf,
+    /// Folder of the trained model (model/xxx); without it --web shows the sample talker
+    #[arg(short = 'm', long = "model_path", required_unless_present = "web")]
+    model_path: Option<PathBuf>,
     /// Which saved iteration; the newest by default
     #[arg(long)]
     iteration: Option<u64>,
     /// The file: .ply with everything, for SIBR, SuperSplat, Spark and others; .splat, smaller, with one colour a surfel; or a mesh as
     /// .glb or .obj. Frames of a voice get numbers: head_00000.ply and so on
     output: PathBuf,
+    /// A folder of static files in place of one: a page in which the head speaks, drawn by the visitor's browser
+    #[arg(long, conflicts_with_all = ["mesh", "custom_aud"])]
+    web: bool,
     /// Triangles in place of surfels, closed where the clip's cameras saw the head: .glb, .obj or .ply
     #[arg(long)]
     mesh: bool,
@@ -70,9 +80,13 @@ fn frames(text: &str) -> std::result::Result<(usize, usize), String> {
 /// # Errors
 /// [`Error::Input`] when there is no model, the voice cannot be read, or a file exists or cannot be written.
 pub fn run(flags: &ExportFlags) -> Result<()> {
+    let folder = flags.model_path.as_deref().map(|path| newest(path, flags.iteration)).transpose()?;
+    if flags.web {
+        return web(flags, folder.as_deref());
+    }
     let format = Format::of(&flags.output, flags.mesh)?;
-    let model = ModelDir::new(&flags.model_path);
-    let head = Arc::new(Head::load(&model.iteration_dir(model.iteration(flags.iteration)?))?);
+    let folder = folder.ok_or_else(|| Error::Internal("an export without a model".into()))?;
+    let head = Arc::new(Head::load(&folder)?);
     let exporter = Exporter {
         format,
         branch: head.first()?,
@@ -95,6 +109,28 @@ pub fn run(flags: &ExportFlags) -> Result<()> {
         1 => format!("{:<12} {}", "file", first.display()),
         files => format!("{:<12} {files}, {} to {}", "files", first.display(), last.display()),
     });
+    Ok(())
+}
+
+/// The folder of a model's iteration.
+fn newest(model_path: &Path, iteration: Option<u64>) -> Result<PathBuf> {
+    let model = ModelDir::new(model_path);
+    Ok(model.iteration_dir(model.iteration(iteration)?))
+}
+
+/// Writes a page with the head in `folder`, or with the sample talker.
+fn web(flags: &ExportFlags, folder: Option<&Path>) -> Result<()> {
+    let bytes = match folder {
+        Some(folder) => Cow::Owned(files::read_bounded(&head_file(folder), MOST_HEAD)?),
+        None => Cow::Borrowed(sample::TRAINED),
+    };
+    let total = export_web::write(&bytes, &flags.output, flags.overwrite)?;
+    let megabytes = total as f64 / 1e6;
+    output::result(format!(
+        "{:<12} {}, {megabytes:.1} MB; any web server can serve it",
+        "page",
+        flags.output.display()
+    ));
     Ok(())
 }
 

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod device;
 mod export;
 mod export_file;
+mod export_web;
 pub mod interrupt;
 mod model_source;
 mod output_folder;

@@ -47,4 +47,4 @@ pub use render::{Region, TalkerFrame, backdrop, render_frame};
 pub use say::say;
 pub use scene::{DISTANCE, Talker, TalkerSurfels, camera};
 pub use sentences::{HELD_OUT, Sentence, Spoken, TRAINING, lexicon, training};
-pub use trained::trained;
+pub use trained::{TRAINED, trained};

@@ -3,12 +3,15 @@
 use crate::Result;
 use crate::head::Head;
 
+/// The bytes of its head file.
+pub static TRAINED: &[u8] = include_bytes!("talker.safetensors");
+
 /// The head.
 ///
 /// # Errors
 /// [`crate::Error::Input`] when the bytes in the program are damaged.
 pub fn trained() -> Result<Head> {
-    Head::from_bytes(include_bytes!("talker.safetensors"))
+    Head::from_bytes(TRAINED)
 }
 
 #[cfg(test)]
@@ -17,7 +20,7 @@ mod tests {
 
     #[test]
     fn the_trained_head_is_small_and_can_speak_alone() {
-        assert!(include_bytes!("talker.safetensors").len() < 2_000_000);
+        assert!(TRAINED.len() < 2_000_000);
         let head = trained().expect("a head");
         let clip = head.clip.as_ref().expect("a clip");
         assert_eq!(clip.size, [256, 256]);

@@ -28,6 +28,11 @@ pub struct Browser {
 impl Browser {
     /// Starts a browser; `voice` is what its microphone hears.
     pub fn start(voice: Option<&Path>) -> Self {
+        Self::start_with(voice, &[])
+    }
+
+    /// As [`Browser::start`], with more flags.
+    pub fn start_with(voice: Option<&Path>, flags: &[&str]) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let profile = tempfile::tempdir().expect("a folder");
         let mut command = Command::new("chromium");
@@ -36,7 +41,8 @@ impl Browser {
             .args(["--remote-debugging-port=0", "--no-first-run", "--mute-audio"])
             // Calls to this computer's own address; a browser makes none otherwise.
             .arg("--allow-loopback-in-peer-connection")
-            .arg(format!("--user-data-dir={}", profile.path().display()));
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .args(flags);
         if let Some(voice) = voice {
             command
                 .args(["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"])
@@ -50,6 +56,12 @@ impl Browser {
             text.lines().next()?.parse().ok()
         });
         browser
+    }
+
+    /// Opens an address that answers with no page.
+    pub fn order(&self, url: &str) {
+        let made = ureq::put(format!("http://127.0.0.1:{}/json/new?{url}", self.port)).send_empty();
+        made.expect("a tab");
     }
 
     /// Opens a page in a tab of its own.
