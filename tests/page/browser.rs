@@ -58,12 +58,6 @@ impl Browser {
         browser
     }
 
-    /// Opens an address that answers with no page.
-    pub fn order(&self, url: &str) {
-        let made = ureq::put(format!("http://127.0.0.1:{}/json/new?{url}", self.port)).send_empty();
-        made.expect("a tab");
-    }
-
     /// Opens a page in a tab of its own.
     pub fn open(&self, url: &str) -> Tab {
         // What follows a & would be taken for another parameter.

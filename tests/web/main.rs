@@ -7,6 +7,7 @@ mod files;
 
 use assert_cmd::Command;
 use browser::{Browser, Tab};
+use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 use surfeltalk::head::backend::CpuBackend;
@@ -168,7 +169,7 @@ fn a_device_that_goes_away_is_opened_anew() {
     tab.wait_for("head.counts.drawn > 2");
     tab.value("window.before = head.canvas; true");
     // Ends the process that draws.
-    browser.order("chrome://gpucrash");
+    tab.call("Browser.crashGpuProcess", json!({}));
     tab.wait_for("head.canvas !== before");
     let drawn = tab.number("head.counts.drawn");
     tab.wait_for(&format!("head.counts.drawn > {drawn} + 2"));

@@ -37,8 +37,9 @@ export class Head extends EventTarget {
     skipped: number;
     /** Blocks in which the player lacked sound. */
     gaps: number;
-    /** Longest work on the page's thread, ms. */
+    /** Work on the page's thread, ms: the longest piece, and all. */
     longest: number;
+    work: number;
   };
 }
 

@@ -50,7 +50,7 @@ export class Head extends EventTarget {
   #ended = false;
   #opening = false;
   /** For tests and statistics. */
-  counts = { drawn: 0, skipped: 0, gaps: 0, longest: 0 };
+  counts = { drawn: 0, skipped: 0, gaps: 0, longest: 0, work: 0 };
 
   /**
    * Opens a head file on a canvas and shows its first frame.
@@ -204,7 +204,13 @@ export class Head extends EventTarget {
       pieces.push(this.#microphone ? new Float32Array(piece.length) : piece);
       pieces.forEach((samples) => { this.#given += samples.length; this.#player.port.postMessage(samples); });
     }
-    this.counts.longest = Math.max(this.counts.longest, performance.now() - start);
+    this.#worked(start);
+  }
+
+  #worked(start) {
+    const took = performance.now() - start;
+    this.counts.work += took;
+    this.counts.longest = Math.max(this.counts.longest, took);
   }
 
   /** The next samples: of the microphone, of what is to be said, or silence. */
@@ -238,7 +244,7 @@ export class Head extends EventTarget {
     } catch (error) {
       if (!this.#head.isLost) throw error;
     }
-    this.counts.longest = Math.max(this.counts.longest, performance.now() - start);
+    this.#worked(start);
   }
 
   async #recover() {
