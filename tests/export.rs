@@ -71,6 +71,27 @@ fn frames_of_a_voice_become_files_with_numbers() {
 }
 
 #[test]
+fn a_page_holds_the_head_and_all_it_needs() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let [model, _] = model_and_voice(dir.path());
+    let page = dir.path().join("page");
+    written(&model, &page, &["--web"]);
+    let head = model.join("point_cloud/iteration_7/head.safetensors");
+    let read = |path: &Path| std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    assert_eq!(read(&page.join("head.safetensors")), read(&head));
+    let text = String::from_utf8(read(&page.join("index.html"))).expect("text");
+    for name in ["page.js", "page.css", "still.png"] {
+        assert!(text.contains(name) && page.join(name).is_file(), "{name}");
+    }
+    assert!(!text.contains("http:") && !text.contains("https:"), "the page asks for nothing from elsewhere");
+    for name in ["surfeltalk.js", "surfeltalk.wasm.gz", "player.js", "head.d.ts", "package.json"] {
+        assert!(page.join(name).is_file(), "{name}");
+    }
+    std::fs::write(page.join("page.css"), "mine").expect("changed");
+    assert_eq!(export(&model, &page, &["--web"]).status.code(), Some(2));
+}
+
+#[test]
 fn what_cannot_be_exported_is_refused_before_anything_is_written() {
     let dir = tempfile::tempdir().expect("a folder");
     let [model, voice] = model_and_voice(dir.path());
@@ -81,7 +102,9 @@ fn what_cannot_be_exported_is_refused_before_anything_is_written() {
         assert_eq!(output.status.code(), Some(2), "{text}");
         assert!(text.contains(said), "{text}");
     };
-    refused(&model, "head.glb", &[], ".ply or .splat");
+    refused(&model, "head.stl", &[], ".ply, .splat, .glb or .obj");
+    refused(&model, "head.splat", &["--mesh"], "--mesh");
+    refused(&model, "page", &["--web", "--mesh"], "--mesh");
     refused(&dir.path().join("nobody"), "head.ply", &[], "train first");
     refused(&model, "head.ply", &["--frames", "3"], "--custom_aud");
     refused(&model, "head.ply", &["--custom_aud", voice, "--frames", "9000"], "--frames");

@@ -7,7 +7,7 @@ use crate::raster::Outputs;
 
 pub(super) const TERM: Term = Term {
     name: "distortion",
-    key: Some(Key { name: "lambda_distortion", default: 0.0 }),
+    key: Some(Key { name: "lambda_distortion", default: 1000.0 }),
     phase: Phase::Surface,
     length_power: 2,
     kind: Kind::Image(ImageTerm {

@@ -9,7 +9,7 @@ use crate::raster::Outputs;
 
 pub(super) const TERM: Term = Term {
     name: "normal",
-    key: Some(Key { name: "lambda_normal", default: 0.02 }),
+    key: Some(Key { name: "lambda_normal", default: 0.1 }),
     phase: Phase::Surface,
     length_power: 0,
     kind: Kind::Image(ImageTerm {
