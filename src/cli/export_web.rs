@@ -75,7 +75,6 @@ fn still(head: &Arc<Head>) -> Result<Vec<u8>> {
     let [width, height] = head.clip.as_ref().map_or([0, 0], |clip| clip.size);
     let picture = RgbImage::from_raw(width, height, frame.picture);
     files::png(&picture.ok_or_else(|| Error::Internal("a picture of another size".into()))?)
-        .map_err(Into::into)
 }
 
 #[cfg(test)]
