@@ -86,6 +86,22 @@ impl Camera {
         Camera { camera_from_world, ..*self }
     }
 
+    /// What the camera sees after the world was turned about `pivot`: by `yaw` about the y axis, +z towards +x, then by `pitch` about
+    /// the x axis, +z away from +y; radians.
+    pub fn turned(&self, pivot: [f64; 3], yaw: f64, pitch: f64) -> Self {
+        let ((sy, cy), (sp, cp)) = (yaw.sin_cos(), pitch.sin_cos());
+        let turn = [[cy, 0.0, sy], [sp * sy, cp, -sp * cy], [-cp * sy, sp, cp * cy]];
+        let offset: [f64; 3] =
+            std::array::from_fn(|r| pivot[r] - (0..3).map(|k| turn[r][k] * pivot[k]).sum::<f64>());
+        let camera_from_world = self.camera_from_world.map(|row| {
+            std::array::from_fn(|column| match column {
+                3 => row[3] + (0..3).map(|k| row[k] * offset[k]).sum::<f64>(),
+                _ => (0..3).map(|k| row[k] * turn[k][column]).sum(),
+            })
+        });
+        Camera { camera_from_world, ..*self }
+    }
+
     /// Column, row and depth of a point of the world.
     pub fn project(&self, p: [f64; 3]) -> [f64; 3] {
         let m = &self.camera_from_world;
@@ -125,6 +141,20 @@ mod tests {
         let camera = Camera::from_opengl(&pose, 100.0, 32.0, 32.0, [64, 64]);
         let [column, row, depth] = camera.project([0.1, 0.2, -2.0]);
         assert!((column - 36.5).abs() < 1e-9 && (row - 21.5).abs() < 1e-9 && (depth - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_turned_world_stays_at_its_pivot_and_its_front_goes_aside() {
+        let camera = Camera::from_opengl(&turned(), 1000.0, 256.0, 256.0, [512, 512]);
+        let pivot = [0.02, 0.1, -0.05];
+        let front = [pivot[0], pivot[1], pivot[2] + 0.1];
+        let near = |a: [f64; 3], b: [f64; 3]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9);
+        let [aside, down] = [[0.3, 0.0], [0.0, 0.3]].map(|[yaw, pitch]| camera.turned(pivot, yaw, pitch));
+        assert!(near(aside.project(pivot), camera.project(pivot)));
+        let (sin, cos) = 0.3f64.sin_cos();
+        let place = |x: f64, y: f64, z: f64| camera.project([pivot[0] + x, pivot[1] + y, pivot[2] + z]);
+        assert!(near(aside.project(front), place(0.1 * sin, 0.0, 0.1 * cos)));
+        assert!(near(down.project(front), place(0.0, -0.1 * sin, 0.1 * cos)));
     }
 
     #[test]

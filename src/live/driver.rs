@@ -16,9 +16,9 @@ pub const NEW_VOICE_CODE: f32 = 0.0;
 /// What one frame is drawn from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrameInputs {
-    /// What the field is given; its camera token is that of [`FrameInputs::camera`].
+    /// What the field is given; its camera token is that of [`FrameInputs::camera`] before that was turned.
     pub conditions: Conditions,
-    /// The camera, smoothed.
+    /// The camera, smoothed and turned.
     pub camera: Camera,
     /// The frame of the clip whose torso and background are shown.
     pub plate: usize,
@@ -33,6 +33,18 @@ pub struct Driver {
     frames: Option<usize>,
     next: usize,
     ended: bool,
+    turn: Turn,
+}
+
+/// How far the head is turned beside its own motion.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Turn {
+    /// The point that stays where it is, in the world.
+    pub pivot: [f64; 3],
+    /// Radians, as [`Camera::turned`] has them.
+    pub yaw: f64,
+    /// Likewise.
+    pub pitch: f64,
 }
 
 impl Driver {
@@ -58,7 +70,7 @@ impl Driver {
             ));
         }
         let (audio, lag) = (AudioRows::new(row_len, window), Lag::new(smooth_coef));
-        Ok(Driver { poses, audio, lag, frames, next: 0, ended: false })
+        Ok(Driver { poses, audio, lag, frames, next: 0, ended: false, turn: Turn::default() })
     }
 
     /// Adds the next audio rows, `[rows, row_len]`.
@@ -73,6 +85,11 @@ impl Driver {
     pub fn restart_voice(&mut self) -> usize {
         self.audio.truncate(self.next);
         self.next
+    }
+
+    /// Turns the head in the frames that follow. The field hears the pose without it, so that the face stays as it was trained.
+    pub fn turn(&mut self, turn: Turn) {
+        self.turn = turn;
     }
 
     /// Says that no more rows will come; the last frames no longer wait for those after them.
@@ -105,6 +122,7 @@ impl Driver {
         let camera = self.lag.follow(&pose.camera);
         let conditions =
             Conditions { audio, expression: pose.expression, camera: camera.token(), frame: NEW_VOICE_CODE };
-        Some(FrameInputs { conditions, camera, plate: pose.plate })
+        let Turn { pivot, yaw, pitch } = self.turn;
+        Some(FrameInputs { conditions, camera: camera.turned(pivot, yaw, pitch), plate: pose.plate })
     }
 }

@@ -1,6 +1,6 @@
 //! Statements about [`super::driver`] and the poses it takes.
 
-use super::driver::{Driver, FrameInputs};
+use super::driver::{Driver, FrameInputs, Turn};
 use super::pose_source::{ClipPoses, GeneratedPoses, IdlePoses, Pose, PoseSource, ping_pong};
 use super::start_time::start_at;
 use crate::Camera;
@@ -43,6 +43,21 @@ fn all(
 
 fn first_of_rows(frame: &FrameInputs) -> Vec<f32> {
     frame.conditions.audio.iter().step_by(2).copied().collect()
+}
+
+#[test]
+fn a_head_is_turned_and_the_field_does_not_hear_of_it() {
+    let mut driver = Driver::new(poses(4, 0), 2, WindowShape::CENTRED, 1.0, None).unwrap();
+    driver.push_rows(&rows(6)).unwrap();
+    driver.close();
+    let straight = driver.next_frame().unwrap();
+    driver.turn(Turn { pivot: [0.0, 0.0, 0.1], yaw: 0.2, pitch: 0.0 });
+    let turned = driver.next_frame().unwrap();
+    let filmed = frame(1, 0.001).camera;
+    assert_eq!(straight.camera, frame(0, 0.0).camera);
+    assert_eq!(turned.conditions.camera, filmed.token());
+    assert_eq!(turned.camera, filmed.turned([0.0, 0.0, 0.1], 0.2, 0.0));
+    assert_ne!(turned.camera, filmed);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A head that speaks: sound is pushed in, frames come out. It knows neither files nor clocks nor datasets; a program that
 //! writes a video, a live session and a browser run the same loop.
 
-use super::driver::{Driver, FrameInputs};
+use super::driver::{Driver, FrameInputs, Turn};
 use super::frame_renderer::{FrameOptions, FrameRenderer, RenderedFrame};
 use super::plate_source::{ClipPlates, PlateSource};
 use super::pose_source::{ClipPoses, PoseSource};
@@ -63,6 +63,8 @@ pub struct Performance {
     voice: VoiceInput,
     driver: Driver,
     renderer: FrameRenderer,
+    /// The middle of the head.
+    middle: [f64; 3],
 }
 
 impl Performance {
@@ -110,7 +112,7 @@ impl Performance {
             let none = || Error::Internal("a torso without a backend that draws it".into());
             renderer = renderer.with_torso(torso, options.torso_backend.ok_or_else(none)?)?;
         }
-        Ok(Performance { voice, driver, renderer })
+        Ok(Performance { voice, driver, renderer, middle: branch.cloud.middle() })
     }
 
     /// Adds the next samples of the voice, mono, full scale ±1, at `rate` Hz. Pieces may have any length; the rate must stay.
@@ -151,6 +153,12 @@ impl Performance {
             self.renderer.skip();
         }
         skipped
+    }
+
+    /// Turns the head in the frames that follow, beside its own motion: by `yaw` to the viewer's right and by `pitch` downwards, radians.
+    /// The torso stays. A head has no back; beyond what was filmed, some tenths of a radian, its sides come apart.
+    pub fn turn_head(&mut self, yaw: f64, pitch: f64) {
+        self.driver.turn(Turn { pivot: self.middle, yaw, pitch });
     }
 
     /// Says that the voice has ended; the last frames no longer wait for more sound.

@@ -89,6 +89,14 @@ impl SpeakingHead {
         Ok(is_drawn)
     }
 
+    /// Turns the head in the frames that follow: to the viewer's right and downwards, radians.
+    #[wasm_bindgen]
+    pub fn turn(&mut self, yaw: f64, pitch: f64) {
+        if yaw.is_finite() && pitch.is_finite() {
+            self.performance.turn_head(yaw, pitch);
+        }
+    }
+
     /// Passes over the next frame and says whether it did: a late picture is left out.
     #[wasm_bindgen]
     pub fn skip(&mut self) -> bool {

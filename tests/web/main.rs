@@ -178,6 +178,35 @@ fn a_device_that_goes_away_is_opened_anew() {
 
 #[test]
 #[ignore = "needs chromium"]
+fn a_drag_or_a_key_turns_the_head_and_a_double_click_takes_it_back() {
+    let (_folder, url) = page();
+    let browser = Browser::start_with(None, &WEBGPU);
+    let mut tab = opened(&browser, &url);
+    tab.click("#start");
+    tab.wait_for("head.counts.drawn > 2");
+    let mouse = |tab: &mut Tab, kind: &str, x: u32| {
+        let event = json!({"type": kind, "x": x, "y": 250, "button": "left", "buttons": 1, "clickCount": 1});
+        tab.call("Input.dispatchMouseEvent", event);
+    };
+    // From the top: pressing Start has moved the page.
+    tab.value("window.scrollTo(0, 0); true");
+    mouse(&mut tab, "mousePressed", 300);
+    mouse(&mut tab, "mouseMoved", 480);
+    tab.wait_for("head.turned[0] > 0.2");
+    mouse(&mut tab, "mouseReleased", 480);
+    let drawn = tab.number("head.counts.drawn");
+    tab.wait_for(&format!("head.counts.drawn > {drawn} + 2"));
+    tab.keep_picture("web_turned");
+    tab.value("document.querySelector('figure').focus(); true");
+    tab.call("Input.dispatchKeyEvent", json!({"type": "keyDown", "key": "ArrowDown", "code": "ArrowDown"}));
+    assert!(tab.number("head.turned[1]") > 0.01);
+    tab.value("document.querySelector('figure').dispatchEvent(new MouseEvent('dblclick')); true");
+    assert_eq!(tab.value("head.turned"), json!([0, 0]));
+    is_clean(&tab);
+}
+
+#[test]
+#[ignore = "needs chromium"]
 fn a_refused_microphone_is_said_and_a_background_is_changed() {
     let (_folder, url) = page();
     let browser = Browser::start_with(None, &[&WEBGPU[..], &["--deny-permission-prompts"]].concat());

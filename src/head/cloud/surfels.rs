@@ -47,6 +47,13 @@ impl Cloud {
         self.opacity_logits.is_empty()
     }
 
+    /// The mean of all centres; the origin for a cloud without any.
+    pub fn middle(&self) -> [f64; 3] {
+        let count = self.len().max(1) as f64;
+        let axis = |k: usize| self.positions.iter().skip(k).step_by(3).map(|v| f64::from(*v)).sum::<f64>();
+        [0, 1, 2].map(|k| axis(k) / count)
+    }
+
     /// Adds the surfels of `mouth`, a cloud with harmonics of the same degree that is the inside of the mouth alone.
     pub fn append(&mut self, mouth: Cloud) {
         let own = [

@@ -147,6 +147,14 @@ export class SpeakingHead {
         return ret !== 0;
     }
     /**
+     * Turns the head in the frames that follow: to the viewer's right and downwards, radians.
+     * @param {number} yaw
+     * @param {number} pitch
+     */
+    turn(yaw, pitch) {
+        wasm.speakinghead_turn(this.__wbg_ptr, yaw, pitch);
+    }
+    /**
      * Width of the pictures, pixels.
      * @returns {number}
      */
@@ -920,7 +928,7 @@ function __wbg_get_imports() {
         },
         __wbindgen_generic_0000000000000002: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [NamedExternref("GPUDevice")], shim_idx: 43, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bindgen_cc397e3004a90e84___sys__JsNullable_wgpu_2653b4152853d42c___backend__webgpu__webgpu_sys__gen_GpuAdapter__GpuAdapter___core_4d105328dfd0a45___result__Result_____wasm_bindgen_cc397e3004a90e84___JsError___true__15);
+            const ret = makeMutClosure(arg0, arg1, wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bindgen_cc397e3004a90e84___sys__JsNullable_wgpu_2653b4152853d42c___backend__webgpu__webgpu_sys__gen_GpuAdapter__GpuAdapter___core_4d105328dfd0a45___result__Result_____wasm_bindgen_cc397e3004a90e84___JsError___true__16);
             return ret;
         },
         __wbindgen_generic_0000000000000003: function(arg0, arg1) {
@@ -930,12 +938,12 @@ function __wbg_get_imports() {
         },
         __wbindgen_generic_0000000000000004: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [NamedExternref("any")], shim_idx: 43, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bindgen_cc397e3004a90e84___sys__JsNullable_wgpu_2653b4152853d42c___backend__webgpu__webgpu_sys__gen_GpuAdapter__GpuAdapter___core_4d105328dfd0a45___result__Result_____wasm_bindgen_cc397e3004a90e84___JsError___true__17);
+            const ret = makeMutClosure(arg0, arg1, wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bindgen_cc397e3004a90e84___sys__JsNullable_wgpu_2653b4152853d42c___backend__webgpu__webgpu_sys__gen_GpuAdapter__GpuAdapter___core_4d105328dfd0a45___result__Result_____wasm_bindgen_cc397e3004a90e84___JsError___true__18);
             return ret;
         },
         __wbindgen_generic_0000000000000005: function(arg0, arg1) {
             // Cast intrinsic for `Closure(Closure { owned: true, function: Function { arguments: [NamedExternref("undefined")], shim_idx: 43, ret: Result(Unit), inner_ret: Some(Result(Unit)) }, mutable: true }) -> Externref`.
-            const ret = makeMutClosure(arg0, arg1, wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bindgen_cc397e3004a90e84___sys__JsNullable_wgpu_2653b4152853d42c___backend__webgpu__webgpu_sys__gen_GpuAdapter__GpuAdapter___core_4d105328dfd0a45___result__Result_____wasm_bindgen_cc397e3004a90e84___JsError___true__18);
+            const ret = makeMutClosure(arg0, arg1, wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bindgen_cc397e3004a90e84___sys__JsNullable_wgpu_2653b4152853d42c___backend__webgpu__webgpu_sys__gen_GpuAdapter__GpuAdapter___core_4d105328dfd0a45___result__Result_____wasm_bindgen_cc397e3004a90e84___JsError___true__19);
             return ret;
         },
         __wbindgen_generic_0000000000000006: function(arg0) {
@@ -979,15 +987,8 @@ function wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bin
     }
 }
 
-function wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bindgen_cc397e3004a90e84___sys__JsNullable_wgpu_2653b4152853d42c___backend__webgpu__webgpu_sys__gen_GpuAdapter__GpuAdapter___core_4d105328dfd0a45___result__Result_____wasm_bindgen_cc397e3004a90e84___JsError___true__15(arg0, arg1, arg2) {
-    const ret = wasm.wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bindgen_cc397e3004a90e84___sys__JsNullable_wgpu_2653b4152853d42c___backend__webgpu__webgpu_sys__gen_GpuAdapter__GpuAdapter___core_4d105328dfd0a45___result__Result_____wasm_bindgen_cc397e3004a90e84___JsError___true__15(arg0, arg1, arg2);
-    if (ret[1]) {
-        throw takeFromExternrefTable0(ret[0]);
-    }
-}
-
-function wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bindgen_cc397e3004a90e84___sys__JsNullable_wgpu_2653b4152853d42c___backend__webgpu__webgpu_sys__gen_GpuAdapter__GpuAdapter___core_4d105328dfd0a45___result__Result_____wasm_bindgen_cc397e3004a90e84___JsError___true__17(arg0, arg1, arg2) {
-    const ret = wasm.wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bindgen_cc397e3004a90e84___sys__JsNullable_wgpu_2653b4152853d42c___backend__webgpu__webgpu_sys__gen_GpuAdapter__GpuAdapter___core_4d105328dfd0a45___result__Result_____wasm_bindgen_cc397e3004a90e84___JsError___true__17(arg0, arg1, arg2);
+function wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bindgen_cc397e3004a90e84___sys__JsNullable_wgpu_2653b4152853d42c___backend__webgpu__webgpu_sys__gen_GpuAdapter__GpuAdapter___core_4d105328dfd0a45___result__Result_____wasm_bindgen_cc397e3004a90e84___JsError___true__16(arg0, arg1, arg2) {
+    const ret = wasm.wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bindgen_cc397e3004a90e84___sys__JsNullable_wgpu_2653b4152853d42c___backend__webgpu__webgpu_sys__gen_GpuAdapter__GpuAdapter___core_4d105328dfd0a45___result__Result_____wasm_bindgen_cc397e3004a90e84___JsError___true__16(arg0, arg1, arg2);
     if (ret[1]) {
         throw takeFromExternrefTable0(ret[0]);
     }
@@ -995,6 +996,13 @@ function wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bin
 
 function wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bindgen_cc397e3004a90e84___sys__JsNullable_wgpu_2653b4152853d42c___backend__webgpu__webgpu_sys__gen_GpuAdapter__GpuAdapter___core_4d105328dfd0a45___result__Result_____wasm_bindgen_cc397e3004a90e84___JsError___true__18(arg0, arg1, arg2) {
     const ret = wasm.wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bindgen_cc397e3004a90e84___sys__JsNullable_wgpu_2653b4152853d42c___backend__webgpu__webgpu_sys__gen_GpuAdapter__GpuAdapter___core_4d105328dfd0a45___result__Result_____wasm_bindgen_cc397e3004a90e84___JsError___true__18(arg0, arg1, arg2);
+    if (ret[1]) {
+        throw takeFromExternrefTable0(ret[0]);
+    }
+}
+
+function wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bindgen_cc397e3004a90e84___sys__JsNullable_wgpu_2653b4152853d42c___backend__webgpu__webgpu_sys__gen_GpuAdapter__GpuAdapter___core_4d105328dfd0a45___result__Result_____wasm_bindgen_cc397e3004a90e84___JsError___true__19(arg0, arg1, arg2) {
+    const ret = wasm.wasm_bindgen_cc397e3004a90e84___convert__closures_____invoke___wasm_bindgen_cc397e3004a90e84___sys__JsNullable_wgpu_2653b4152853d42c___backend__webgpu__webgpu_sys__gen_GpuAdapter__GpuAdapter___core_4d105328dfd0a45___result__Result_____wasm_bindgen_cc397e3004a90e84___JsError___true__19(arg0, arg1, arg2);
     if (ret[1]) {
         throw takeFromExternrefTable0(ret[0]);
     }

@@ -13,6 +13,9 @@ export class Head extends EventTarget {
   /** The lips follow the microphone. Rejects when the person does not allow it. */
   listen(): Promise<void>;
   stopListening(): void;
+  /** Turns the head beside its own motion: to the viewer's right and downwards, radians; a quarter of one is much. */
+  turn(yaw: number, pitch: number): void;
+  readonly turned: [number, number];
   /** Falls silent. */
   interrupt(): void;
   /** Opens the head anew on a fresh canvas, with another background. */

@@ -49,6 +49,7 @@ export class Head extends EventTarget {
   #speaking = false;
   #ended = false;
   #opening = false;
+  #turn = [0, 0];
   /** For tests and statistics. */
   counts = { drawn: 0, skipped: 0, gaps: 0, longest: 0, work: 0 };
 
@@ -69,6 +70,7 @@ export class Head extends EventTarget {
 
   async #open() {
     this.#head = await SpeakingHead.open(this.#bytes, this.#canvas, this.#background);
+    this.#head.turn(...this.#turn);
     const first = this.#head.lookAhead + 2 * this.#head.samplesPerFrame;
     [this.#pushed, this.#given] = [first, 0];
     this.#head.pushAudio(new Float32Array(first), RATE);
@@ -159,6 +161,14 @@ export class Head extends EventTarget {
   }
 
   get isListening() { return this.#microphone !== null; }
+
+  /** Turns the head beside its own motion: to the viewer's right and downwards, radians; a quarter of one is much. */
+  turn(yaw, pitch) {
+    this.#turn = [yaw, pitch];
+    this.#head?.turn(yaw, pitch);
+  }
+
+  get turned() { return [...this.#turn]; }
 
   /** Falls silent. */
   interrupt() {

@@ -127,4 +127,49 @@ by('background').addEventListener('change', async () => {
   rest();
 });
 
+/** Radians that a drag over the whole picture turns the head, and how far it may be turned. */
+const [PER_PICTURE, FARTHEST] = [0.8, [0.35, 0.25]];
+/** How much larger the picture may be shown. */
+const LARGEST = 3;
+
+const frame = document.querySelector('figure');
+let [dragged, zoom] = [null, 1];
+
+function turn(yaw, pitch) {
+  const bound = (value, most) => Math.max(-most, Math.min(most, value));
+  head?.turn(bound(yaw, FARTHEST[0]), bound(pitch, FARTHEST[1]));
+}
+
+function magnify(factor) {
+  zoom = Math.max(1, Math.min(LARGEST, zoom * factor));
+  frame.style.setProperty('--zoom', zoom);
+}
+
+frame.addEventListener('pointerdown', (event) => {
+  if (!head) return;
+  const [yaw, pitch] = head.turned;
+  dragged = { x: event.clientX, y: event.clientY, yaw, pitch };
+  frame.setPointerCapture(event.pointerId);
+});
+frame.addEventListener('pointermove', (event) => {
+  if (!dragged) return;
+  const scale = PER_PICTURE / frame.clientWidth;
+  turn(dragged.yaw + (event.clientX - dragged.x) * scale, dragged.pitch + (event.clientY - dragged.y) * scale);
+});
+['pointerup', 'pointercancel'].forEach((kind) => frame.addEventListener(kind, () => { dragged = null; }));
+frame.addEventListener('dblclick', () => { turn(0, 0); magnify(0); });
+frame.addEventListener('wheel', (event) => {
+  event.preventDefault();
+  magnify(Math.exp(-event.deltaY / 500));
+}, { passive: false });
+frame.addEventListener('keydown', (event) => {
+  const step = { ArrowLeft: [-0.05, 0], ArrowRight: [0.05, 0], ArrowUp: [0, -0.05], ArrowDown: [0, 0.05] }[event.key];
+  if (step && head) {
+    event.preventDefault();
+    turn(head.turned[0] + step[0], head.turned[1] + step[1]);
+  } else if (event.key === '+' || event.key === '-') {
+    magnify(event.key === '+' ? 1.2 : 1 / 1.2);
+  }
+});
+
 open();
