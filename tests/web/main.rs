@@ -221,6 +221,14 @@ fn a_refused_microphone_is_said_and_a_background_is_changed() {
          document.getElementById('background').dispatchEvent(new Event('change')); true",
     );
     tab.wait_for(&format!("head.counts.drawn > {drawn} + 3"));
+    // What is said then is said at once, not after as much silence as was played before.
+    tab.value("probed = head.context.createAnalyser(); head.sound.connect(probed); true");
+    tab.click("#say");
+    tab.wait_for(
+        "(() => { const samples = new Float32Array(2048); probed.getFloatTimeDomainData(samples); \
+         return samples.some((sample) => Math.abs(sample) > 0.02); })()",
+    );
+    assert!(tab.number("head.position") < 16_000.0 * 20.0);
     tab.keep_picture("web_green");
     is_clean(&tab);
 }

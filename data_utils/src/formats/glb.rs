@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn colours_become_linear_light() {
-        assert_eq!([0, 188, 255].map(linear), [0, 32982, 65535]);
+        assert_eq!([0, 188, 255].map(linear), [0, 32957, 65535], "188 is light of 0.50289");
     }
 
     #[test]

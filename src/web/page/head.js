@@ -49,6 +49,8 @@ export class Head extends EventTarget {
   #speaking = false;
   #ended = false;
   #opening = false;
+  /** How often the head was opened anew: what the player says of an earlier time is not listened to. */
+  #time = 0;
   #turn = [0, 0];
   /** For tests and statistics. */
   counts = { drawn: 0, skipped: 0, gaps: 0, longest: 0, work: 0 };
@@ -86,7 +88,8 @@ export class Head extends EventTarget {
       this.#head?.free();
       [this.#head, this.#canvas, this.#background] = [null, canvas, background];
       await this.#open();
-      this.#player?.port.postMessage({ forget: true });
+      this.#time++;
+      this.#player?.port.postMessage({ forget: this.#time });
       this.#clock = { played: 0, time: this.#context?.currentTime ?? 0 };
     } finally {
       this.#opening = false;
@@ -146,11 +149,16 @@ export class Head extends EventTarget {
   async listen() {
     const wanted = { channelCount: 1, echoCancellation: true, noiseSuppression: true };
     const stream = await navigator.mediaDevices.getUserMedia({ audio: wanted });
-    const source = this.#context.createMediaStreamSource(stream);
-    const node = new AudioWorkletNode(this.#context, 'surfeltalk-microphone', { numberOfOutputs: 0 });
-    node.port.onmessage = ({ data }) => this.#heard.push(data);
-    source.connect(node);
-    this.#microphone = { stream, source };
+    try {
+      const source = this.#context.createMediaStreamSource(stream);
+      const node = new AudioWorkletNode(this.#context, 'surfeltalk-microphone', { numberOfOutputs: 0 });
+      node.port.onmessage = ({ data }) => this.#heard.push(data);
+      source.connect(node);
+      this.#microphone = { stream, source };
+    } catch (error) {
+      stream.getTracks().forEach((track) => track.stop());
+      throw error;
+    }
   }
 
   /** The microphone is let go. */
@@ -173,7 +181,7 @@ export class Head extends EventTarget {
   /** Falls silent. */
   interrupt() {
     this.#queue = [];
-    if (!this.#player) return;
+    if (!this.#player || !this.#head) return;
     // What no frame was made for yet is forgotten by the head and by the player alike.
     this.#pushed = this.#head.restart() * this.#head.samplesPerFrame;
     this.#player.port.postMessage({ keep: this.#pushed });
@@ -197,8 +205,8 @@ export class Head extends EventTarget {
   }
 
   /** The player took some samples: as many more are pushed. */
-  #tick({ played, time, gaps }) {
-    if (this.#opening || !this.#head) return;
+  #tick({ played, time, gaps, of }) {
+    if (this.#opening || !this.#head || of !== this.#time) return;
     const start = performance.now();
     this.#clock = { played, time };
     this.counts.gaps = gaps;

@@ -10,9 +10,11 @@ class Player extends AudioWorkletProcessor {
     [this.received, this.played, this.gaps, this.blocks] = [0, 0, 0, 0];
     /** Whether sound was asked to end, so that its lack is none. */
     this.rests = true;
+    /** Which opening of the head the numbers are of. */
+    this.of = 0;
     this.port.onmessage = ({ data }) => {
       if (data.forget) {
-        [this.queue, this.received, this.played, this.rests] = [[], 0, 0, true];
+        [this.queue, this.received, this.played, this.rests, this.of] = [[], 0, 0, true, data.forget];
       } else if (data.keep !== undefined) {
         this.keep(data.keep);
         this.rests = true;
@@ -49,7 +51,8 @@ class Player extends AudioWorkletProcessor {
     this.played += filled;
     if (filled < output.length && !this.rests) this.gaps++;
     if (this.blocks++ % EVERY === 0) {
-      this.port.postMessage({ played: this.played, time: currentTime + filled / sampleRate, gaps: this.gaps });
+      const time = currentTime + filled / sampleRate;
+      this.port.postMessage({ played: this.played, time, gaps: this.gaps, of: this.of });
     }
     return true;
   }
